@@ -1,0 +1,1 @@
+"""The simulator: many nodes of this product in one process, repeatable from one seed."""

@@ -1,0 +1,1 @@
+"""The qbix-node command: parse, call the daemon, print."""

@@ -1,0 +1,1 @@
+"""Configuration, wiring and life of the long-running process."""

@@ -1,0 +1,1 @@
+"""Classic Scuttlebutt feeds: encoding, validation, private messages, what is appended."""

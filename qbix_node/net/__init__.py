@@ -1,0 +1,1 @@
+"""Authenticated connections: secret handshake, box stream, muxrpc, and who to dial."""

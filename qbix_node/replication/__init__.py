@@ -1,0 +1,1 @@
+"""Which peer sends which feed to whom: EBT version 3 and createHistoryStream."""

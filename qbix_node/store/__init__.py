@@ -1,0 +1,1 @@
+"""Durable key-value storage: LevelDB, and a twin in memory that behaves the same."""
