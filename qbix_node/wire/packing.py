@@ -37,6 +37,6 @@ def unpack(data: bytes, what: str) -> Any:
 
 
 def _allowed(value: object, depth: int = 0) -> bool:
-    if isinstance(value, tuple):
+    if type(value) is tuple:  # not its subclass msgpack.ExtType
         return depth < DEPTH_MAX and all(_allowed(item, depth + 1) for item in value)
     return value is None or isinstance(value, bool | int | bytes | str)
