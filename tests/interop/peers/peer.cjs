@@ -33,7 +33,7 @@ const FLAGS = {
   'add-blob': { type: 'string', multiple: true, default: [] },
   verbose: { type: 'boolean', default: false },
 }
-const MODES = ['ebt', 'history', 'none']
+const MODES = ['ebt', 'history']
 const BATCH = 500 // messages that are written at once
 const LOOK_MS = 20 // how often --expect is looked at
 const DIAL_AGAIN_MS = 250
@@ -235,7 +235,7 @@ class Peer {
       pull(
         rpc.createHistoryStream({ id, keys: false, ...options }),
         pull.asyncMap((value, done) => this.sbot.add(value, done)),
-        pull.drain(() => { added++ }, (error) => resolve({ from: rpc.id, added, error: error && error !== true ? error.message : null }))
+        pull.drain(() => { added++ }, (error) => resolve({ added, error: error && error !== true ? error.message : null }))
       )
     })
   }
@@ -304,9 +304,9 @@ const COMMANDS = {
     if (idle) peer.watch()
     say('expecting', { id: feedOf(id), sequence })
   },
-  async history(peer, { id, from, options }) {
-    const rpc = peer.links.get(feedOf(from))
-    if (!rpc) throw new Error('no link to ' + from)
+  async history(peer, { id, of, options }) {
+    const rpc = peer.links.get(feedOf(of))
+    if (!rpc) throw new Error('no link to ' + of)
     say('history', { id: feedOf(id), ...(await peer.history(rpc, feedOf(id), options)), sequence: await peer.engine.head(peer.sbot, feedOf(id)) })
   },
   async read(peer, { key }) {
