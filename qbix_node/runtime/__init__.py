@@ -1,5 +1,12 @@
 """Carries out on trio what machines decide."""
 
-from qbix_node.runtime.runner import Executor, Runner, ThreadExecutor, World, verify_checks
+from qbix_node.runtime.runner import (
+    Executor,
+    InlineExecutor,
+    Runner,
+    ThreadExecutor,
+    World,
+    verify_checks,
+)
 
-__all__ = ["Executor", "Runner", "ThreadExecutor", "World", "verify_checks"]
+__all__ = ["Executor", "InlineExecutor", "Runner", "ThreadExecutor", "World", "verify_checks"]

@@ -1,5 +1,10 @@
-"""Run one machine on trio: feed it events, carry out its effects (spec/machines.md)."""
+"""Run one machine on trio: feed it events, carry out its effects (spec/machines.md).
 
+Answers to effects come back in the order in which the work was done, writes reach the store in the
+order of their effects, and all writes that wait while one is under way go to the store as one.
+"""
+
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +15,10 @@ import trio
 from qbix_node import machines as m
 from qbix_node.crypto.keys import verify
 from qbix_node.ports import Store
+from qbix_node.runtime.timers import Timers
 
 INLINE_CHECKS_MAX = 8  # about half a millisecond of signatures: a thread costs more than it frees
+PERSISTS_MAX = 256  # writes of one machine that go to the store as one
 
 T = TypeVar("T")
 
@@ -28,6 +35,14 @@ class ThreadExecutor:
 
     async def run(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+class InlineExecutor:
+    """No threads, so that a run under a virtual clock repeats."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await trio.lowlevel.checkpoint()
+        return work()
 
 
 class World(Protocol):
@@ -55,11 +70,19 @@ class Runner:
     executor: Executor
     _post: trio.MemorySendChannel[m.Event] = field(init=False)
     _events: trio.MemoryReceiveChannel[m.Event] = field(init=False)
+    _answer: trio.MemorySendChannel[m.Event] = field(init=False)
+    _answers: trio.MemoryReceiveChannel[m.Event] = field(init=False)
+    _persist: trio.MemorySendChannel[m.Persist] = field(init=False)
+    _persists: trio.MemoryReceiveChannel[m.Persist] = field(init=False)
     _held: dict[m.Token, list[m.Send]] = field(default_factory=dict)  # by the write awaited
-    _timers: dict[str, trio.CancelScope] = field(default_factory=dict)
+    _timers: Timers = field(default_factory=Timers)
+    _alarm: trio.CancelScope = field(default_factory=trio.CancelScope)  # ends when a timer is due
 
     def __post_init__(self) -> None:
         self._post, self._events = trio.open_memory_channel[m.Event](0)
+        # No bound here: a machine bounds what it has in flight, and with it what these can hold.
+        self._answer, self._answers = trio.open_memory_channel[m.Event](math.inf)
+        self._persist, self._persists = trio.open_memory_channel[m.Persist](math.inf)
 
     async def post(self, event: m.Event) -> None:
         await self._post.send(event)
@@ -67,6 +90,9 @@ class Runner:
     async def run(self) -> None:
         """Run until cancelled. What fails in the machine or in a write ends the process."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._bring_answers)
+            nursery.start_soon(self._write_in_order)
+            nursery.start_soon(self._fire_timers)
             async for event in self._events:
                 for effect in self.machine.handle(event, trio.current_time(), self.rng):
                     self._perform(effect, nursery)
@@ -81,37 +107,43 @@ class Runner:
                 self.world.found(effect.finding)
             case m.Persist():
                 self._held[effect.token] = []
-                nursery.start_soon(self._persist, effect)
+                self._persist.send_nowait(effect)
+            case m.Verify() if len(effect.checks) <= INLINE_CHECKS_MAX:
+                self._answer.send_nowait(m.Verified(effect.token, verify_checks(effect.checks)))
             case m.Verify():
                 nursery.start_soon(self._verify, effect)
             case m.Load():
                 values = tuple([self.store.get(key) for key in effect.keys])
-                nursery.start_soon(self.post, m.Loaded(effect.token, values))
+                self._answer.send_nowait(m.Loaded(effect.token, values))
             case m.SetTimer():
-                if replaced := self._timers.get(effect.name):
-                    replaced.cancel()
-                scope = self._timers[effect.name] = trio.CancelScope()
-                nursery.start_soon(self._sleep, effect, scope)
+                self._timers.set(effect.name, effect.at)
+                self._alarm.deadline = self._timers.next_at()
             case other:
                 assert_never(other)
 
-    async def _persist(self, effect: m.Persist) -> None:
-        await self.store.write(effect.writes)  # a failure goes up: nothing leaves
-        for send in self._held.pop(effect.token):
-            self.world.send(send.to, send.message)
-        await self.post(m.Persisted(effect.token))
+    async def _bring_answers(self) -> None:
+        async for event in self._answers:
+            await self.post(event)
+
+    async def _write_in_order(self) -> None:
+        async for persist in self._persists:
+            together = [persist]
+            with contextlib.suppress(trio.WouldBlock):
+                while len(together) < PERSISTS_MAX:
+                    together.append(self._persists.receive_nowait())
+            await self.store.write([write for each in together for write in each.writes])
+            for each in together:
+                for send in self._held.pop(each.token):
+                    self.world.send(send.to, send.message)
+                self._answer.send_nowait(m.Persisted(each.token))
 
     async def _verify(self, effect: m.Verify) -> None:
-        if len(effect.checks) <= INLINE_CHECKS_MAX:
-            oks = verify_checks(effect.checks)
-        else:
-            oks = await self.executor.run(lambda: verify_checks(effect.checks))
-        await self.post(m.Verified(effect.token, oks))
+        oks = await self.executor.run(lambda: verify_checks(effect.checks))
+        self._answer.send_nowait(m.Verified(effect.token, oks))
 
-    async def _sleep(self, effect: m.SetTimer, scope: trio.CancelScope) -> None:
-        with scope:
-            if effect.at < math.inf:
-                await trio.sleep_until(effect.at)
-                await self.post(m.TimerFired(effect.name))
-            if self._timers.get(effect.name) is scope:
-                del self._timers[effect.name]
+    async def _fire_timers(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._timers.next_at()) as self._alarm:
+                await trio.sleep_forever()
+            for name in self._timers.due(trio.current_time()):
+                self._answer.send_nowait(m.TimerFired(name))
