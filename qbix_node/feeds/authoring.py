@@ -33,8 +33,8 @@ def make_message(
     encoded = f"{unsigned[:-2]},\n  {field}\n}}"
     if (length := units(encoded)) > UNITS_MAX:
         raise BadInput(
-            f"the message is {length} UTF-16 units long, {UNITS_MAX} are allowed",
-            hint="put long content into a blob and name the blob in the message",
+            f"the message is {length} UTF-16 units long, {UNITS_MAX} are allowed:"
+            " put long content into a blob and name the blob in the message"
         )
     author = FeedId(keys.public)
     return ClassicMessage(
