@@ -67,8 +67,8 @@ class DumpedMessage:
 Log = dict[tuple[str, int], DumpedMessage]  # by author and sequence
 
 
-def read_dump(file: Path) -> Log:
-    messages = (DumpedMessage(**json.loads(line)) for line in file.read_bytes().splitlines())
+def read_dump(lines: bytes) -> Log:
+    messages = (DumpedMessage(**json.loads(line)) for line in lines.splitlines())
     return {(each.value["author"], each.value["sequence"]): each for each in messages}
 
 
@@ -126,7 +126,7 @@ class JsPeer:
         """Everything that the peer has stored."""
         file = self.folder.with_suffix(".dump")
         await self.tell("dump", file=str(file))
-        return await trio.to_thread.run_sync(read_dump, file)
+        return read_dump(file.read_bytes())
 
     async def _find(
         self,

@@ -7,8 +7,8 @@ const crypto = require('crypto')
 const ENCODED_UNITS_MAX = 7000 // of 8192, which the envelope and its indentation count towards
 
 // Each of these has its own way through JSON.stringify, UTF-8 and the hash of low bytes. Left out is
-// what breaks a peer rather than a message: infinite numbers (ssb-db2), a null in an outer array and
-// a sealed content too short for its keys (ssb-db).
+// what breaks a peer rather than a message: infinite numbers (ssb-db2), a null in an outer array
+// (ssb-db) and a sealed content too short for its keys (both).
 const EDGES = [
   { type: 'abc', note: 'shortest type' },
   { type: 'y'.repeat(52), note: 'longest type' },

@@ -1,0 +1,148 @@
+"""Drive our own daemon as people and programs do: the command line and the control socket.
+
+It says itself when it is ready (sd_notify), so nothing is polled; only the process that was
+started here is ever ended.
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from tests.interop.jspeer import PATIENCE_S, PEERS, Log, end_process, read_dump
+
+COMMAND = [sys.executable, "-m", "qbix_node"]
+PUBLISHING_AT_ONCE = 32
+
+
+class NodeFailedError(Exception):
+    """The daemon ended, or did not say in time what it should have said."""
+
+
+def cli(home: Path, *arguments: str, code: int = 0) -> str:
+    """What a command prints; it has to end with that exit code."""
+    run = subprocess.run(
+        [*COMMAND, "--home", home, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert run.returncode == code, run.stderr
+    return run.stdout
+
+
+async def make_home(home: Path, *options: str) -> None:
+    await trio.to_thread.run_sync(cli, home, "init", "--listen", "127.0.0.1:0", *options)
+
+
+@dataclass(eq=False)
+class Node:
+    home: Path
+    process: trio.Process
+    control: httpx.AsyncClient
+    id: str
+    address: str
+
+    async def ask(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  (JSON)
+        answer = await self.control.get(path, params=query)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def tell(self, path: str, **body: object) -> Any:  # noqa: ANN401  (JSON)
+        answer = await self.control.post(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def follow(self, *feeds: str) -> None:
+        for feed in feeds:
+            await self.tell("/follow", feed=feed)
+
+    async def dial(self, *addresses: str) -> None:
+        for address in addresses:
+            await self.tell("/peers", address=address)
+
+    async def publish_all(self, contents: Iterable[str]) -> None:
+        """Contents in JSON, taken as they stand; many at once, in no particular order."""
+        waiting = iter(contents)
+
+        async def publish() -> None:
+            for content in waiting:
+                body = f'{{"content": {content}}}'.encode()
+                answer = await self.control.post("/feeds/publish", content=body)
+                assert answer.is_success, answer.text
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(PUBLISHING_AT_ONCE):
+                nursery.start_soon(publish)
+
+    async def reach(self, feed: str, sequence: int, *, within_s: float = PATIENCE_S) -> None:
+        """Wait until the node has that feed at least up to `sequence`."""
+        query: dict[str, str | int] = {"feed": feed, "from": sequence, "limit": 1, "follow": 1}
+        with trio.move_on_after(within_s):
+            assert (await self.control.get("/feeds/log", params=query)).is_success
+            return
+        raise NodeFailedError(f"{feed} did not reach {sequence}: {await self.ask('/feeds')}")
+
+    async def log(self, *feeds: str) -> Log:
+        """The stored messages of these feeds, encoded anew by JavaScript."""
+        lines = b""
+        for feed in feeds:
+            answer = await self.control.get("/feeds/log", params={"feed": feed})
+            assert answer.is_success, answer.text
+            lines += answer.content
+        run = await trio.run_process(
+            ["node", PEERS / "reencode.cjs"], stdin=lines, capture_stdout=True
+        )
+        return read_dump(run.stdout)
+
+
+@asynccontextmanager
+async def open_node(home: Path, *options: str) -> AsyncIterator[Node]:
+    """Our daemon on that home, ready."""
+    name = f"qbix-node-test-{uuid.uuid4()}"
+    notices = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM)
+    await notices.bind("\0" + name)
+    command = [*COMMAND, "--home", str(home), *options, "run"]
+    with notices, home.with_suffix(".stderr").open("ab") as errors:
+        process = await trio.lowlevel.open_process(
+            command, stderr=errors, env={**os.environ, "NOTIFY_SOCKET": "@" + name}
+        )
+        try:
+            await _wait_until_ready(notices, process, home)
+            async with _control(home) as control:
+                status = (await control.get("/status")).json()
+                yield Node(home, process, control, status["node_id"], status["address"])
+        finally:
+            await end_process(process)
+
+
+async def _wait_until_ready(
+    notices: trio.socket.SocketType, process: trio.Process, home: Path
+) -> None:
+    async def give_up_when_it_ends(scope: trio.CancelScope) -> None:
+        await process.wait()
+        scope.cancel()
+
+    ready = False
+    with trio.move_on_after(PATIENCE_S) as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(give_up_when_it_ends, scope)
+            while not ready:
+                ready = b"READY=1" in (await notices.recv(4096)).splitlines()
+            nursery.cancel_scope.cancel()
+    if not ready:
+        raise NodeFailedError(home.with_suffix(".stderr").read_text())
+
+
+def _control(home: Path) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=str(home / "control.sock"))
+    return httpx.AsyncClient(transport=transport, base_url="http://node", timeout=PATIENCE_S)
