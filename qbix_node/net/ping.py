@@ -1,0 +1,30 @@
+"""`gossip.ping`: peers send each other their clocks, which keeps a quiet connection alive.
+
+As github.com/dominictarr/pull-ping does it: who receives a time on a stream that the other side
+opened answers with its own.
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from qbix_node.net.methods import Method
+from qbix_node.net.packets import Body
+from qbix_node.wire.v8json import JsonValue
+
+if TYPE_CHECKING:
+    from qbix_node.net.link import Link, Stream
+
+NAME = "gossip.ping"
+
+
+def clock() -> Body:
+    return Body.of_json(time.time_ns() // 1_000_000)
+
+
+async def _answer(link: "Link", args: list[JsonValue], stream: "Stream | None") -> None:
+    assert stream is not None
+    while times := await stream.receive_many():
+        await stream.send([clock()] * len(times))
+
+
+METHOD = Method("duplex", _answer)
