@@ -21,9 +21,7 @@ ERROR_TEXT_MAX = 300  # characters of a peer's error message that are kept
 _CLEAN_END = Body(BodyKind.JSON, b"true")
 
 Kind = Literal["async", "sync", "source", "duplex"]
-Stream_CLEAN_END = Body(BodyKind.JSON, b"true")
-
-Kind = Literal["source", "duplex"]
+StreamKind = Literal["source", "duplex"]
 
 # The request number that our packets carry: positive where we asked, negative where the peer did.
 Channel = NewType("Channel", int)
