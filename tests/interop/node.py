@@ -4,11 +4,12 @@ It says itself when it is ready (sd_notify), so nothing is polled; only the proc
 started here is ever ended.
 """
 
+import json
 import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.interop.jspeer import PATIENCE_S, PEERS, Log, end_process, read_dump
 
 COMMAND = [sys.executable, "-m", "qbix_node"]
 PUBLISHING_AT_ONCE = 32
+LOOK_AGAIN_S = 0.05
 
 
 class NodeFailedError(Exception):
@@ -61,6 +63,19 @@ class Node:
         answer = await self.control.post(path, json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
+
+    async def ask_lines(self, path: str, **query: str | int) -> list[Any]:
+        answer = await self.control.get(path, params=query)
+        assert answer.is_success, answer.text
+        return [json.loads(line) for line in answer.content.splitlines()]
+
+    async def until(self, path: str, wanted: Callable[[Any], object]) -> Any:  # noqa: ANN401
+        """Look again and again, for what cannot be waited for in another way."""
+        with trio.move_on_after(PATIENCE_S):
+            while not (found := wanted(await self.ask(path))):  # noqa: ASYNC110  (a process)
+                await trio.sleep(LOOK_AGAIN_S)
+            return found
+        raise NodeFailedError(f"{path} stayed as it is: {await self.ask(path)}")
 
     async def follow(self, *feeds: str) -> None:
         for feed in feeds:

@@ -10,6 +10,7 @@ const { reEncrypt } = require('ssb-db2/indexes/private')
 // ssb-db2 answers createHistoryStream in order of the claimed time, and shuffles equal times; a
 // receiver that appends as it reads needs distinct ones. Every fifth has a fraction, as the times
 // of ssb-db have.
+const SAME_TIME = 1700000000000
 let latest = 0
 function nextTime() {
   latest = Math.max(Date.now(), Math.floor(latest) + 1)
@@ -28,8 +29,11 @@ require('./peer.cjs').run({
     const latestMessage = sbot.db.getState().getAsKV(id)
     return latestMessage ? latestMessage.value.sequence : 0
   },
-  createAll: (sbot, contents, encryption) =>
-    Promise.all(contents.map((content) => promisify(sbot.db.create)({ content, timestamp: nextTime(), encryptionFormat: encryption }))),
+  createAll: (sbot, contents, { sameTime, encryption }) =>
+    Promise.all(contents.map((content) => {
+      const timestamp = sameTime ? SAME_TIME : nextTime()
+      return promisify(sbot.db.create)({ content, timestamp, encryptionFormat: encryption })
+    })),
   messages: (sbot) => pull(sbot.db.query(toPullStream()), pull.map(reEncrypt)),
   onMessage: (sbot, listen) => sbot.db.onMsgAdded(({ kvt }) => listen(kvt.key, kvt.value)),
   decrypted: async (sbot, key) => (await promisify(sbot.db.get)(key)).content,

@@ -23,6 +23,7 @@ const FLAGS = {
   messages: { type: 'string', default: '0' },
   content: { type: 'string', default: 'simple' },
   size: { type: 'string', default: '200' },
+  'same-time': { type: 'boolean', default: false },
   replicate: { type: 'string', multiple: true, default: [] },
   connect: { type: 'string', multiple: true, default: [] },
   expect: { type: 'string', multiple: true, default: [] },
@@ -163,7 +164,7 @@ class Peer {
       const last = Math.min(index + BATCH, length)
       const contents = []
       for (; index < last; index++) contents.push(contentOf(flags.content, flags.seed, index, Number(flags.size)))
-      await engine.createAll(sbot, contents)
+      await engine.createAll(sbot, contents, { sameTime: flags['same-time'] })
     }
     return Math.max(0, length - first)
   }
@@ -261,7 +262,7 @@ const COMMANDS = {
     const { engine, sbot, flags, keys } = peer
     const first = await engine.head(sbot, keys.id)
     const contents = Array.from({ length: count }, (_, index) => content || contentOf(flags.content, flags.seed, first + index, Number(flags.size)))
-    const last = (await engine.createAll(sbot, contents, encryption)).at(-1)
+    const last = (await engine.createAll(sbot, contents, { encryption })).at(-1)
     say('published', { key: last.key, sequence: last.value.sequence })
   },
   async add(peer, { values }) {
