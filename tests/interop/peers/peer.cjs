@@ -320,7 +320,8 @@ const COMMANDS = {
     const has = await promisify(peer.sbot.blobs.want)(id)
     say('blob', { id, size: has ? await promisify(peer.sbot.blobs.size)(id) : null })
   },
-  async stats() {
+  async stats(peer) {
+    await peer.engine.settled(peer.sbot)
     say('stats', spent())
   },
   async close(peer) {

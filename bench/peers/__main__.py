@@ -1,0 +1,69 @@
+"""Print, or with --json hand over, the figures of the node beside those of ssb-db2 and ssb-ebt."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import trio
+
+from bench import Figure
+from bench.__main__ import conclusion, row
+from bench.peers.receiving import Raw, Receiving, measure
+from tests.interop.jspeer import why_no_js_peers
+
+
+def figures(messages: int, raw: Raw, theirs: Receiving, ours: Receiving) -> dict[str, Figure]:
+    def cpu(ours_s: float, theirs_s: float, goal: float | None) -> Figure:
+        per_message = 1e6 / messages
+        limit_is = "us of ssb-db2 and ssb-ebt"
+        return Figure(
+            value=ours_s * per_message,
+            unit="us",
+            limit=theirs_s * per_message,
+            limit_is=limit_is,
+            goal=goal,
+        )
+
+    def disk(limit: float, limit_is: str, goal: float) -> Figure:
+        return Figure(
+            value=ours.disk_bytes / messages,
+            unit="bytes",
+            limit=limit / messages,
+            limit_is=limit_is,
+            goal=goal,
+        )
+
+    return {
+        "receive, processor time a message": cpu(ours.receive_s, theirs.receive_s, 0.6),
+        "receive, with starting": cpu(
+            ours.start_s + ours.receive_s, theirs.start_s + theirs.receive_s, 0.6
+        ),
+        "serve, processor time a message": cpu(ours.serve_s, theirs.serve_s, 0.15),
+        "disk a message": disk(theirs.disk_bytes, "bytes of ssb-db2", 0.6),
+        "disk a message, over raw": disk(raw.encoded_bytes, "bytes encoded", 1.5),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--messages", type=int, default=10_000, metavar="N")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if reason := why_no_js_peers():
+        print(reason, file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
+        measured = trio.run(measure, Path(folder), options.messages)
+    results = {"peers": figures(options.messages, *measured)}
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        print("\n".join([row(*each) for each in results["peers"].items()]))
+        print(conclusion(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
