@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     BAD_INPUT = 65
     NOT_RUNNING = 69
+    BUG = 70
     TEMPORARY = 75
     CONFIG = 78  # configuration or damaged store: systemd must not restart
 

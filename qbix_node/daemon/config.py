@@ -1,0 +1,201 @@
+"""What a person can set: TOML, read once and strictly into one frozen dataclass.
+
+Every key stands with its meaning in configs/node.example.toml. An unknown key, a wrong type or an
+impossible value is a ConfigError that names key, file and, for a misspelling, the nearest key.
+"""
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from qbix_node.errors import ConfigError, Malformed
+from qbix_node.net.address import Address, parse_address
+from qbix_node.net.limits import Limits
+from qbix_node.wire.references import decode_base64
+
+MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac230839b755845a9ffb")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("auto", "console", "json")
+EXAMPLE = "configs/node.example.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen. An empty host means every address of this machine."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """HOST:PORT, [IPV6]:PORT or :PORT. Raises Malformed."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise Malformed(f"{text!r} is no HOST:PORT: an IPv6 address stands in brackets, [::1]:8008")
+    if not colon or not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise Malformed(f"{text!r} is no HOST:PORT: the port is a number from 0 to 65535")
+    if any(character.isspace() for character in host):
+        raise Malformed(f"{text!r} is no HOST:PORT: the host has a space in it")
+    return Endpoint(host, int(port))
+
+
+DEFAULT_LISTEN = Endpoint("", 8008)
+
+
+# ---- readers of one value: the parsed value, or ValueError saying what is expected ----
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text in quotes is expected")  # noqa: TRY004  (caught with the others)
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is expected")  # noqa: TRY004
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is expected")
+        return str(value)
+
+    return read
+
+
+def _endpoint(value: object) -> Endpoint:
+    return parse_endpoint(_text(value))
+
+
+def _loopback(value: object) -> Endpoint | None:
+    if value == "":
+        return None
+    endpoint = _endpoint(value)
+    if not endpoint.loopback:
+        raise ValueError("the status page is served on loopback only: 127.0.0.1, [::1], localhost")
+    return endpoint
+
+
+def _network_key(value: object) -> bytes:
+    key = decode_base64(_text(value), 32)
+    if key is None:
+        raise ValueError("32 bytes in base64 are expected")
+    return key
+
+
+def _peers(value: object) -> tuple[Address, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of addresses is expected")  # noqa: TRY004
+    return tuple([parse_address(_text(item)) for item in value])
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    listen: Endpoint = DEFAULT_LISTEN
+    announce: str = ""
+    network_key: bytes = MAIN_NETWORK_KEY
+    peers: tuple[Address, ...] = ()
+    lan_discovery: bool = False
+    status_page: Endpoint | None = None
+    log_level: str = "info"
+    log_format: str = "auto"
+    limits: Limits = field(default_factory=Limits)
+
+
+_READERS: Mapping[str, Callable[[object], object]] = {
+    "listen": _endpoint,
+    "announce": _text,
+    "network_key": _network_key,
+    "peers": _peers,
+    "lan_discovery": _flag,
+    "status_page": _loopback,
+    "log_level": _one_of(*LOG_LEVELS),
+    "log_format": _one_of(*LOG_FORMATS),
+}
+
+
+def load_config(path: Path) -> Config:
+    """Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read: {error.strerror}",
+            hint="name a readable file with --config, or leave --config out",
+        ) from error
+    return parse_config(data, str(path))
+
+
+def parse_config(data: bytes, file: str) -> Config:
+    """Raises ConfigError; `file` is for its message."""
+    try:
+        table = tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
+    return _read_table(table, file)
+
+
+def _read_table(table: Mapping[str, object], file: str) -> Config:
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key == "limits":
+            values[key] = _read_limits(value, file)
+        elif read := _READERS.get(key):
+            try:
+                values[key] = read(value)
+            except (ValueError, Malformed) as error:
+                raise ConfigError(f"{file}: {key} = {_shown(value)}: {error}") from error
+        else:
+            raise _unknown(key, [*_READERS, "limits"], file)
+    return Config(**values)
+
+
+def _read_limits(table: object, file: str) -> Limits:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{file}: limits: a table is expected, [limits]")
+    known = {item.name: item.type for item in fields(Limits)}
+    for key, value in table.items():
+        if key not in known:
+            raise _unknown(key, known, file, table="limits.")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = isinstance(value, int) or known[key] is float
+        if not (number and whole and 0 < value < 2**53):
+            expected = "a number" if known[key] is float else "a whole number"
+            raise ConfigError(
+                f"{file}: limits.{key} = {_shown(value)}: {expected} above 0 is expected"
+            )
+    return replace(Limits(), **table)
+
+
+def _unknown(key: str, known: Iterable[str], file: str, *, table: str = "") -> ConfigError:
+    (nearest,) = difflib.get_close_matches(key, list(known), n=1, cutoff=0)
+    return ConfigError(
+        f"{file}: unknown key {table + key!r}",
+        hint=f"the nearest key is {table + nearest!r}; {EXAMPLE} documents all of them",
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,37 @@
+"""Log lines to stderr: text for a person at a terminal, JSON for everything else.
+
+Events are `noun.verb` with fields. The level can change while the daemon runs.
+"""
+
+import sys
+from typing import TextIO
+
+import structlog
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure_logs(level: str, form: str, *, stream: TextIO | None = None) -> None:
+    """`form`: "console", "json", or "auto", which asks whether the stream is a terminal."""
+    target = stream or sys.stderr
+    console = form == "console" or (form == "auto" and target.isatty())
+    renderer: structlog.typing.Processor
+    if console:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer()
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not console:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(target),
+        cache_logger_on_first_use=False,  # else a new level would not reach loggers in use
+    )
