@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,6 +175,22 @@ def test_only_the_owner_may_read_the_folder(tmp_path: Path) -> None:
     add(files, b"private")
     for path in (tmp_path / "blobs").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_blob_is_on_disk_before_it_is_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = DiskFiles(tmp_path)
+    visible_at_sync = []
+    fsync = os.fsync
+
+    def watched(handle: int) -> None:
+        visible_at_sync.append((stat.S_ISDIR(os.fstat(handle).st_mode), files.sizes() != {}))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    add(files, b"hello")
+    assert visible_at_sync == [(False, False), (True, False), (True, True)]
 
 
 def test_a_blob_lies_where_multiblob_keeps_it(tmp_path: Path) -> None:
