@@ -15,6 +15,7 @@ from qbix_node.errors import Malformed, RemoteError
 from qbix_node.machines import PeerId
 from qbix_node.net import muxrpc, ping
 from qbix_node.net.boxstream import Opener, Sealer
+from qbix_node.net.containment import remote_error
 from qbix_node.net.flow import WRITE_BYTES, Flow, LinkClosed
 from qbix_node.net.handshake import SessionKeys
 from qbix_node.net.limits import Limits
@@ -22,6 +23,7 @@ from qbix_node.net.methods import Method, Methods, manifest
 from qbix_node.net.muxrpc import Channel, Session, StreamKind
 from qbix_node.net.packets import Body, BodyKind
 from qbix_node.net.streams import RemoteRefusal, Stream, StreamEnded
+from qbix_node.wire.references import format_feed
 from qbix_node.wire.v8json import JsonValue
 
 __all__ = [
@@ -218,14 +220,12 @@ class Link:
         try:
             with scope:
                 answer = await self._methods[asked.name].handle(self, asked.args, stream)
-        except (LinkClosed, StreamEnded):
-            pass  # the peer is gone, or wants no more
-        except RemoteError as error:
-            refusal = str(error)
-        except Exception:
-            # A bug that one request reaches must not take the other peers down with it.
-            log.exception("request.failed", method=asked.name, peer=self.peer.hex())
-            refusal = "internal error"
+        except Exception as error:
+            # What goes wrong with one request, be it a bug, must not take the others down with it.
+            cause = remote_error(error)
+            if cause is None:
+                log.exception("request.failed", method=asked.name, peer=format_feed(self.peer))
+            refusal = "internal error" if cause is None else str(cause)
         self._sources.pop(asked.channel, None)
         if stream is not None:
             self._streams.pop(asked.channel, None)

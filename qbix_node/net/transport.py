@@ -1,0 +1,57 @@
+"""The byte streams under the links: TCP in the daemon, its own in the simulator."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+
+from qbix_node.errors import LocalError
+
+Accept = Callable[[trio.abc.Stream, str], Awaitable[None]]  # the stream, and the host it is from
+
+
+class Transport(Protocol):
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        """Raises OSError. Waits as long as the network does: the caller sets the deadline."""
+        ...
+
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        accept: Accept,
+        *,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Until cancelled; `started` with the port. `accept` owns its stream. Raises LocalError."""
+        ...
+
+
+class TcpTransport:
+    async def dial(self, host: str, port: int) -> trio.abc.Stream:
+        return await trio.open_tcp_stream(host, port)
+
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        accept: Accept,
+        *,
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        async def accept_tcp(stream: trio.SocketStream) -> None:
+            try:
+                remote = stream.socket.getpeername()[0]
+            except OSError:  # gone already
+                return
+            await accept(stream, remote)
+
+        try:
+            listeners = await trio.open_tcp_listeners(port, host=host)
+        except OSError as error:
+            raise LocalError(
+                f"can't listen on {host}:{port}: {error.strerror}",
+                hint="choose another address to listen on, or stop what uses this one",
+            ) from error
+        task_status.started(listeners[0].socket.getsockname()[1])
+        await trio.serve_listeners(accept_tcp, listeners)
