@@ -1,0 +1,236 @@
+"""EBT version 3 with every connected peer at once (SPEC replication 2 and 3): what is announced,
+asked for and sent. Nothing is announced before the FeedBook has it durably.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from qbix_node import machines as m
+from qbix_node.feeds.messages import Head
+from qbix_node.replication.following import Following
+from qbix_node.replication.messages import (
+    REFUSED,
+    EbtNotes,
+    Range,
+    Stop,
+    make_note,
+    sequence_of,
+)
+from qbix_node.replication.peers import Exchange, Peer, Phase
+from qbix_node.replication.sources import REFUSED_REST_S, Sources
+from qbix_node.wire.references import FeedId
+
+
+@dataclass(slots=True)
+class Conversations:
+    following: Following
+    heads: Mapping[FeedId, Head]  # of what is durable
+    forked: Collection[FeedId]
+    peers: dict[m.PeerId, Peer] = field(default_factory=dict)
+    sources: Sources = field(init=False)
+    _notes: dict[m.PeerId, dict[FeedId, int]] = field(default_factory=dict)
+    _sends: list[m.Send] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sources = Sources(self.peers)
+
+    def take(self) -> tuple[m.Effect, ...]:
+        """What is to be said since the last call: one set of notes a peer, before messages."""
+        notes = [m.Send(peer, EbtNotes(said)) for peer, said in self._notes.items()]
+        effects = (*notes, *self._sends)
+        self._notes, self._sends = {}, []
+        return effects
+
+    def head(self, feed: FeedId) -> int:
+        head = self.heads.get(feed)
+        return head.sequence if head else 0
+
+    def wanted(self, feed: FeedId) -> bool:
+        """SPEC replication 6: a forked feed is announced and served, and not asked for."""
+        return self.following.replicates(feed) and feed not in self.forked
+
+    # ---- a peer speaks, or is spoken to ----
+
+    def speak(self, peer_id: m.PeerId, now: float, *, heard: Collection[FeedId] = ()) -> None:
+        """Open the conversation with our clock, without what both are known to have."""
+        peer = self.peers[peer_id]
+        peer.phase = Phase.TALKING
+        self._notes.setdefault(peer_id, {})  # said even if empty: it is what the caller waits for
+        for feed in self.following.replicated():
+            if feed in heard or not self._known_equal(peer, feed):
+                self._join(peer_id, feed, now)
+
+    def hear(self, peer_id: m.PeerId, notes: Mapping[FeedId, int], now: float) -> None:
+        peer = self.peers[peer_id]
+        peer.heard = True
+        replicated = [feed for feed in notes if self.following.replicates(feed)]
+        for feed in replicated:
+            exchange = peer.exchanges.setdefault(feed, Exchange())
+            queued = exchange.sent
+            exchange.hear(notes[feed])
+            if queued > exchange.sent and not exchange.wants:
+                self._sends.append(m.Send(peer_id, Stop(feed)))
+        if peer.phase is Phase.CALLED:
+            self.speak(peer_id, now, heard=notes)
+        for feed in replicated:
+            self._answer(peer_id, feed, now)
+        if len(replicated) < len(notes):
+            self._refuse(peer_id, notes)
+
+    def leave(self, peer_id: m.PeerId, now: float) -> None:
+        """The peer is gone: others take its place."""
+        del self.peers[peer_id]
+        left = [feed for feed, source in self.sources.active.items() if source.peer == peer_id]
+        for feed in left:
+            del self.sources.active[feed]
+            self._choose(feed, now)
+
+    # ---- a feed comes, grows or goes ----
+
+    def begin(self, feed: FeedId, now: float) -> None:
+        """Ask one peer for a feed that is followed from now on: its author, where connected."""
+        for peer_id in sorted(self._talking(), key=lambda peer: FeedId(peer) != feed):
+            self.peers[peer_id].refused.discard(feed)
+            self._join(peer_id, feed, now)
+
+    def end(self, feed: FeedId) -> None:
+        """Neither ask for the feed, nor announce or serve it any more."""
+        self.sources.forget(feed)
+        for peer_id in self._talking():
+            peer = self.peers[peer_id]
+            peer.rests.pop(feed, None)
+            peer.muted.discard(feed)
+            if peer.exchanges.pop(feed, None):
+                self._sends.append(m.Send(peer_id, Stop(feed)))
+                peer.refuse(feed)
+                self._notes.setdefault(peer_id, {})[feed] = REFUSED
+
+    def stop_asking(self, feed: FeedId) -> None:
+        source = self.sources.peer_of(feed)
+        self.sources.forget(feed)
+        if source:
+            self._note(source, feed)
+
+    def grown(self, feed: FeedId, last: int, source: m.PeerId | None, now: float) -> None:
+        """The feed is durable up to `last`: hand it to who asked, tell the others."""
+        if source in self.peers:
+            self.peers[source].exchanges.setdefault(feed, Exchange()).receive(last)
+            self.sources.progress(feed, source, now)
+        for peer_id in self._talking():
+            peer = self.peers[peer_id]
+            exchange = peer.exchanges.get(feed)
+            if exchange and exchange.wants:
+                self._serve(peer_id, feed, exchange)
+            elif REFUSED < peer.claims(feed) < self.head(feed):
+                self._note(peer_id, feed)
+        if feed in self.sources.behind:
+            self._choose(feed, now)
+
+    # ---- a peer fails us ----
+
+    def mute(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+        """It sent of this feed what can't be right: no more of that, ask somebody else."""
+        if peer_id in self.peers and self.following.replicates(feed):
+            self.peers[peer_id].muted.add(feed)
+            self._pass_over(peer_id, feed, now)
+
+    def suspect(self, peer_id: m.PeerId, feed: FeedId, now: float) -> bool:
+        """It has another branch than we: whether to ask it for the message that proves it."""
+        peer = self.peers.get(peer_id)
+        if peer is None or feed in peer.probes:
+            return False
+        peer.probes.add(feed)
+        self._pass_over(peer_id, feed, now)
+        return True
+
+    def miss(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+        """Not all that it sent could be kept: ask again, once it has come to rest."""
+        if peer_id in self.peers:
+            self.peers[peer_id].missed.add(feed)
+            self._choose(feed, now)
+
+    def check_stalls(self, now: float) -> None:
+        for feed in list(self.sources.behind):
+            self._choose(feed, now)
+            source = self.sources.overdue(feed, now)
+            if source and feed in self.peers[source].missed:
+                self.peers[source].missed.discard(feed)
+                self.sources.set(feed, source, now)
+                self._note(source, feed)
+
+    def _pass_over(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+        self.sources.rest(feed, peer_id, now + REFUSED_REST_S)
+        if self.sources.peer_of(feed) == peer_id:
+            del self.sources.active[feed]
+            self._note(peer_id, feed)
+            self._choose(feed, now)
+
+    # ---- steps ----
+
+    def _talking(self) -> list[m.PeerId]:
+        return [peer_id for peer_id, peer in self.peers.items() if peer.phase is Phase.TALKING]
+
+    def _known_equal(self, peer: Peer, feed: FeedId) -> bool:
+        """SPEC replication 4: request skipping. Nothing at all is never skipped."""
+        known = peer.clock.get(feed, 0)
+        return known == REFUSED or 0 < known == self.head(feed)
+
+    def _join(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+        """Announce what we have; who is first to hear of it becomes the feed's source."""
+        free = feed not in self.sources.active and self.wanted(feed)
+        if free and self.peers[peer_id].claims(feed) != REFUSED:
+            self.sources.set(feed, peer_id, now)
+        self._note(peer_id, feed)
+
+    def _answer(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+        exchange = self.peers[peer_id].exchanges[feed]
+        if exchange.theirs == REFUSED:
+            if self.sources.peer_of(feed) == peer_id:
+                del self.sources.active[feed]
+            self._choose(feed, now)
+            return
+        if exchange.told is None:
+            self._join(peer_id, feed, now)
+        self._choose(feed, now)
+        if exchange.wants:
+            self._serve(peer_id, feed, exchange)
+        elif self._unaware(exchange, self.head(feed)):
+            self._note(peer_id, feed)
+
+    def _unaware(self, exchange: Exchange, head: int) -> bool:
+        """Whether the peer neither has what we have nor was told of it."""
+        told = REFUSED if exchange.told is None else sequence_of(exchange.told)
+        return max(exchange.theirs or 0, told) < head
+
+    def _refuse(self, peer_id: m.PeerId, notes: Mapping[FeedId, int]) -> None:
+        peer = self.peers[peer_id]
+        for feed, note in notes.items():
+            replicated = self.following.replicates(feed)
+            if not replicated and note != REFUSED and peer.refuse(feed):
+                self._notes.setdefault(peer_id, {})[feed] = REFUSED
+
+    def _choose(self, feed: FeedId, now: float) -> None:
+        """Ask another peer, where that is better."""
+        if not self.wanted(feed):
+            return
+        chosen = self.sources.choose(feed, self.head(feed), now)
+        if chosen is None:
+            return
+        before = self.sources.peer_of(feed)
+        self.sources.set(feed, chosen, now)
+        self.peers[chosen].muted.discard(feed)
+        if before:
+            self._note(before, feed)
+        self._note(chosen, feed)
+
+    def _note(self, peer_id: m.PeerId, feed: FeedId) -> None:
+        exchange = self.peers[peer_id].exchanges.setdefault(feed, Exchange())
+        receive = self.sources.peer_of(feed) == peer_id
+        exchange.told = make_note(self.head(feed), receive=receive)
+        self._notes.setdefault(peer_id, {})[feed] = exchange.told
+
+    def _serve(self, peer_id: m.PeerId, feed: FeedId, exchange: Exchange) -> None:
+        head = self.head(feed)
+        if exchange.sent < head:
+            self._sends.append(m.Send(peer_id, Range(feed, exchange.sent + 1, head)))
+            exchange.sent = head
