@@ -1,0 +1,98 @@
+"""The HTTP applications: the control socket's whole API, and the read-only one on loopback.
+
+docs/http-api.md describes both. What a request asks for wrongly is answered 400 with a sentence;
+a bug is answered 500 without details, which are logged.
+"""
+
+import ipaddress
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qbix_node.errors import LocalError, RemoteError
+from qbix_node.http import answers
+from qbix_node.http.api import Api
+from qbix_node.http.handlers import Handlers
+
+
+def control_app(api: Api) -> ASGIApp:
+    """Everything: who may open the control socket may do everything that the node can."""
+    to = Handlers(api)
+    return _app(
+        *_looking(to),
+        Route("/peers", to.peers),
+        Route("/peers", to.add_peer, methods=["POST"]),
+        Route("/peers/remove", to.remove_peer, methods=["POST"]),
+        Route("/peers/block", to.block, methods=["POST"]),
+        Route("/peers/unblock", to.unblock, methods=["POST"]),
+        Route("/feeds", to.feeds),
+        Route("/feeds/log", to.log),
+        Route("/feeds/publish", to.publish, methods=["POST"]),
+        Route("/following", to.following),
+        Route("/follow", to.follow, methods=["POST"]),
+        Route("/unfollow", to.unfollow, methods=["POST"]),
+        Route("/blobs", to.blobs),
+        Route("/blobs", to.add_blob, methods=["POST"]),
+        Route("/blobs/content", to.blob),
+    )
+
+
+def status_app(api: Api) -> ASGIApp:
+    """The status page, health and metrics: nothing that changes anything, loopback names only."""
+    to = Handlers(api)
+    return _LoopbackOnly(_app(Route("/", to.page), *_looking(to)))
+
+
+def _looking(to: Handlers) -> list[Route]:
+    return [
+        Route("/status", to.status),
+        Route("/health", to.health),
+        Route("/metrics", to.metrics),
+    ]
+
+
+def _app(*routes: Route) -> Starlette:
+    return Starlette(
+        routes=list(routes),
+        exception_handlers={
+            LocalError: answers.refuse,
+            RemoteError: answers.refuse_malformed,
+            HTTPException: answers.refuse_http,
+            ClientDisconnect: answers.nobody_there,
+            Exception: answers.fail,
+        },
+    )
+
+
+class _LoopbackOnly:
+    """A page of another site may make its own name resolve to 127.0.0.1 (DNS rebinding); then the
+    Host header has that name, and nothing is answered.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_loopback(dict(scope["headers"]).get(b"host", b"")):
+            message = "the Host header names no loopback address"
+            refused = answers.refusal(message, HTTPStatus.MISDIRECTED_REQUEST)
+            await refused(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _is_loopback(header: bytes) -> bool:
+    host = header.decode("latin-1")
+    name, colon, port = host.rpartition(":")
+    if not (colon and port.isdigit()):
+        name = host
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False

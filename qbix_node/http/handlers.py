@@ -1,0 +1,162 @@
+"""One method a path: parse the request, ask the node, print the answer (docs/http-api.md)."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qbix_node.http.answers import Streamed, entry_line, json_answer
+from qbix_node.http.api import Api, BlobRow, Entry, FeedRow, PeerRow
+from qbix_node.http.metrics import CONTENT_TYPE, render_metrics
+from qbix_node.http.page import PAGE, PAGE_HEADERS
+from qbix_node.http.questions import (
+    SEQUENCE_MAX,
+    Query,
+    body_pieces,
+    read_object,
+    text_of,
+    texts_of,
+)
+from qbix_node.machines import PeerId
+from qbix_node.net.address import parse_address
+from qbix_node.wire.references import FeedId, parse_blob, parse_feed
+
+LOG_CHUNK = 100  # messages in memory at a time, whatever the length of the log
+WAIT_S_MAX = 24 * 3600
+
+
+class Handlers:
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    # ---- looking; also on the status page's port ----
+
+    async def page(self, _: Request) -> Response:
+        return Response(PAGE, headers=PAGE_HEADERS, media_type="text/html")
+
+    async def status(self, _: Request) -> Response:
+        return json_answer(asdict(self._api.status()))
+
+    async def health(self, _: Request) -> Response:
+        wrong = self._api.health()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
+        return json_answer({"healthy": not wrong, "wrong": list(wrong)}, status)
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(render_metrics(self._api.metrics()), media_type=CONTENT_TYPE)
+
+    # ---- peers ----
+
+    async def peers(self, _: Request) -> Response:
+        return _rows(self._api.peers())
+
+    async def add_peer(self, request: Request) -> Response:
+        body = await read_object(request, "address")
+        await self._api.add_peer(parse_address(text_of(body, "address")))
+        return _done()
+
+    async def remove_peer(self, request: Request) -> Response:
+        await self._api.remove_peer(await _peer(request))
+        return _done()
+
+    async def block(self, request: Request) -> Response:
+        await self._api.block(await _peer(request))
+        return _done()
+
+    async def unblock(self, request: Request) -> Response:
+        await self._api.unblock(await _peer(request))
+        return _done()
+
+    # ---- feeds ----
+
+    async def feeds(self, _: Request) -> Response:
+        return _rows(self._api.feeds())
+
+    async def following(self, _: Request) -> Response:
+        return json_answer(list(self._api.following()))
+
+    async def follow(self, request: Request) -> Response:
+        await self._api.follow(await _feed(request))
+        return _done()
+
+    async def unfollow(self, request: Request) -> Response:
+        await self._api.unfollow(await _feed(request))
+        return _done()
+
+    async def publish(self, request: Request) -> Response:
+        body = await read_object(request, "content", "to")
+        recipients = [parse_feed(text) for text in texts_of(body, "to")]
+        entry = await self._api.publish(body.get("content"), recipients)
+        return Response(entry_line(entry), HTTPStatus.CREATED, media_type="application/json")
+
+    async def log(self, request: Request) -> Response:
+        query = Query(request, "feed", "from", "limit", "private", "follow")
+        feed = parse_feed(query.text("feed"))
+        reading = _LogReading(self._api, feed, private=query.flag("private"))
+        first = query.number("from", 1, least=1)
+        limit = query.number("limit", SEQUENCE_MAX)
+        chunk = reading.read(first, limit)  # here, because a refusal must precede the first byte
+        lines = reading.lines(chunk, first, limit, follow=query.flag("follow"))
+        return Streamed(lines, media_type="application/jsonl")
+
+    # ---- blobs ----
+
+    async def blobs(self, _: Request) -> Response:
+        return _rows(self._api.blobs())
+
+    async def add_blob(self, request: Request) -> Response:
+        row = await self._api.add_blob(body_pieces(request))
+        return json_answer(asdict(row), HTTPStatus.CREATED)
+
+    async def blob(self, request: Request) -> Response:
+        query = Query(request, "blob", "wait_s")
+        blob = parse_blob(query.text("blob"))
+        if patience_s := query.number("wait_s", 0, most=WAIT_S_MAX):
+            await self._api.want_blob(blob, patience_s)
+        size, pieces = self._api.read_blob(blob)
+        headers = {"Content-Length": str(size)}
+        return Streamed(pieces, headers=headers, media_type="application/octet-stream")
+
+
+class _LogReading:
+    """One walk through a feed's stored messages, a chunk at a time."""
+
+    def __init__(self, api: Api, feed: FeedId, *, private: bool) -> None:
+        self._api = api
+        self._feed = feed
+        self._private = private
+
+    def read(self, first: int, limit: int) -> list[Entry]:
+        count = min(limit, LOG_CHUNK)
+        return self._api.log(self._feed, first, count, private=self._private)
+
+    async def lines(
+        self, chunk: list[Entry], first: int, left: int, *, follow: bool
+    ) -> AsyncGenerator[bytes]:
+        while left:
+            if chunk:
+                yield b"".join(map(entry_line, chunk))
+                first, left = first + len(chunk), left - len(chunk)
+            elif follow:
+                await self._api.wait_beyond(self._feed, first - 1)
+            else:
+                return
+            chunk = self.read(first, left)
+
+
+def _rows(rows: Sequence[PeerRow] | Sequence[FeedRow] | Sequence[BlobRow]) -> Response:
+    return json_answer([asdict(row) for row in rows])
+
+
+def _done() -> Response:
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _peer(request: Request) -> PeerId:
+    return PeerId(parse_feed(text_of(await read_object(request, "peer"), "peer")))
+
+
+async def _feed(request: Request) -> FeedId:
+    return parse_feed(text_of(await read_object(request, "feed"), "feed"))

@@ -1,0 +1,81 @@
+"""What a request asks, parsed once: bounded JSON bodies and query parameters. Raises BadInput."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+
+from starlette.requests import Request
+
+from qbix_node.errors import BadInput
+from qbix_node.wire import v8json
+from qbix_node.wire.v8json import JsonValue
+
+BODY_BYTES_MAX = 256 * 1024  # of a JSON request; a message has at most 8192 characters
+SEQUENCE_MAX = 2**53
+
+
+async def read_object(request: Request, *names: str) -> dict[str, JsonValue]:
+    """The JSON object of the body, with no members but these."""
+    body = bytearray()
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > BODY_BYTES_MAX:
+                raise BadInput(f"{request.url.path}: the body has more than {BODY_BYTES_MAX} bytes")
+    value = v8json.parse(bytes(body), f"{request.url.path}: the body")
+    if not isinstance(value, dict):
+        raise BadInput(f"{request.url.path}: the body is no JSON object")
+    _only(value, names, request.url.path)
+    return value
+
+
+def text_of(value: Mapping[str, JsonValue], name: str) -> str:
+    text = value.get(name)
+    if not isinstance(text, str):
+        raise BadInput(f"{name!r} is missing or no text")
+    return text
+
+
+def texts_of(value: Mapping[str, JsonValue], name: str) -> list[str]:
+    texts = value.get(name, [])
+    if not isinstance(texts, list):
+        raise BadInput(f"{name!r} is no list")
+    return [text_of({name: text}, name) for text in texts]
+
+
+class Query:
+    """The query parameters; each at most once, and none that nobody knows."""
+
+    def __init__(self, request: Request, *names: str) -> None:
+        self._values = dict(request.query_params)
+        _only(self._values, names, request.url.path)
+        if len(request.query_params.multi_items()) > len(self._values):
+            raise BadInput(f"{request.url.path}: a parameter stands there twice")
+
+    def text(self, name: str) -> str:
+        return text_of(self._values, name)
+
+    def number(self, name: str, default: int, *, least: int = 0, most: int = SEQUENCE_MAX) -> int:
+        text = self._values.get(name, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) <= 16):
+            raise BadInput(f"{name}={text[:40]}: a whole number is expected")
+        if not least <= int(text) <= most:
+            raise BadInput(f"{name}={text}: a number from {least} to {most} is expected")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        return self.number(name, 0, most=1) == 1
+
+
+def _only(values: Mapping[str, object], names: tuple[str, ...], path: str) -> None:
+    for name in values:
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise BadInput(f"{path}: unknown member {name[:40]!r}; known: {known}")
+
+
+async def body_pieces(request: Request) -> AsyncIterator[bytes]:
+    """The raw body as it comes; who reads it bounds it."""
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            if piece:
+                yield piece

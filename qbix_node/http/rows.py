@@ -1,0 +1,35 @@
+"""Rows of the API from their JSON: the client's half of `dataclasses.asdict`."""
+
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from qbix_node.errors import Malformed
+from qbix_node.wire.v8json import JsonValue
+
+Row = TypeVar("Row")
+
+
+def read_row(value: JsonValue, kind: type[Row]) -> Row:
+    """Members that we don't know are passed over: the daemon may be newer. Raises Malformed."""
+    row: Row = _read(value, kind)
+    return row
+
+
+def read_rows(value: JsonValue, kind: type[Row]) -> list[Row]:
+    """Raises Malformed."""
+    if not isinstance(value, list):
+        raise Malformed(f"the daemon's answer is no list of {kind.__name__}")
+    return [read_row(item, kind) for item in value]
+
+
+def _read(value: JsonValue, kind: Any) -> Any:  # noqa: ANN401  (follows the types of the fields)
+    if isinstance(kind, type) and is_dataclass(kind):
+        needed = {item.name for item in fields(kind) if item.default is MISSING}
+        if not isinstance(value, dict) or not needed <= set(value):
+            raise Malformed(f"the daemon's answer is no {kind.__name__}")
+        hints = get_type_hints(kind).items()
+        return kind(**{name: _read(value[name], hint) for name, hint in hints if name in value})
+    if get_origin(kind) is list and isinstance(value, list):
+        (item_kind,) = get_args(kind)
+        return [_read(item, item_kind) for item in value]
+    return value

@@ -1,0 +1,119 @@
+"""Serve an application on the control socket or on loopback, with hypercorn's HTTP on trio.
+
+The accept loop is ours: hypercorn's own shields its sends from cancellation, so one client that
+stops reading would hold up the daemon's stop, and it has no limit of connections.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import cast
+
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.logging import Logger
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
+
+from qbix_node.errors import ConfigError
+
+CONNECTIONS_MAX = 64  # more are closed at once, before a byte is read
+HEAD_BYTES_MAX = 16 * 1024
+IDLE_S = 30.0  # a connection without a request is closed
+SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), with its NUL
+
+log = structlog.get_logger()
+
+
+class _Log(Logger):
+    """What hypercorn has to say about a request that failed goes to our log."""
+
+    def __init__(self, config: Config) -> None:
+        pass
+
+    async def access(self, *_: object, **__: object) -> None:
+        pass
+
+    async def exception(self, message: str, *_: object, **__: object) -> None:
+        log.error("http.failed", message=message, exc_info=True)
+
+
+async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
+    """Until cancelled."""
+    config = Config()
+    config.logger_class = _Log
+    config.include_server_header = False
+    config.h11_max_incomplete_size = HEAD_BYTES_MAX
+    config.keep_alive_timeout = IDLE_S
+    wrapped = wrap_app(cast("ASGIFramework", app), config.wsgi_max_body_size, "asgi")
+    context = WorkerContext(None)
+    streams: set[trio.SocketStream] = set()
+
+    async def answer(stream: trio.SocketStream) -> None:
+        if len(streams) >= CONNECTIONS_MAX:
+            await trio.aclose_forcefully(stream)
+            return
+        streams.add(stream)
+        try:
+            # Annotated as SSL, but made for plain streams as well.
+            plain = cast("trio.SSLStream[trio.SocketStream]", stream)
+            await TCPServer(wrapped, config, context, ConnectionState({}), plain)
+        finally:
+            streams.discard(stream)
+
+    async with trio.open_nursery() as nursery:
+        try:
+            await trio.serve_listeners(answer, listeners, handler_nursery=nursery)
+        finally:
+            with trio.CancelScope(shield=True):
+                for stream in list(streams):
+                    await trio.aclose_forcefully(stream)
+
+
+def open_control_socket(path: Path) -> trio.SocketListener:
+    """A listener that only our user can reach. Raises ConfigError, also when a daemon is there."""
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise ConfigError(
+            f"{path}: longer than the {SOCKET_PATH_BYTES_MAX} bytes that a unix socket may have",
+            hint="choose a home with a shorter path: --home DIR",
+        )
+    _clear(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(os.fspath(path))
+    path.chmod(0o600)  # before listen: nobody connects in between
+    made.listen()
+    return trio.SocketListener(trio.socket.from_stdlib_socket(made))
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket that a killed daemon left; a living one is left alone."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise ConfigError(f"{path}: something that is no socket stands here", hint="move it away")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        try:
+            knock.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{path}: can't be used: {error.strerror}") from error
+        else:
+            raise ConfigError(
+                f"{path}: another daemon answers here",
+                hint="stop it first, or choose another --home",
+            )
+
+
+async def open_loopback(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        raise ConfigError(
+            f"the status page can't be served on {host}:{port}: {error.strerror or error}",
+            hint="choose another port for status_page in the configuration",
+        ) from error
