@@ -84,13 +84,13 @@ class Line:
         self.saving, self.unsaved = self.unsaved, []
         return self.saving
 
-    def discard(self, peer: m.PeerId | None = None) -> list[Arrival]:
-        """Take out what is not chained yet: all of it, or what came from this peer."""
+    def discard(self, peer: m.PeerId | None = None, *, above: int = 0) -> list[Arrival]:
+        """Take out what is not chained yet; with `peer`, only what it sent of later sequences."""
 
-        def stays(arrival: Arrival) -> bool:
-            return peer is not None and arrival.peer != peer
+        def goes(arrival: Arrival) -> bool:
+            return peer is None or (arrival.peer == peer and arrival.message.sequence > above)
 
-        gone = [entry for entry in (*self.unchecked, *self.held.values()) if not stays(entry)]
-        self.unchecked = [entry for entry in self.unchecked if stays(entry)]
-        self.held = {place: entry for place, entry in self.held.items() if stays(entry)}
+        gone = [entry for entry in (*self.unchecked, *self.held.values()) if goes(entry)]
+        self.unchecked = [entry for entry in self.unchecked if not goes(entry)]
+        self.held = {place: entry for place, entry in self.held.items() if not goes(entry)}
         return gone

@@ -233,11 +233,10 @@ class FeedBook:
         self._check(line, answer)
 
     def _refuse(self, line: Line, arrival: Arrival, answer: _Answer) -> None:
+        sequence, reason = arrival.message.sequence, "signature does not match"
         if arrival.peer is not None:
-            reason = "signature does not match"
-            refusal = Refusal(arrival.peer, line.feed, arrival.message.sequence, reason)
-            answer.found(refusal)
-        self._leave([arrival, *line.discard(arrival.peer)], answer)
+            answer.found(Refusal(arrival.peer, line.feed, sequence, reason))
+        self._leave([arrival, *line.discard(arrival.peer, above=sequence)], answer)
 
     def _place(self, line: Line, arrival: Arrival, answer: _Answer) -> Arrival | None:
         """Put a valid message where it belongs; gives back one that follows another branch."""
@@ -256,7 +255,8 @@ class FeedBook:
         astray = line.join()
         if astray is not None and astray.peer is not None:
             answer.found(ForkSuspected(astray.peer, line.feed, line.reach))
-            self._leave([astray, *line.discard(astray.peer)], answer)
+            later = line.discard(astray.peer, above=line.reach)
+            self._leave([astray, *later], answer)
         return astray
 
     def _convict(self, arrival: Arrival, ours: ClassicMessage, answer: _Answer) -> None:
