@@ -18,6 +18,7 @@ ROUND_S = 30.0  # what has ended is asked for again
 class _Reader:
     """One peer that we read from."""
 
+    feeds: dict[FeedId, None] = field(default_factory=dict)  # all that it is asked for
     open: dict[FeedId, HistoryRequest] = field(default_factory=dict)
     waiting: dict[FeedId, None] = field(default_factory=dict)
     missed: dict[FeedId, None] = field(default_factory=dict)  # a part was not kept: ask again
@@ -35,7 +36,10 @@ class Histories:
     def read(self, peer: m.PeerId, feeds: list[FeedId]) -> tuple[m.Effect, ...]:
         """Ask the peer for these feeds, in this round."""
         reader = self._readers.setdefault(peer, _Reader())
-        reader.waiting.update((feed, None) for feed in feeds if feed not in reader.open)
+        for feed in feeds:
+            reader.feeds[feed] = None
+            if feed not in reader.open:
+                reader.waiting[feed] = None
         return self._fill(peer, reader)
 
     def round(self, feeds: list[FeedId]) -> tuple[m.Effect, ...]:
@@ -54,6 +58,7 @@ class Histories:
     def end(self, feed: FeedId) -> tuple[m.Effect, ...]:
         effects: list[m.Effect] = []
         for peer, reader in self._readers.items():
+            reader.feeds.pop(feed, None)
             reader.waiting.pop(feed, None)
             if reader.open.pop(feed, None):
                 effects += [m.Send(peer, HistoryEnded(feed)), *self._fill(peer, reader)]
@@ -77,7 +82,7 @@ class Histories:
 
     def _fill(self, peer: m.PeerId, reader: _Reader) -> tuple[m.Effect, ...]:
         effects: list[m.Effect] = []
-        crowded = len(reader.open) + len(reader.waiting) > STREAMS_MAX
+        crowded = len(reader.feeds) > STREAMS_MAX
         if crowded:  # streams that stay open would keep the rest from their turn
             for feed in [feed for feed, request in reader.open.items() if request.live]:
                 del reader.open[feed]
