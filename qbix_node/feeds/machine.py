@@ -245,10 +245,7 @@ class FeedBook:
         if ours is None:
             line.held[message.sequence] = arrival
             return self._join(line, answer)
-        if ours.id == message.id:
-            self._leave([arrival], answer)
-        else:
-            self._convict(arrival, ours, answer)
+        self._convict(arrival, ours, answer)
         return None
 
     def _join(self, line: Line, answer: _Answer) -> Arrival | None:
@@ -264,6 +261,7 @@ class FeedBook:
 
         One such pair is kept a feed. It convicts; more would only fill the disk.
         """
+        assert ours.id != arrival.message.id  # one id means one signature, valid for one text
         feed, token = arrival.message.author, self.tokens.new()
         self.forked.add(feed)
         proof = self._proofs[token] = Evidence(arrival.received_ms, ours, arrival.message)

@@ -150,6 +150,15 @@ def test_duplicates_cost_no_check_and_no_write(desk: Desk, alice: Author) -> Non
     assert desk.findings(Appended) == [Appended(alice.feed, 1, 5, PETE)]
 
 
+def test_newest_message_again_costs_not_even_a_look(desk: Desk, alice: Author) -> None:
+    message = alice.write()
+    desk.offer(message)
+    desk.settle()
+    desk.offer(message, peer=QUIN)
+    assert (desk.loads, desk.checks) == ([], [])
+    assert desk.settled[QUIN] == 1
+
+
 def test_completion_that_comes_twice_changes_nothing(desk: Desk, alice: Author) -> None:
     desk.offer(alice.write())
     (check,) = desk.checks
@@ -197,6 +206,7 @@ def test_bad_signature_in_a_batch_keeps_what_comes_before(desk: Desk, alice: Aut
     desk.settle()
     assert desk.log(alice.feed) == [one, two]
     assert desk.findings(Refusal) == [Refusal(PETE, alice.feed, 3, "signature does not match")]
+    assert desk.book.waiting == 0
     desk.offer(five, four, three, peer=QUIN)
     desk.settle()
     assert desk.log(alice.feed) == [one, two, three, four, five]
@@ -213,6 +223,7 @@ def test_unreadable_message_in_a_batch_keeps_what_comes_before(
     desk.settle()
     assert desk.log(alice.feed) == [one]
     assert desk.log(bob.feed) == [other]
+    assert desk.book.waiting == 0
     fields = "the fields of a message are not those of the format, in their order"
     assert desk.findings(Refusal) == [
         Refusal(PETE, alice.feed, 2, "hash is not sha256"),
@@ -274,14 +285,18 @@ def test_nothing_is_appended_past_a_fork(desk: Desk, alice: Author) -> None:
     assert desk.book.waiting == 0
 
 
-@pytest.mark.parametrize("moment", ["together", "while checked", "while written", "looked up"])
+@pytest.mark.parametrize(
+    "moment", ["together", "while checked", "checked late", "while written", "looked up"]
+)
 def test_fork_is_noticed_whenever_the_second_comes(desk: Desk, alice: Author, moment: str) -> None:
     twin = alice.twin()
     ours, theirs = alice.write(), twin.write({"type": "post", "text": "another"})
     desk.offer(*([ours, theirs] if moment == "together" else [ours]))
-    if moment == "while checked":
+    if moment in ("while checked", "checked late"):
         desk.offer(theirs, peer=QUIN)
     desk.verify()
+    if moment == "checked late":
+        desk.sync()
     if moment == "while written":
         desk.offer(theirs, peer=QUIN)
         desk.verify()
@@ -293,6 +308,22 @@ def test_fork_is_noticed_whenever_the_second_comes(desk: Desk, alice: Author, mo
     assert (fork.ours, fork.theirs) == (ours, theirs)
     assert desk.log(alice.feed)[0] == ours
     assert desk.book.waiting == 0
+    assert desk.checks_made == (3 if moment == "looked up" else 2)
+
+
+def test_one_pair_is_looked_for_and_no_more(desk: Desk, alice: Author) -> None:
+    twins = [alice.twin() for _ in range(3)]
+    others = [twin.write({"type": "post", "text": f"{place}"}) for place, twin in enumerate(twins)]
+    desk.offer(*alice.write_many(2))
+    desk.settle()
+    desk.offer(others[0])
+    desk.look()
+    desk.offer(*others[1:])
+    desk.verify()
+    assert desk.book.forked == {alice.feed}
+    desk.settle()
+    assert desk.checks_made == 3
+    assert len(desk.findings(ForkFound)) == 1
 
 
 def test_fork_above_a_gap_is_noticed(desk: Desk, alice: Author) -> None:
