@@ -16,6 +16,7 @@ TEXT_MAX = 1024  # characters, with all addresses of a peer
 EXPECTED = "net:HOST:PORT~shs:BASE64KEY or HOST:PORT:@BASE64KEY.ed25519"
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_IP = re.compile(r"[0-9a-f:.]+(%[a-z0-9_.-]{1,16})?", re.IGNORECASE)  # with an interface
 _LOCAL_NETWORKS = [
     ipaddress.ip_network(text)
     for text in (
@@ -71,7 +72,9 @@ def _is_port(text: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
-    return _as_ip(text) is not None or _NAME.fullmatch(text) is not None
+    if _NAME.fullmatch(text):
+        return True
+    return _IP.fullmatch(text) is not None and _as_ip(text) is not None
 
 
 def host_group(host: str) -> str:
