@@ -1,0 +1,1 @@
+"""What replication says and hears on one link."""

@@ -1,0 +1,242 @@
+"""What replication says and hears on one link, as the Replicator decides (spec/replication.md 7).
+
+Everything moves in batches: what a peer sent since the last look is handed over at once, stored
+messages are read and sent a chunk at a time, as fast as the peer takes them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from qbix_node import machines as m
+from qbix_node.errors import Malformed
+from qbix_node.feeds.messages import Offered
+from qbix_node.feeds.records import read_log
+from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream, StreamEnded
+from qbix_node.ports import Store
+from qbix_node.replication.messages import (
+    EBT_ARGUMENTS,
+    EbtCall,
+    EbtEnded,
+    EbtNotes,
+    HistoryEnded,
+    HistoryRequest,
+    Range,
+    Stop,
+    format_history_request,
+    format_notes,
+    is_message,
+    parse_notes,
+)
+from qbix_node.replication.outbox import Outbox
+from qbix_node.wire.references import FeedId
+from qbix_node.wire.v8json import JsonValue
+
+OFFER_MAX = 256  # messages handed to the Replicator at once
+UNSETTLED_MAX = 512  # of one peer: it is not read on before the FeedBook has dealt with some
+
+_EBT = "ebt.replicate"
+_HISTORY = "createHistoryStream"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start, of all links."""
+
+    messages_received: int = 0
+    messages_sent: int = 0
+    messages_appended: int = 0
+    messages_refused: int = 0
+    notes_received: int = 0
+    notes_sent: int = 0
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all links share."""
+
+    store: Store
+    post: Callable[[m.Event], Awaitable[None]]
+    wall_clock: Callable[[], float]  # seconds since 1970
+    counters: Counters = field(default_factory=Counters)
+
+
+class Remote:
+    """One link. The Replicator knows of it from `connected` to `gone`."""
+
+    def __init__(self, link: Link, around: Surroundings) -> None:
+        self.link = link
+        self.connected = trio.Event()
+        self.gone = trio.Event()
+        self._around = around
+        self._nursery: trio.Nursery | None = None  # while the link is up
+        self._outbox = Outbox()
+        self._news = trio.Event()
+        self._talk: trio.CancelScope | None = None  # the conversation by EBT, while there is one
+        self._we_called = False
+        self._readings: dict[tuple[FeedId, bool], trio.CancelScope] = {}
+        self._unsettled = 0
+        self._settled = trio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled, with the link."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                await self._around.post(m.Connected(self.link.peer, self.link.outgoing))
+                self.connected.set()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    def carry_out(self, message: object) -> None:
+        """A decision of the Replicator; of no use once the link is down."""
+        match message:
+            case _ if self._nursery is None:
+                pass
+            case EbtNotes() | Range() | Stop():
+                self._outbox.put(message)
+                self._news.set()
+            case EbtCall():
+                self._nursery.start_soon(self._call_ebt)
+            case HistoryRequest():
+                self._nursery.start_soon(self._read_history, message)
+            case HistoryEnded(feed):
+                if reading := self._readings.get((feed, False)):
+                    reading.cancel()
+            case _:
+                raise AssertionError(f"nothing to send: {message}")
+
+    def settle(self, count: int) -> None:
+        self._unsettled -= count
+        self._settled.set()
+        self._settled = trio.Event()
+
+    # ---- EBT ----
+
+    async def _call_ebt(self) -> None:
+        self._we_called = True
+        self._outbox = Outbox()
+        stream = await self.link.open(_EBT, EBT_ARGUMENTS, "duplex")
+        await self._converse(stream)
+
+    async def answer_ebt(self, stream: Stream) -> None:
+        """The peer called. Raises Malformed if that is not its part."""
+        if self._talk and self._we_called:
+            raise Malformed("ebt.replicate is called by the side that dialled, and only once")
+        if self._talk:
+            self._talk.cancel()
+        self._we_called = False
+        self._outbox = Outbox()
+        await self._around.post(m.Received(self.link.peer, EbtCall()))
+        await self._converse(stream)
+
+    async def _converse(self, stream: Stream) -> None:
+        reason: str | None = None
+        with trio.CancelScope() as talk:
+            self._talk = talk
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send_what_waits, stream, self._outbox)
+                reason = await self._read_ebt(stream)
+                nursery.cancel_scope.cancel()
+        if talk.cancelled_caught:
+            await stream.end("reconnected to peer")
+            return
+        self._talk = None
+        await self._around.post(m.Received(self.link.peer, EbtEnded(reason)))
+
+    async def _read_ebt(self, stream: Stream) -> str | None:
+        """Why the peer ended the conversation, if it said so."""
+        try:
+            while bodies := await stream.receive_many():
+                notes, messages = _sort(bodies)
+                if notes is not None:
+                    self._around.counters.notes_received += len(notes)
+                    await self._around.post(m.Received(self.link.peer, EbtNotes(notes)))
+                await self._offer(messages)
+        except RemoteRefusal as refusal:
+            return str(refusal)
+        except Malformed as error:
+            self.link.close(str(error))
+            raise
+        return None
+
+    async def _send_what_waits(self, stream: Stream, outbox: Outbox) -> None:
+        try:
+            while True:
+                match outbox.take():
+                    case EbtNotes(notes):
+                        self._around.counters.notes_sent += len(notes)
+                        await stream.send([Body(BodyKind.JSON, format_notes(notes))])
+                    case Range(feed, first, last):
+                        bodies = self._read(feed, first, last)
+                        self._around.counters.messages_sent += len(bodies)
+                        await stream.send(bodies)
+                    case None:
+                        self._news = trio.Event()
+                        await self._news.wait()
+        except StreamEnded:
+            return  # whoever reads it says so
+
+    def _read(self, feed: FeedId, first: int, last: int) -> list[Body]:
+        stored = read_log(self._around.store, feed, first, last - first + 1)
+        return [Body(BodyKind.JSON, message.encoded) for message in stored]
+
+    # ---- createHistoryStream, where we ask ----
+
+    async def _read_history(self, request: HistoryRequest) -> None:
+        reason = None
+        place = request.feed, request.limit is not None  # the proof of a fork has one of its own
+        with trio.CancelScope() as reading:
+            self._readings[place] = reading
+            arguments = format_history_request(request)
+            stream = await self.link.open(_HISTORY, arguments, "source")
+            try:
+                while bodies := await stream.receive_many():
+                    await self._offer(_messages(bodies))
+            except RemoteRefusal as refusal:
+                reason = str(refusal)
+            except Malformed as error:
+                self.link.close(str(error))
+                raise
+        if self._readings.get(place) is reading:
+            del self._readings[place]
+        if reading.cancelled_caught:
+            await stream.end()
+        else:
+            await self._around.post(m.Received(self.link.peer, HistoryEnded(request.feed, reason)))
+
+    # ----
+
+    async def _offer(self, messages: Sequence[JsonValue]) -> None:
+        """Hand messages over; wait while too many of this peer's are not dealt with."""
+        self._around.counters.messages_received += len(messages)
+        for start in range(0, len(messages), OFFER_MAX):
+            part = tuple(messages[start : start + OFFER_MAX])
+            while self._unsettled >= UNSETTLED_MAX:
+                await self._settled.wait()
+            self._unsettled += len(part)
+            offered = Offered(part, int(1000 * self._around.wall_clock()))
+            await self._around.post(m.Received(self.link.peer, offered))
+
+
+def _sort(bodies: Sequence[Body]) -> tuple[dict[FeedId, int] | None, list[JsonValue]]:
+    """The notes (None: there are none) and the messages; they don't depend on their order."""
+    notes: dict[FeedId, int] | None = None
+    messages: list[JsonValue] = []
+    for body in bodies:
+        value = body.json("ebt.replicate")
+        if not isinstance(value, dict):
+            raise Malformed("ebt.replicate: neither notes nor a message, but no JSON object")
+        if is_message(value):
+            messages.append(value)
+        else:
+            notes = (notes or {}) | parse_notes(value)
+    return notes, messages
+
+
+def _messages(bodies: Sequence[Body]) -> list[JsonValue]:
+    """The messages of a history; peers may wrap them, and say other things in between."""
+    values = [body.json("createHistoryStream") for body in bodies]
+    inner = [value.get("value", value) if isinstance(value, dict) else value for value in values]
+    return [value for value in inner if isinstance(value, dict) and is_message(value)]
