@@ -45,10 +45,12 @@ class Flow:
     def start_writing(self) -> None:
         self._work.set()
 
-    async def wait_for_work(self) -> None:
-        if not self.session.queued_bytes:
+    async def wait_for_work(self) -> bool:
+        """Whether something is to be written; if not, there never will be."""
+        while not self.session.queued_bytes and self.closed_because is None:
             self._work = trio.Event()
             await self._work.wait()
+        return self.session.queued_bytes > 0
 
     def wrote(self) -> None:
         self._less.unpark_all()

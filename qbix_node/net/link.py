@@ -5,13 +5,14 @@ queued into as few writes as possible, a slow consumer of ours stops the reader,
 whoever sends to it, and a peer that stays slow or silent is cut off (limits.py).
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import assert_never
 
 import structlog
 import trio
 
-from qbix_node.errors import Malformed, RemoteError
+from qbix_node.errors import Malformed, RemoteError, Temporary
 from qbix_node.machines import PeerId
 from qbix_node.net import muxrpc, ping
 from qbix_node.net.boxstream import Opener, Sealer
@@ -105,23 +106,22 @@ class Link:
 
     async def call(self, name: str, args: list[JsonValue], *, patience_s: float) -> Body:
         """Raises RemoteRefusal, PeerTooSlow, LinkClosed."""
-        await self._flow.wait_for_room()
-        channel = self._session.call(name, args)
-        answer = self._answers[channel] = _Answer()
-        self._flow.start_writing()
-        try:
-            with trio.move_on_after(patience_s):
+        with trio.move_on_after(patience_s):
+            await self._flow.wait_for_room()
+            channel = self._number(lambda: self._session.call(name, args))
+            answer = self._answers[channel] = _Answer()
+            self._flow.start_writing()
+            try:
                 await answer.came.wait()
-        finally:
-            del self._answers[channel]
-            self._session.forget(channel)
-        if answer.answered is None:
-            if self._flow.closed_because is not None:
+            finally:
+                del self._answers[channel]
+                self._session.forget(channel)
+            if answer.answered is None:
                 raise LinkClosed(self._flow.closed_because)
-            raise PeerTooSlow(f"no answer to {name} in {patience_s:g} s")
-        if answer.answered.error is not None:
-            raise RemoteRefusal(answer.answered.error)
-        return answer.answered.body
+            if answer.answered.error is not None:
+                raise RemoteRefusal(answer.answered.error)
+            return answer.answered.body
+        raise PeerTooSlow(f"no answer to {name} in {patience_s:g} s")
 
     async def open(self, name: str, args: list[JsonValue], kind: StreamKind) -> Stream:
         """Raises LinkClosed. A refusal shows when the stream is read."""
@@ -184,7 +184,8 @@ class Link:
     def _dispatch(self, event: muxrpc.Incoming, nursery: trio.Nursery) -> None:
         match event:
             case muxrpc.Brought(channel, bodies):
-                if stream := self._streams.get(channel):
+                stream = self._streams.get(channel)
+                if stream is not None and self._flow.closed_because is None:
                     stream.bring(bodies)
             case muxrpc.Asked():
                 self._start_to_serve(event, nursery)
@@ -193,8 +194,8 @@ class Link:
                     answer.answered = event
                     answer.came.set()
             case muxrpc.Ended(channel, error):
-                if stream := self._streams.pop(channel, None):
-                    stream.ended_by_peer(error)
+                if ended := self._streams.pop(channel, None):
+                    ended.ended_by_peer(error)
                 if scope := self._sources.get(channel):
                     scope.cancel()
             case muxrpc.Goodbye():
@@ -239,8 +240,7 @@ class Link:
 
     async def _write(self) -> None:
         try:
-            while self._flow.closed_because is None or self._session.queued_bytes:
-                await self._flow.wait_for_work()
+            while await self._flow.wait_for_work():
                 await self._send(self._sealer.seal(self._session.take(WRITE_BYTES)))
                 self._flow.wrote()
             await self._send(self._sealer.goodbye())
@@ -285,9 +285,16 @@ class Link:
         self._ping.send_now(ping.clock())
 
     def _open(self, name: str, args: list[JsonValue], kind: StreamKind) -> Stream:
-        channel = self._session.open(name, args, kind)
+        channel = self._number(lambda: self._session.open(name, args, kind))
         stream = self._streams[channel] = Stream(self._flow, channel)
         return stream
+
+    def _number(self, ask: Callable[[], Channel]) -> Channel:
+        try:
+            return ask()
+        except Temporary as error:  # a new connection has numbers again
+            self.close(str(error))
+            raise
 
     # ---- its end ----
 

@@ -78,8 +78,11 @@ class _Open:
 
 
 class Session:
-    def __init__(self, kinds: Mapping[str, Kind], limits: Limits) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Kind], limits: Limits, *, requests_max: int = REQUESTS_MAX
+    ) -> None:
         self._kinds = kinds
+        self._requests_max = requests_max
         self._limits = limits
         self._parser = PacketParser(limits.packet_bytes_max)
         self._open: dict[Channel, _Open] = {}  # requests of both sides
@@ -241,7 +244,7 @@ class Session:
     # ----
 
     def _new_channel(self) -> Channel:
-        if self._requests == REQUESTS_MAX:
+        if self._requests == self._requests_max:
             raise Temporary("this connection has used up its request numbers")
         self._requests += 1
         return Channel(self._requests)
