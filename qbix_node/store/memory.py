@@ -149,7 +149,7 @@ class _DiskHead:
     def lacking(self) -> str | None:
         return "disk full" if self._disk.full else None
 
-    async def commit(self, writes: Sequence[Write]) -> None:
+    async def commit(self, writes: Sequence[Write], number: int) -> None:
         self._disk.append(writes)
         try:
             if self.hold_syncs:

@@ -27,7 +27,7 @@ COMMIT_KEY = META + b"commit"
 log = structlog.get_logger()
 
 
-class DiskFull(Exception):
+class DiskFull(Temporary):
     """Nothing of the batch counts; it is tried again when there is space."""
 
 
@@ -38,8 +38,11 @@ class Disk(Protocol):
         """Why nothing can be written now, or None. Cheap: asked before every batch."""
         ...
 
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Return once all of it is durable, or raise: DiskFull, or an error that ends the store."""
+    async def commit(self, writes: Sequence[Write], number: int) -> None:
+        """Write the batch of that number, which is among its writes, and return once it is durable.
+
+        May raise DiskFull; any other error ends the store.
+        """
         ...
 
 
@@ -128,7 +131,7 @@ class GroupCommit:
         batch = self._take()
         writes = [write for each in batch for write in each.writes]
         try:
-            await self._disk.commit([*writes, put_commit(self.commit + 1)])
+            await self._disk.commit([*writes, put_commit(self.commit + 1)], self.commit + 1)
         except BaseException:
             self._queue.extendleft(each for each in reversed(batch) if not each.abandoned)
             raise
@@ -174,15 +177,12 @@ class GroupCommit:
             self._queue.remove(mine)
 
     def _pass_on(self) -> None:
-        self._leader = None
-        if self._failure is not None or self._closing.is_set():
-            for each in self._queue:
-                each.woken.set()
-            self._queue.clear()
-            self._at_rest.set()
-        elif self._queue:
-            self._leader = self._queue[0]
+        """To the head of the queue. When all is over, it is refused and passes on in its turn."""
+        self._leader = self._queue[0] if self._queue else None
+        if self._leader is not None:
             self._leader.woken.set()
+        elif self._closing.is_set():
+            self._at_rest.set()
 
     def _refuse_if_over(self) -> None:
         if isinstance(self._failure, LocalError):
