@@ -12,6 +12,7 @@ from itertools import groupby
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import BadInput, Malformed
+from qbix_node.feeds import private
 from qbix_node.feeds.authoring import make_message
 from qbix_node.feeds.line import Arrival, Line
 from qbix_node.feeds.messages import (
@@ -112,7 +113,7 @@ class FeedBook:
             case m.Received(peer, Offered() as offered):
                 self._offer(peer, offered, answer)
             case m.Requested(Publish() as request):
-                self._publish(request, answer)
+                self._publish(request, rng, answer)
             case m.Loaded(token, records) if token in self._looks:
                 self._looked(self._looks.pop(token), records, answer)
             case m.Verified(token, oks) if token in self._checks:
@@ -291,14 +292,17 @@ class FeedBook:
 
     # ---- into the log ----
 
-    def _publish(self, wish: Publish, answer: _Answer) -> None:
+    def _publish(self, wish: Publish, rng: m.Rng, answer: _Answer) -> None:
         line = self._line(self.own)
         if reason := self._obstacle(line):
             answer.found(PublishRefused(wish.request, reason))
             return
         stamp = self._next_stamp(wish.timestamp_ms)
+        content, readers = wish.content, wish.readers
         try:
-            message = make_message(self.keys, line.tip, wish.content, stamp)
+            if readers is not None:
+                content = private.seal(content, readers, self.keys, line.tip, rng.randbytes)
+            message = make_message(self.keys, line.tip, content, stamp)
         except BadInput as error:
             answer.found(PublishRefused(wish.request, str(error)))
             return

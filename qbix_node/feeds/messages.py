@@ -3,7 +3,8 @@
 SPEC classic-feeds 1: a message is a JSON object; a parsed one keeps its only encoded form.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from qbix_node.machines import PeerId
 from qbix_node.wire.references import FeedId, MessageId
@@ -60,10 +61,20 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Readers:
+    """Who can open a private message. The writer always can."""
+
+    feeds: tuple[FeedId, ...]
+    kind: Literal["box1", "box2"] = "box1"
+    group: bytes | None = field(default=None, repr=False)  # key of a private group, box2 only
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     request: int  # names the request in Published or PublishRefused
     content: JsonValue
     timestamp_ms: int
+    readers: Readers | None = None  # None: everybody
 
 
 # ---- found by a FeedBook ----

@@ -16,6 +16,7 @@ from qbix_node.feeds.messages import (
     Publish,
     Published,
     PublishRefused,
+    Readers,
     Settled,
 )
 from qbix_node.feeds.records import read_forked, read_heads, read_log
@@ -90,10 +91,10 @@ class Desk:
         ]
         return self.tell(m.Received(peer, Offered(tuple(values), START_MS)))
 
-    def publish(self, content: JsonValue = None) -> int:
+    def publish(self, content: JsonValue = None, *, readers: Readers | None = None) -> int:
         request = next(iter(self._requests))
         content = content or {"type": "post", "text": f"wish {request}"}
-        self.tell(m.Requested(Publish(request, content, START_MS)))
+        self.tell(m.Requested(Publish(request, content, START_MS, readers)))
         return request
 
     # ---- slow work, carried out when told to ----
