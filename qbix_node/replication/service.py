@@ -20,6 +20,7 @@ from qbix_node.feeds.messages import (
     Publish,
     Published,
     PublishRefused,
+    Readers,
     Refusal,
     Settled,
 )
@@ -198,11 +199,11 @@ class Replication:
         """Messages on their way into the log."""
         return self._machine.book.waiting
 
-    async def publish(self, content: JsonValue) -> ClassicMessage:
-        """The message, once it is durable. Raises LocalError."""
+    async def publish(self, content: JsonValue, readers: Readers | None = None) -> ClassicMessage:
+        """The message, once it is durable; without `readers`, for everybody. Raises LocalError."""
         number = next(self._numbers)
         stamp_ms = int(1000 * self._around.wall_clock())
-        wish = await self._wish(number, Publish(number, content, stamp_ms))
+        wish = await self._wish(number, Publish(number, content, stamp_ms, readers))
         assert wish.message is not None
         return wish.message
 
