@@ -16,7 +16,7 @@ from qbix_node.blobs.fetches import PAUSE_S, Fetch, Fetches
 from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.quota import MARK, SympathyQuota
 from qbix_node.blobs.wanted import OWN, WantedBlob
-from qbix_node.wire.references import BlobId
+from qbix_node.wire.references import BlobId, format_feed
 
 WANT = b"b/w"  # + blob id -> nothing: the owner wants this blob
 RETRY_STEP_S = 1.0  # postponed attempts are looked at so often at most
@@ -49,7 +49,7 @@ class BlobExchange:
         self._peers: dict[m.PeerId, _Peer] = {}
         self._fetches = Fetches(limits)
         self._retry_at = math.inf
-        self._unsaid: dict[m.Token, BlobId] = {}  # own wants that are being written
+        self._unsaid: dict[m.Token, b.Wanted | b.Unwanted] = {}  # until the write is durable
         self._tokens = m.Tokens()
 
     @property
@@ -57,8 +57,12 @@ class BlobExchange:
         return self._held
 
     @property
-    def own_wants(self) -> tuple[BlobId, ...]:
-        return tuple([blob for blob, want in self._wants.items() if want.own])
+    def own_wants(self) -> dict[BlobId, str]:
+        """What the owner waits for, and why it isn't here yet."""
+        return {blob: want.obstacle for blob, want in self._wants.items() if want.own}
+
+    def by_sympathy(self, blob: BlobId) -> bool:
+        return blob in self._quota
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> Effects:
         match event:
@@ -72,7 +76,7 @@ class BlobExchange:
             case m.Requested(request):
                 return self._do(request, now)
             case m.Persisted(token) if token in self._unsaid:
-                return (m.Emit(b.Wanted(self._unsaid.pop(token))),)
+                return (m.Emit(self._unsaid.pop(token)),)
             case m.TimerFired("retry"):
                 return self._retry(now)
             case m.TimerFired():
@@ -128,7 +132,7 @@ class BlobExchange:
             want.hops = OWN
         # SPEC blobs 4: the owner's want is durable before anyone hears of it.
         write = self._write(m.Put(WANT + blob, b""))
-        self._unsaid[write.token] = blob
+        self._unsaid[write.token] = b.Wanted(blob)
         told = self._tell_listeners(b.Want(blob, OWN), after=write.token)
         return (write, *told, *self._fetch(blob, want, now))
 
@@ -137,9 +141,9 @@ class BlobExchange:
         if want is None or not want.own:
             return ()
         self._reconsider(blob, want)
-        refused = m.Emit(b.WantRefused(blob, "it is no longer wanted"))
-        stopped = () if blob in self._wants else self._cancel(blob)
-        return (self._write(m.Delete(WANT + blob)), refused, *stopped)
+        write = self._write(m.Delete(WANT + blob))
+        self._unsaid[write.token] = b.Unwanted(blob)
+        return (write, *(() if blob in self._wants else self._cancel(blob)))
 
     # ---- what peers say ----
 
@@ -169,10 +173,13 @@ class BlobExchange:
 
     def _hear_have(self, peer: m.PeerId, blob: BlobId, size: int, now: float) -> Effects:
         want = self._wants.get(blob)
-        if want is None:
+        if want is None or want.barred(peer):
             return ()
         if size > self.limits.blob_bytes_max:
-            want.drop_source(peer)
+            want.bar(peer)
+            want.obstacle = (
+                f"it is too large: {size} bytes, where {self.limits.blob_bytes_max} are allowed"
+            )
             return (m.Emit(b.TooLarge(peer, blob, size)),) if want.own else ()
         want.add_source(peer, size)
         return self._fetch(blob, want, now)
@@ -180,7 +187,7 @@ class BlobExchange:
     def _tell_all(self, peer: m.PeerId) -> Effects:
         listener = self._peers[peer]
         listener.listening = True
-        unsaid = {blob: token for token, blob in self._unsaid.items()}
+        unsaid = {finding.blob: token for token, finding in self._unsaid.items()}
         wants = [
             m.Send(peer, b.Want(blob, want.hops), after=unsaid.get(blob))
             for blob, want in self._wants.items()
@@ -270,6 +277,7 @@ class BlobExchange:
             elif failed.failure == b.Failure.UNAVAILABLE:
                 retry_at = want.postpone(fetch.peer, now, rng)
             reason = "it was too slow" if fetch.cancelled else failed.reason
+            want.obstacle = f"{format_feed(fetch.peer)}: {reason}"
             effects.append(m.Emit(b.Unfetched(fetch.peer, fetch.blob, failed.failure, reason)))
         return (*effects, *self._fetch_more(now), *self._retry_by(retry_at, now))
 
@@ -315,10 +323,10 @@ class BlobExchange:
     def _remove(self, blob: BlobId) -> Effects:
         self._held.pop(blob, None)
         if blob in self._fetches and blob in self._quota:
-            return ()  # it is on its way again: the mark is needed
+            return (m.Emit(b.Gone(blob)),)  # it is on its way again: the mark is needed
         if blob in self._quota:
-            return (self._write(self._quota.release(blob)),)
-        return (self._write(m.Delete(MARK + blob)),)
+            self._quota.forget(blob)
+        return (self._write(m.Delete(MARK + blob)), m.Emit(b.Gone(blob)))
 
     # ---- small ones ----
 

@@ -92,6 +92,8 @@ class WantBlob:
 
 @dataclass(frozen=True, slots=True)
 class Unwant:
+    """Answered by Unwanted, if it was wanted."""
+
     blob: BlobId
 
 
@@ -105,17 +107,24 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The file is gone."""
+    """The file is gone; answered by Gone."""
 
     blob: BlobId
 
 
-# ---- findings ----
+# ---- findings: answers to requests ----
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The want is durable: it outlives a restart."""
+
+    blob: BlobId
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The want is withdrawn, durably."""
 
     blob: BlobId
 
@@ -130,6 +139,16 @@ class WantRefused:
 class Arrived:
     blob: BlobId
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    blob: BlobId
+
+
+Answer = Wanted | Unwanted | WantRefused | Arrived | Gone
+
+# ---- other findings ----
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from qbix_node.machines import PeerId, Rng
 
 RETRY_S = 5.0  # after the first failure of a peer, doubling, ± 25 %
 ATTEMPTS_MAX = 5  # then the peer no longer counts as having the blob, until it says so again
-BARRED_MAX = 64  # peers remembered to have sent wrong bytes; beyond, the oldest is forgotten
+BARRED_MAX = 64  # peers remembered not to ask again; beyond, the oldest is forgotten
 OWN = 1  # the hop distance of what the node's owner wants
 
 
@@ -24,6 +24,7 @@ class _Source:
 @dataclass(slots=True)
 class WantedBlob:
     hops: int
+    obstacle: str = "no connected peer has said that it has it"  # why it isn't here, for people
     _sources: dict[PeerId, _Source] = field(default_factory=dict)
     _barred: dict[PeerId, None] = field(default_factory=dict)
 
@@ -32,8 +33,8 @@ class WantedBlob:
         return self.hops == OWN
 
     def add_source(self, peer: PeerId, size: int) -> None:
-        if peer not in self._barred:
-            self._sources.setdefault(peer, _Source(size)).size = size
+        assert peer not in self._barred
+        self._sources.setdefault(peer, _Source(size)).size = size
 
     def drop_source(self, peer: PeerId) -> None:
         self._sources.pop(peer, None)
@@ -50,10 +51,13 @@ class WantedBlob:
         peer = min(ready)[-1]
         return peer, self._sources[peer].size
 
+    def barred(self, peer: PeerId) -> bool:
+        return peer in self._barred
+
     def bar(self, peer: PeerId) -> None:
-        """It sent wrong bytes: it is not asked again for this blob."""
+        """Not to be asked again for this blob."""
         self.drop_source(peer)
-        if len(self._barred) >= BARRED_MAX:
+        if peer not in self._barred and len(self._barred) >= BARRED_MAX:
             del self._barred[next(iter(self._barred))]
         self._barred[peer] = None
 

@@ -9,6 +9,7 @@ from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.machine import WANT
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN, MARK
 from qbix_node.blobs.wanted import ATTEMPTS_MAX, BARRED_MAX, RETRY_S
+from qbix_node.wire.references import format_feed
 from tests.blobs.nodes import Node, blob_id, peer_id
 
 BOB, CAROL, DAVE = peer_id("bob"), peer_id("carol"), peer_id("dave")
@@ -43,7 +44,7 @@ def test_owner_gets_a_blob_from_a_peer_that_has_it(alice: Node) -> None:
     alice.finish(BOB, get)
     assert alice.take_findings() == [b.Arrived(CAT, 10)]
     assert alice.machine.held == {CAT: 10}
-    assert alice.machine.own_wants == ()
+    assert alice.machine.own_wants == {}
     assert alice.timers == {}
 
 
@@ -52,7 +53,7 @@ def test_a_blob_that_is_here_arrives_at_once(alice: Node) -> None:
     alice.take_findings()
     alice.ask(b.WantBlob(CAT))
     assert alice.take_findings() == [b.Arrived(CAT, 10)]
-    assert alice.machine.own_wants == ()
+    assert alice.machine.own_wants == {}
 
 
 def test_a_want_is_durable_before_anybody_hears_of_it() -> None:
@@ -82,7 +83,7 @@ def test_a_want_whose_blob_came_just_before_a_crash_is_fulfilled(alice: Node) ->
     alice.ask(b.WantBlob(CAT))
     alice.files[CAT] = 10  # placed, but the machine never heard of it
     alice.restart()
-    assert alice.machine.own_wants == ()
+    assert alice.machine.own_wants == {}
     assert alice.disk.get(WANT + CAT) is None
 
 
@@ -110,13 +111,13 @@ def test_owner_may_want_a_blob_no_longer(alice: Node) -> None:
     ((_, get),) = alice.take_gets()
     alice.take_sent()
     alice.ask(b.Unwant(CAT))
-    assert alice.take_findings()[-1] == b.WantRefused(CAT, "it is no longer wanted")
+    assert alice.take_findings()[-1] == b.Unwanted(CAT)
     assert alice.take_sent() == [(BOB, b.Cancel(get.number))]
     alice.fail(BOB, get)
     alice.ask(b.Unwant(CAT))
     assert alice.take_findings() == []
     alice.restart()
-    assert alice.machine.own_wants == ()
+    assert alice.machine.own_wants == {}
 
 
 def test_what_peers_want_too_stays_wanted_for_them(alice: Node) -> None:
@@ -413,6 +414,7 @@ def test_a_peer_that_sends_wrong_bytes_is_reported_and_not_asked_again(alice: No
     ((_, get),) = alice.take_gets()
     alice.fail(BOB, get, b.Failure.WRONG)
     assert alice.take_findings()[-1] == b.Unfetched(BOB, CAT, b.Failure.WRONG, "no")
+    assert alice.machine.own_wants[CAT] == f"{format_feed(BOB)}: no"
     alice.hear(BOB, b.Have(CAT, 10))
     alice.tell(m.Disconnected(BOB))
     alice.meet(BOB)
@@ -482,9 +484,12 @@ def test_a_blob_above_the_cap_is_not_fetched_and_the_owner_hears_of_it() -> None
     alice.hear(BOB, b.Have(DOG, 1001))
     assert alice.take_gets() == []
     assert alice.take_findings() == [b.TooLarge(BOB, CAT, 1001)]
-    alice.hear(BOB, b.Have(CAT, 1000))
-    alice.hear(BOB, b.Have(DOG, 1000))
-    assert len(alice.take_gets()) == 2
+    assert alice.machine.own_wants == {CAT: "it is too large: 1001 bytes, where 1000 are allowed"}
+    alice.hear(BOB, b.Have(CAT, 1000))  # who said it once is not asked again
+    alice.hear(BOB, b.Have(CAT, 1001))
+    assert alice.take_gets() == alice.take_findings() == []
+    alice.hear(CAROL, b.Have(CAT, 1000))
+    assert len(alice.take_gets()) == 1
 
 
 def test_a_peer_that_announces_more_than_the_cap_no_longer_has_it() -> None:
