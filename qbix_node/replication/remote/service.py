@@ -5,6 +5,7 @@ messages are read and sent a chunk at a time, as fast as the peer takes them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -13,7 +14,15 @@ from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.feeds.messages import Offered
 from qbix_node.feeds.records import read_log
-from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream, StreamEnded
+from qbix_node.net.link import (
+    Body,
+    BodyKind,
+    Link,
+    LinkClosed,
+    RemoteRefusal,
+    Stream,
+    StreamEnded,
+)
 from qbix_node.ports import Store
 from qbix_node.replication.messages import (
     EBT_ARGUMENTS,
@@ -117,8 +126,8 @@ class Remote:
     async def _call_ebt(self) -> None:
         self._we_called = True
         self._outbox = Outbox()
-        stream = await self.link.open(_EBT, EBT_ARGUMENTS, "duplex")
-        await self._converse(stream)
+        with suppress(LinkClosed):
+            await self._converse(await self.link.open(_EBT, EBT_ARGUMENTS, "duplex"))
 
     async def answer_ebt(self, stream: Stream) -> None:
         """The peer called. Raises Malformed if that is not its part."""
@@ -132,21 +141,22 @@ class Remote:
         await self._converse(stream)
 
     async def _converse(self, stream: Stream) -> None:
-        reason: str | None = None
+        ended = None
         with trio.CancelScope() as talk:
             self._talk = talk
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send_what_waits, stream, self._outbox)
-                reason = await self._read_ebt(stream)
+                ended = await self._read_ebt(stream)
                 nursery.cancel_scope.cancel()
         if talk.cancelled_caught:
             await stream.end("reconnected to peer")
             return
         self._talk = None
-        await self._around.post(m.Received(self.link.peer, EbtEnded(reason)))
+        if ended is not None:
+            await self._around.post(m.Received(self.link.peer, ended))
 
-    async def _read_ebt(self, stream: Stream) -> str | None:
-        """Why the peer ended the conversation, if it said so."""
+    async def _read_ebt(self, stream: Stream) -> EbtEnded | None:
+        """How the peer ended the conversation; None: the link is down, too."""
         try:
             while bodies := await stream.receive_many():
                 notes, messages = _sort(bodies)
@@ -155,11 +165,13 @@ class Remote:
                     await self._around.post(m.Received(self.link.peer, EbtNotes(notes)))
                 await self._offer(messages)
         except RemoteRefusal as refusal:
-            return str(refusal)
+            return EbtEnded(str(refusal))
+        except LinkClosed:
+            return None
         except Malformed as error:
             self.link.close(str(error))
-            raise
-        return None
+            return None
+        return EbtEnded()
 
     async def _send_what_waits(self, stream: Stream, outbox: Outbox) -> None:
         try:
@@ -175,7 +187,7 @@ class Remote:
                     case None:
                         self._news = trio.Event()
                         await self._news.wait()
-        except StreamEnded:
+        except (StreamEnded, LinkClosed):
             return  # whoever reads it says so
 
     def _read(self, feed: FeedId, first: int, last: int) -> list[Body]:
@@ -185,26 +197,30 @@ class Remote:
     # ---- createHistoryStream, where we ask ----
 
     async def _read_history(self, request: HistoryRequest) -> None:
-        reason = None
         place = request.feed, request.limit is not None  # the proof of a fork has one of its own
-        with trio.CancelScope() as reading:
-            self._readings[place] = reading
-            arguments = format_history_request(request)
-            stream = await self.link.open(_HISTORY, arguments, "source")
-            try:
-                while bodies := await stream.receive_many():
-                    await self._offer(_messages(bodies))
-            except RemoteRefusal as refusal:
-                reason = str(refusal)
-            except Malformed as error:
-                self.link.close(str(error))
-                raise
-        if self._readings.get(place) is reading:
-            del self._readings[place]
-        if reading.cancelled_caught:
+        reading = self._readings[place] = trio.CancelScope()
+        try:
+            stream = await self.link.open(_HISTORY, format_history_request(request), "source")
+            with reading:
+                ended = HistoryEnded(request.feed, await self._read_messages(stream))
+                await self._around.post(m.Received(self.link.peer, ended))
             await stream.end()
-        else:
-            await self._around.post(m.Received(self.link.peer, HistoryEnded(request.feed, reason)))
+        except LinkClosed:
+            return
+        except Malformed as error:
+            self.link.close(str(error))
+        finally:
+            if self._readings.get(place) is reading:
+                del self._readings[place]
+
+    async def _read_messages(self, stream: Stream) -> str | None:
+        """Why the peer ended the stream, if it said so."""
+        try:
+            while bodies := await stream.receive_many():
+                await self._offer(_messages(bodies))
+        except RemoteRefusal as refusal:
+            return str(refusal)
+        return None
 
     # ----
 
