@@ -10,8 +10,9 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from qbix_node.blobs.limits import Limits as BlobLimits
 from qbix_node.errors import ConfigError, Malformed
 from qbix_node.net.address import Address, parse_address
 from qbix_node.net.limits import Limits
@@ -21,6 +22,8 @@ MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
 EXAMPLE = "configs/node.example.toml"
+
+T = TypeVar("T", Limits, BlobLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "auto"
     limits: Limits = field(default_factory=Limits)
+    blobs: BlobLimits = field(default_factory=BlobLimits)
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
@@ -153,46 +157,47 @@ def parse_config(data: bytes, file: str) -> Config:
         raise ConfigError(f"{file}: not UTF-8 at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
-    return _read_table(table, file)
+    return _read_config(table, file)
 
 
-def _read_table(table: Mapping[str, object], file: str) -> Config:
+def _read_config(table: Mapping[str, object], file: str) -> Config:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key == "limits":
-            values[key] = _read_limits(value, file)
+            values[key] = _read_table(value, Limits(), f"{file}: {key}")
+        elif key == "blobs":
+            values[key] = _read_table(value, BlobLimits(), f"{file}: {key}")
         elif read := _READERS.get(key):
             try:
                 values[key] = read(value)
             except (ValueError, Malformed) as error:
                 raise ConfigError(f"{file}: {key} = {_shown(value)}: {error}") from error
         else:
-            raise _unknown(key, [*_READERS, "limits"], file)
+            raise _unknown(key, [*_READERS, "limits", "blobs"], file)
     return Config(**values)
 
 
-def _read_limits(table: object, file: str) -> Limits:
+def _read_table(table: object, default: T, where: str) -> T:
+    """A table of numbers: `default` with what stands in `table`."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{file}: limits: a table is expected, [limits]")
-    known = {item.name: item.type for item in fields(Limits)}
+        raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
+    known = {item.name: item.type for item in fields(default)}
     for key, value in table.items():
         if key not in known:
-            raise _unknown(key, known, file, table="limits.")
+            raise _unknown(key, known, where)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         whole = isinstance(value, int) or known[key] is float
         if not (number and whole and 0 < value < 2**53):
             expected = "a number" if known[key] is float else "a whole number"
-            raise ConfigError(
-                f"{file}: limits.{key} = {_shown(value)}: {expected} above 0 is expected"
-            )
-    return replace(Limits(), **table)
+            raise ConfigError(f"{where}: {key} = {_shown(value)}: {expected} above 0 is expected")
+    return replace(default, **table)
 
 
-def _unknown(key: str, known: Iterable[str], file: str, *, table: str = "") -> ConfigError:
+def _unknown(key: str, known: Iterable[str], where: str) -> ConfigError:
     (nearest,) = difflib.get_close_matches(key, list(known), n=1, cutoff=0)
     return ConfigError(
-        f"{file}: unknown key {table + key!r}",
-        hint=f"the nearest key is {table + nearest!r}; {EXAMPLE} documents all of them",
+        f"{where}: unknown key {key!r}",
+        hint=f"the nearest key is {nearest!r}; {EXAMPLE} documents all of them",
     )
 
 

@@ -44,6 +44,10 @@ class Home:
     def control_socket(self) -> Path:
         return self.root / "control.sock"
 
+    @property
+    def brought_marker(self) -> Path:
+        return self.root / "brought"
+
     def require(self) -> None:
         """Raises ConfigError unless `init` has been here."""
         if not self.secret.exists():

@@ -28,10 +28,16 @@ def configure_logs(level: str, form: str, *, stream: TextIO | None = None) -> No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if not console:
-        processors.append(structlog.processors.format_exc_info)
+        processors += [structlog.processors.format_exc_info, _put_first]
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,  # else a new level would not reach loggers in use
     )
+
+
+def _put_first(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """When, how grave and what, then the rest: so people find their way in JSON, too."""
+    first = ("timestamp", "level", "event")
+    return {name: line[name] for name in first} | line

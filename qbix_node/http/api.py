@@ -3,7 +3,7 @@
 Answers carry ids in their printed form; field names are those of docs/http-api.md.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -99,11 +99,13 @@ class Entry:
 class Api(Protocol):
     """Methods raise LocalError for what can't be done."""
 
-    def status(self) -> Status: ...
+    async def status(self) -> Status: ...
 
-    def health(self) -> list[str]: ...
+    async def health(self) -> list[str]:
+        """What does not work, tried out; empty: all well."""
+        ...
 
-    def metrics(self) -> list[Metric]: ...
+    async def metrics(self) -> list[Metric]: ...
 
     def peers(self) -> list[PeerRow]: ...
 
@@ -125,6 +127,10 @@ class Api(Protocol):
 
     async def publish(self, content: JsonValue, recipients: Sequence[FeedId]) -> Entry: ...
 
+    def resume(self, sequence: int) -> None:
+        """An identity that was used elsewhere may publish after this message of its feed."""
+        ...
+
     def log(self, feed: FeedId, first: int, limit: int, *, private: bool) -> list[Entry]: ...
 
     async def wait_beyond(self, feed: FeedId, sequence: int) -> None:
@@ -139,6 +145,6 @@ class Api(Protocol):
         """Return once it is here; Temporary when it did not come."""
         ...
 
-    def read_blob(self, blob: BlobId) -> tuple[int, AsyncGenerator[bytes]]:
+    async def read_blob(self, blob: BlobId) -> tuple[int, AsyncIterator[bytes]]:
         """Its size and its bytes. Raises LocalError when it is not here."""
         ...

@@ -32,6 +32,7 @@ def control_app(api: Api) -> ASGIApp:
         Route("/feeds", to.feeds),
         Route("/feeds/log", to.log),
         Route("/feeds/publish", to.publish, methods=["POST"]),
+        Route("/feeds/resume", to.resume, methods=["POST"]),
         Route("/following", to.following),
         Route("/follow", to.follow, methods=["POST"]),
         Route("/unfollow", to.unfollow, methods=["POST"]),

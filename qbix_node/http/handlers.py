@@ -5,8 +5,9 @@ from dataclasses import asdict
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from qbix_node.errors import BadInput
 from qbix_node.http.answers import Streamed, entry_line, json_answer
 from qbix_node.http.api import Api, BlobRow, Entry, FeedRow, PeerRow
 from qbix_node.http.metrics import CONTENT_TYPE, render_metrics
@@ -37,15 +38,15 @@ class Handlers:
         return Response(PAGE, headers=PAGE_HEADERS, media_type="text/html")
 
     async def status(self, _: Request) -> Response:
-        return json_answer(asdict(self._api.status()))
+        return json_answer(asdict(await self._api.status()))
 
     async def health(self, _: Request) -> Response:
-        wrong = self._api.health()
+        wrong = await self._api.health()
         status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
         return json_answer({"healthy": not wrong, "wrong": list(wrong)}, status)
 
     async def metrics(self, _: Request) -> Response:
-        return Response(render_metrics(self._api.metrics()), media_type=CONTENT_TYPE)
+        return Response(render_metrics(await self._api.metrics()), media_type=CONTENT_TYPE)
 
     # ---- peers ----
 
@@ -91,6 +92,13 @@ class Handlers:
         entry = await self._api.publish(body.get("content"), recipients)
         return Response(entry_line(entry), HTTPStatus.CREATED, media_type="application/json")
 
+    async def resume(self, request: Request) -> Response:
+        sequence = (await read_object(request, "sequence")).get("sequence")
+        if not isinstance(sequence, int):
+            raise BadInput("'sequence' is missing or no whole number")
+        self._api.resume(sequence)
+        return _done()
+
     async def log(self, request: Request) -> Response:
         query = Query(request, "feed", "from", "limit", "private", "follow")
         feed = parse_feed(query.text("feed"))
@@ -115,9 +123,9 @@ class Handlers:
         blob = parse_blob(query.text("blob"))
         if patience_s := query.number("wait_s", 0, most=WAIT_S_MAX):
             await self._api.want_blob(blob, patience_s)
-        size, pieces = self._api.read_blob(blob)
+        size, pieces = await self._api.read_blob(blob)
         headers = {"Content-Length": str(size)}
-        return Streamed(pieces, headers=headers, media_type="application/octet-stream")
+        return StreamingResponse(pieces, 200, headers, "application/octet-stream")
 
 
 class _LogReading:

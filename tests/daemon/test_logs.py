@@ -31,7 +31,7 @@ def test_a_pipe_gets_json() -> None:
         7,
         "info",
     )
-    assert "timestamp" in line
+    assert list(line) == ["timestamp", "level", "event", "feed", "last"]
 
 
 def test_a_terminal_gets_text() -> None:

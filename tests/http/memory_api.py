@@ -1,6 +1,6 @@
 """A node in memory behind the HTTP interface: lists instead of feeds, nothing over a network."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -37,13 +37,13 @@ class MemoryApi:
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         return Status(
             node_id=format_feed(ALICE),
             address="net:127.0.0.1:8008~shs:x",
             version="0",
             uptime_s=1.5,
-            health=self.health(),
+            health=self.wrong,
             peers=self.peers(),
             streams=0,
             feeds=1,
@@ -56,10 +56,10 @@ class MemoryApi:
             status_page=None,
         )
 
-    def health(self) -> list[str]:
+    async def health(self) -> list[str]:
         return self.wrong
 
-    def metrics(self) -> list[Metric]:
+    async def metrics(self) -> list[Metric]:
         return [
             Metric("qbix_peers", "gauge", "Peers.", 2, (("way", "in"),)),
             Metric("qbix_peers", "gauge", "Peers.", 3, (("way", "out"),)),
@@ -106,6 +106,10 @@ class MemoryApi:
         self.appended = trio.Event()
         return self.messages[-1]
 
+    def resume(self, sequence: int) -> None:
+        if sequence != len(self.messages):
+            raise LocalError(f"{len(self.messages)} messages are here, not {sequence}")
+
     def log(self, feed: FeedId, first: int, limit: int, *, private: bool) -> list[Entry]:
         if feed != ALICE:
             raise LocalError("no message of that feed is here")
@@ -143,11 +147,22 @@ class MemoryApi:
             await trio.sleep(patience_s)
             raise Temporary("no peer that has it was found so far")
 
-    def read_blob(self, blob: BlobId) -> tuple[int, AsyncGenerator[bytes]]:
+    async def read_blob(self, blob: BlobId) -> tuple[int, AsyncIterator[bytes]]:
         if blob not in self.files:
             raise LocalError("not here")
+        return len(self.files[blob]), OnePiece([self.files[blob]])
 
-        async def pieces() -> AsyncGenerator[bytes]:
-            yield self.files[blob]
 
-        return len(self.files[blob]), pieces()
+@dataclass
+class OnePiece:
+    """An iterator that leaves nothing open when it is given up, as the real one."""
+
+    pieces: list[bytes]
+
+    def __aiter__(self) -> "OnePiece":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.pieces:
+            raise StopAsyncIteration
+        return self.pieces.pop()

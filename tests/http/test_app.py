@@ -101,6 +101,7 @@ async def test_what_the_node_refuses_comes_back_with_hint_and_exit_code(
         ("/follow", b'{"feed": 7}', "'feed' is missing or no text"),
         ("/follow", b'{"feed": "@x"}', "no feed id"),
         ("/follow", b'{"feed": "@x", "fed": 1}', "unknown member 'fed'; known: feed"),
+        ("/feeds/resume", b'{"sequence": "1"}', "'sequence' is missing or no whole number"),
         ("/peers", b'{"address": "here"}', "no address of a peer"),
         ("/feeds/publish", b'{"content": {}, "to": "@x"}', "'to' is no list"),
         ("/feeds/publish", b'{"content": {}, "to": ["@x"]}', "no feed id"),
@@ -159,6 +160,11 @@ async def test_a_message_is_published_with_content_as_it_stands(
         b'{"key":"%1","value":{"sequence":1,"content":{"10":1e+21,"type":"post",'
         b'"text":"\\ud800"}},"opened":["' + FEED.encode() + b'"]}\n'
     )
+
+
+async def test_a_brought_identity_resumes_where_its_feed_ends(control: httpx.AsyncClient) -> None:
+    assert told(await control.post("/feeds/resume", json={"sequence": 3}))[::2] == (409, 1)
+    assert (await control.post("/feeds/resume", json={"sequence": 0})).status_code == 204
 
 
 async def test_the_log_comes_as_lines_in_chunks(api: MemoryApi, control: httpx.AsyncClient) -> None:

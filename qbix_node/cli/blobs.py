@@ -1,0 +1,121 @@
+"""`qbix-node blob`: files named by their hash."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from qbix_node.cli.frame import Context, Group
+from qbix_node.cli.inputs import open_input, pieces_of
+from qbix_node.cli.output import Progress, size_text
+from qbix_node.errors import BadInput, LocalError, Temporary
+from qbix_node.http.api import BlobRow
+from qbix_node.http.rows import read_row, read_rows
+from qbix_node.wire.references import format_blob, parse_blob
+
+WAIT_S = 60
+
+
+@click.group(cls=Group)
+def blob() -> None:
+    """Files."""
+
+
+@blob.command()
+@click.argument("file")
+@click.pass_obj
+def add(context: Context, file: str) -> None:
+    """Keep a file (- for stdin) and offer it to peers. Prints the id that names it."""
+    with (
+        open_input(file) as source,
+        context.client() as client,
+        context.out.progress(file) as progress,
+    ):
+        answer = client.upload("/blobs", _counted(pieces_of(source), progress))
+    row = read_row(answer, BlobRow)
+    context.out.show(answer, row.blob)
+
+
+@blob.command(name="list")
+@click.pass_obj
+def list_(context: Context) -> None:
+    """All blobs that are here."""
+    with context.client() as client:
+        answer = client.get("/blobs")
+    rows = read_rows(answer, BlobRow)
+    context.out.show(answer, [f"{size_text(row.bytes):>10}  {row.blob}" for row in rows])
+
+
+@blob.command()
+@click.argument("blob")
+@click.option("-o", "--output", metavar="FILE", help="Else stdout.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.IntRange(0, 24 * 3600),
+    default=WAIT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="For a peer that has it. It stays wanted afterwards.",
+)
+@click.pass_obj
+def get(context: Context, blob: str, output: str | None, wait_s: int) -> None:
+    """Fetch a blob: from here, else from peers."""
+    if output is None and context.out.json:
+        raise click.UsageError("--json needs -o FILE, because the blob would go to stdout")
+    name = format_blob(parse_blob(blob))
+    with context.client() as client, context.out.progress(name) as progress:
+        progress.at("asking for it")
+        with client.download("/blobs/content", {"blob": name, "wait_s": wait_s}) as (size, pieces):
+            checked = _checked(_counted(pieces, progress, size), name)
+            if output is None:
+                _write_stdout(checked)
+            else:
+                _write_file(checked, Path(output))
+    if output is not None:
+        context.out.show({"blob": name, "bytes": size, "file": output}, f"{output}: {size} bytes")
+
+
+def _counted(
+    pieces: Iterator[bytes], progress: Progress, size: int | None = None
+) -> Iterator[bytes]:
+    done = 0
+    for piece in pieces:
+        done += len(piece)
+        progress.at(size_text(done) + (f" of {size_text(size)}" if size is not None else ""))
+        yield piece
+
+
+def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+        yield piece
+    if found.digest() != parse_blob(name):
+        raise LocalError(
+            f"{name}: what is stored here has another hash: the disk damaged it",
+            hint="qbix-node doctor looks at the disk",
+        )
+
+
+def _write_stdout(pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _write_file(pieces: Iterator[bytes], path: Path) -> None:
+    """Whole or not at all under its name."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(pieces)
+        partial.replace(path)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: there is no such folder") from error
+    except OSError as error:
+        raise Temporary(f"{path}: can't be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)

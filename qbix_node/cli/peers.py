@@ -1,0 +1,65 @@
+"""`qbix-node peer`: whom the node talks to."""
+
+import click
+
+from qbix_node.cli.frame import Context, Group
+from qbix_node.http.api import PeerRow
+from qbix_node.http.rows import read_rows
+from qbix_node.net.address import parse_address
+from qbix_node.wire.references import format_feed, parse_feed
+
+
+@click.group(cls=Group)
+def peer() -> None:
+    """Whom to talk to."""
+
+
+@peer.command()
+@click.argument("address")
+@click.pass_obj
+def add(context: Context, address: str) -> None:
+    """Call this peer, now and whenever the connection is lost: net:HOST:PORT~shs:KEY."""
+    _ask(context, "/peers", "address", str(parse_address(address)), "added")
+
+
+@peer.command(name="list")
+@click.pass_obj
+def list_(context: Context) -> None:
+    """All known peers and how the connection is."""
+    with context.client() as client:
+        rows = client.get("/peers")
+    context.out.show(rows, [_line(context, row) for row in read_rows(rows, PeerRow)])
+
+
+def _line(context: Context, row: PeerRow) -> str:
+    colour = {"connected": "green", "blocked": "red"}.get(row.state, "yellow")
+    return f"{context.out.paint(f'{row.state:<12}', colour)}  {row.id}  {row.address}"
+
+
+@peer.command()
+@click.argument("key")
+@click.pass_obj
+def remove(context: Context, key: str) -> None:
+    """Call this peer no longer."""
+    _ask(context, "/peers/remove", "peer", format_feed(parse_feed(key)), "removed")
+
+
+@peer.command()
+@click.argument("key")
+@click.pass_obj
+def block(context: Context, key: str) -> None:
+    """Hang up, take no calls from it, and replicate its feed no longer."""
+    _ask(context, "/peers/block", "peer", format_feed(parse_feed(key)), "blocked")
+
+
+@peer.command()
+@click.argument("key")
+@click.pass_obj
+def unblock(context: Context, key: str) -> None:
+    _ask(context, "/peers/unblock", "peer", format_feed(parse_feed(key)), "unblocked")
+
+
+def _ask(context: Context, path: str, name: str, value: str, done: str) -> None:
+    with context.client() as client:
+        client.post(path, {name: value})
+    context.out.show({done: value}, f"{done} {value}")

@@ -1,0 +1,144 @@
+"""The composition root: everything that a node is made of, wired together and run.
+
+What escapes from any part ends the node; there is nothing here that decides.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from qbix_node.blobs.files import DiskFiles
+from qbix_node.blobs.service import Blobs, open_blobs
+from qbix_node.crypto.entropy import system_rng
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.daemon.config import Config, Endpoint
+from qbix_node.daemon.home import Home
+from qbix_node.daemon.pulse import Pulse
+from qbix_node.daemon.secret import read_secret
+from qbix_node.machines import Event, PeerId
+from qbix_node.net.address import Address
+from qbix_node.net.discovery import LanDiscovery
+from qbix_node.net.interfaces import local_interfaces
+from qbix_node.net.link import Link
+from qbix_node.net.machine import ConnectionKeeper
+from qbix_node.net.records import read_peers
+from qbix_node.net.service import Network
+from qbix_node.net.transport import TcpTransport
+from qbix_node.replication.service import Replication
+from qbix_node.runtime import Runner, ThreadExecutor
+from qbix_node.store.leveldb import LevelDbStore
+
+CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
+
+
+@dataclass(slots=True)
+class Node:
+    """The parts, for whoever looks at the node or asks something of it."""
+
+    keys: KeyPair
+    home: Home
+    config: Config
+    store: LevelDbStore
+    replication: Replication
+    blobs: Blobs
+    keeper: ConnectionKeeper
+    network: Network
+    pulse: Pulse
+    started_at: float = field(default_factory=trio.current_time)
+    status_page: Endpoint | None = None
+
+    async def call(self, peers: Iterable[Address]) -> None:
+        """Call these from now on, unless that is so already."""
+        for address in peers:
+            if self.keeper.known.get(address.key) != address:
+                await self.network.add_peer(address)
+
+    @property
+    def address(self) -> Address:
+        """What others may call."""
+        host, port = self.network.listening[0]
+        return Address(self.config.announce or _reachable(host), port, PeerId(self.keys.public))
+
+
+@asynccontextmanager
+async def open_node(home: Home, config: Config, store: LevelDbStore) -> AsyncIterator[Node]:
+    """A node that listens and replicates while the block runs. Raises LocalError."""
+    keys, rng, executor = read_secret(home.secret), system_rng(), ThreadExecutor()
+    files = await executor.run(lambda: DiskFiles(home.blobs))
+    async with trio.open_nursery() as nursery:
+        replication = Replication(
+            keys, store, rng=rng, executor=executor, clocks_valid=store.was_clean
+        )
+        await nursery.start(replication.run)
+
+        async def post(event: Event) -> None:  # the network and its runner need each other
+            await keeping.post(event)
+
+        async with open_blobs(files, store, config.blobs, executor=executor, rng=rng) as blobs:
+            keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(store))
+            network = Network(
+                keys,
+                config.network_key,
+                TcpTransport(),
+                methods={**replication.methods(), **blobs.methods()},
+                limits=config.limits,
+                post=post,
+                listen=_places(config.listen),
+            )
+            keeping = Runner(keeper, network, store, rng, executor)
+            node = Node(
+                keys, home, config, store, replication, blobs, keeper, network, Pulse(store)
+            )
+            async with _linked(node, keeping):
+                yield node
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
+    """Inside of what links use, so that they end first."""
+
+    async def on_link(link: Link) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.replication.on_link, link)
+            nursery.start_soon(node.blobs.on_link, link)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeping.run)
+        await nursery.start(node.network.run, on_link)
+        if node.config.lan_discovery:
+            port = node.network.listening[0][1]
+            lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post)
+            await nursery.start(lan.run)
+        await node.call(node.config.peers)
+        yield
+        with trio.move_on_after(CLOCKS_S):
+            await node.replication.save_clocks()
+        nursery.cancel_scope.cancel()
+
+
+def _places(endpoint: Endpoint) -> list[tuple[str, int]]:
+    if endpoint.host:
+        return [(endpoint.host, endpoint.port)]
+    return [(host, endpoint.port) for host in ("0.0.0.0", *(("::",) if _has_ipv6() else ()))]  # noqa: S104
+
+
+def _has_ipv6() -> bool:
+    """Some machines and containers have it switched off."""
+    try:
+        with socket.socket(socket.AF_INET6) as attempt:
+            attempt.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _reachable(host: str) -> str:
+    """An address of this machine where `host` means all of them."""
+    if host not in {"0.0.0.0", "::"}:  # noqa: S104
+        return host
+    interfaces = local_interfaces()
+    return interfaces[0].address if interfaces else "127.0.0.1"
