@@ -22,6 +22,7 @@ class _Reader:
     open: dict[FeedId, HistoryRequest] = field(default_factory=dict)
     waiting: dict[FeedId, None] = field(default_factory=dict)
     missed: dict[FeedId, None] = field(default_factory=dict)  # a part was not kept: ask again
+    given_up: set[FeedId] = field(default_factory=set)  # what it has of these is of no use
 
 
 @dataclass(slots=True)
@@ -37,9 +38,10 @@ class Histories:
         """Ask the peer for these feeds, in this round."""
         reader = self._readers.setdefault(peer, _Reader())
         for feed in feeds:
-            reader.feeds[feed] = None
-            if feed not in reader.open:
-                reader.waiting[feed] = None
+            if feed not in reader.given_up:
+                reader.feeds[feed] = None
+                if feed not in reader.open:
+                    reader.waiting[feed] = None
         return self._fill(peer, reader)
 
     def round(self, feeds: list[FeedId]) -> tuple[m.Effect, ...]:
@@ -56,13 +58,16 @@ class Histories:
         return tuple(effect for peer in self._readers for effect in self.read(peer, [feed]))
 
     def end(self, feed: FeedId) -> tuple[m.Effect, ...]:
-        effects: list[m.Effect] = []
-        for peer, reader in self._readers.items():
-            reader.feeds.pop(feed, None)
-            reader.waiting.pop(feed, None)
-            if reader.open.pop(feed, None):
-                effects += [m.Send(peer, HistoryEnded(feed)), *self._fill(peer, reader)]
-        return tuple(effects)
+        readers = self._readers.items()
+        return tuple(effect for each in readers for effect in self._drop(*each, feed))
+
+    def give_up(self, peer: m.PeerId, feed: FeedId) -> tuple[m.Effect, ...]:
+        """Do not ask this peer for the feed again."""
+        reader = self._readers.get(peer)
+        if reader is None:
+            return ()
+        reader.given_up.add(feed)
+        return self._drop(peer, reader, feed)
 
     def ended(self, peer: m.PeerId, feed: FeedId) -> tuple[m.Effect, ...]:
         """The peer ended a stream: the next feed's turn."""
@@ -79,6 +84,13 @@ class Histories:
         """The peer is gone, or speaks EBT after all."""
         reader = self._readers.pop(peer, _Reader())
         return tuple(m.Send(peer, HistoryEnded(feed)) for feed in reader.open)
+
+    def _drop(self, peer: m.PeerId, reader: _Reader, feed: FeedId) -> tuple[m.Effect, ...]:
+        reader.feeds.pop(feed, None)
+        reader.waiting.pop(feed, None)
+        if reader.open.pop(feed, None) is None:
+            return ()
+        return (m.Send(peer, HistoryEnded(feed)), *self._fill(peer, reader))
 
     def _fill(self, peer: m.PeerId, reader: _Reader) -> tuple[m.Effect, ...]:
         effects: list[m.Effect] = []

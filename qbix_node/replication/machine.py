@@ -178,9 +178,10 @@ class Replicator:
             case EbtEnded():
                 return self._read_histories(peer_id, now)
             case HistoryEnded(feed):
-                if feed in peer.probes:
+                if feed in peer.probes:  # whatever it proved, we can't use its branch
                     peer.probes.discard(feed)
                     peer.muted.add(feed)
+                    return [*self._histories.give_up(peer_id, feed)]
                 return [*self._histories.ended(peer_id, feed)]
             case _:
                 pass  # nothing that it should say now
@@ -243,6 +244,7 @@ class Replicator:
                     follow_up += self._histories.end(feed)
                 case m.Emit(Refusal(peer, feed)) if feed is not None:
                     self.talks.mute(peer, feed, now)
+                    follow_up += self._histories.give_up(peer, feed)
                 case m.Emit(Skipped(peer, feed)):
                     self.talks.miss(peer, feed, now)
                     self._histories.miss(peer, feed)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair, verify
 from qbix_node.feeds.authoring import make_message
-from qbix_node.feeds.messages import Offered, Publish
+from qbix_node.feeds.messages import Offered, Publish, Settled
 from qbix_node.feeds.records import read_forked, read_heads, read_log
 from qbix_node.replication.clocks import Clocks, read_clock_ages
 from qbix_node.replication.following import Following, read_blocks, read_follows
@@ -97,6 +97,7 @@ class Node:
         self.disk = MemoryDisk()
         self.store = MemoryStore(self.disk)  # only read: the disk is written directly
         self.findings: list[object] = []
+        self.offered: Counter[m.PeerId] = Counter()  # messages
         self.verified: Counter[bytes] = Counter()  # by signature
         self.sent: Counter[tuple[str, FeedId, int]] = Counter()  # messages, by peer and place
         self.notes_sent = 0
@@ -152,9 +153,18 @@ class Node:
     def found(self, kind: type[T]) -> list[T]:
         return [finding for finding in self.findings if isinstance(finding, kind)]
 
+    def unsettled(self) -> Counter[m.PeerId]:
+        """Messages that the machine has not said to have dealt with."""
+        left = Counter(self.offered)
+        for settled in self.found(Settled):
+            left[settled.peer] -= settled.count
+        return +left
+
     # ---- carrying out effects ----
 
     def receive(self, event: m.Event) -> None:
+        if isinstance(event, m.Received) and isinstance(event.message, Offered):
+            self.offered[event.peer] += len(event.message.messages)
         for effect in self.machine.handle(event, self.network.now, self.network.rng):
             self._perform(effect)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from qbix_node import machines as m
+from qbix_node.feeds.messages import ForkFound
 from qbix_node.replication.histories import ROUND_S, STREAMS_MAX
 from qbix_node.replication.machine import CALL_PATIENCE_S
 from qbix_node.replication.messages import (
@@ -181,3 +182,29 @@ def test_forked_feed_is_not_read_on(network: Network, node: Node, old: Stranger)
     assert old.heard[-1] == HistoryEnded(BOB)
     network.settle(2 * ROUND_S)
     assert asked(old) == [live(node.feed), live(BOB)]
+
+
+def test_peer_that_sent_nonsense_of_a_feed_is_not_asked_for_it_again(
+    network: Network, node: Node, old: Stranger
+) -> None:
+    first = chain("bob", 1)[0]
+    assert isinstance(first, dict)
+    old.offer(node, [{**first, "timestamp": 7}])
+    network.settle(2 * ROUND_S)
+    assert old.heard[-1] == HistoryEnded(BOB)
+    assert asked(old) == [live(node.feed), live(BOB)]
+
+
+def test_peer_on_another_branch_is_asked_for_the_proof_and_for_no_more(
+    network: Network, node: Node, old: Stranger
+) -> None:
+    old.offer(node, chain("bob", 3, branch="x"))
+    network.settle(1)
+    old.offer(node, chain("bob", 6, branch="y")[3:])
+    network.settle(1)
+    assert asked(old)[-1] == HistoryRequest(BOB, 3, limit=1, keys=False)
+    old.offer(node, chain("bob", 3, branch="y")[2:])
+    old.say(node, HistoryEnded(BOB))
+    network.settle(2 * ROUND_S)
+    assert [found.sequence for found in node.found(ForkFound)] == [3]
+    assert old.heard[-1] == HistoryEnded(BOB)

@@ -183,6 +183,8 @@ def test_whatever_happens_the_network_converges_once_it_is_left_alone(
         assert set(node.verified.values()) <= {1} or node.life
         assert not node.found(Hangup)
         assert not node.machine.talks.sources.behind
+        assert node.machine.book.waiting == 0
+        assert not node.unsettled() or node.life
 
 
 def play(network: Network, nodes: list[Node], step: str, first: int, second: int) -> None:

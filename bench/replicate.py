@@ -1,0 +1,175 @@
+"""A feed over EBT between two processes on loopback, stored durably; beside bare checks.
+
+The processes are this module too: `author FOLDER MESSAGES` writes the feed and serves it until its
+input ends, `reader FOLDER MESSAGES ADDRESS` gets it. Each prints what it spent, as JSON.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import structlog
+import trio
+
+from bench import Figure
+from qbix_node import machines as m
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.feeds.authoring import make_message
+from qbix_node.feeds.messages import ClassicMessage
+from qbix_node.feeds.records import put_head, put_message
+from qbix_node.feeds.validation import signature_check
+from qbix_node.net.address import Address, parse_address
+from qbix_node.net.limits import Limits
+from qbix_node.net.machine import ConnectionKeeper
+from qbix_node.net.service import Network
+from qbix_node.net.transport import TcpTransport
+from qbix_node.ports import Store
+from qbix_node.replication.service import Replication
+from qbix_node.runtime import Runner, ThreadExecutor, verify_checks
+from qbix_node.store.leveldb import LevelDbStore
+from qbix_node.wire.references import FeedId
+from qbix_node.wire.v8json import JsonValue
+
+MESSAGES = 10_000
+ROUNDS = 3
+CHECKS = 2000
+TEXT = "x" * 200
+NETWORK_KEY = b"bench".ljust(32, b".")
+AUTHOR, READER = KeyPair.from_seed(b"a" * 32), KeyPair.from_seed(b"r" * 32)
+FEED = FeedId(AUTHOR.public)
+
+
+def write_feed(count: int) -> list[ClassicMessage]:
+    messages: list[ClassicMessage] = []
+    for number in range(count):
+        head = messages[-1].head if messages else None
+        content: JsonValue = {"type": "post", "text": TEXT, "number": number}
+        messages.append(make_message(AUTHOR, head, content, 1_700_000_000_000 + number))
+    return messages
+
+
+@asynccontextmanager
+async def open_node(keys: KeyPair, store: Store) -> AsyncIterator[tuple[Replication, Network]]:
+    rng, executor = random.Random(1), ThreadExecutor()
+    replication = Replication(keys, store, rng=rng, executor=executor, clocks_valid=True)
+    keeper = ConnectionKeeper(m.PeerId(keys.public), Limits(), {}, set())
+
+    async def post(event: m.Event) -> None:
+        await runner.post(event)
+
+    network = Network(
+        keys,
+        NETWORK_KEY,
+        TcpTransport(),
+        methods=replication.methods(),
+        limits=Limits(),
+        post=post,
+        listen=[("127.0.0.1", 0)],
+    )
+    runner = Runner(keeper, network, store, rng, executor)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(replication.run)
+        nursery.start_soon(runner.run)
+        await nursery.start(network.run, replication.on_link)
+        yield replication, network
+        nursery.cancel_scope.cancel()
+
+
+async def author(folder: Path, count: int) -> None:
+    LevelDbStore.create(folder)
+    async with LevelDbStore.open(folder) as store:
+        messages = write_feed(count)
+        await store.write([put_message(message, 0) for message in messages])
+        await store.write([put_head(FEED, messages[-1].head)])
+        async with open_node(AUTHOR, store) as (_, network):
+            host, port = network.listening[0]
+            print(Address(host, port, m.PeerId(AUTHOR.public)), flush=True)
+            start_s = time.process_time()
+            await trio.to_thread.run_sync(sys.stdin.read)
+            print(json.dumps({"cpu_s": time.process_time() - start_s}))
+
+
+async def reader(folder: Path, count: int, address: str) -> None:
+    LevelDbStore.create(folder)
+    async with LevelDbStore.open(folder) as store, open_node(READER, store) as nodes:
+        replication, network = nodes
+        before = store.counters.batches
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        await replication.follow(FEED)
+        await network.add_peer(parse_address(address))
+        await replication.wait_beyond(FEED, count - 1)
+        spent = {
+            "start_s": cpu_s,
+            "cpu_s": time.process_time() - cpu_s,
+            "wall_s": time.perf_counter() - wall_s,
+            "batches": store.counters.batches - before,
+        }
+        print(json.dumps(spent))
+
+
+def replicate(count: int) -> tuple[dict[str, float], dict[str, float]]:
+    """What the reader spent, and what the author spent on it."""
+    me = [sys.executable, "-m", "bench.replicate"]
+    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
+        serving = subprocess.Popen(  # noqa: S603  (this module)
+            [*me, "author", f"{folder}/author", str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with serving:
+            assert serving.stdout is not None
+            address = serving.stdout.readline().strip()
+            command = [*me, "reader", f"{folder}/reader", str(count), address]
+            received = subprocess.check_output(command, text=True)  # noqa: S603  (the same)
+            served, _ = serving.communicate()
+    return json.loads(received), json.loads(served)
+
+
+def check_s() -> float:
+    """Processor time of one bare check of such a message."""
+    checks = [signature_check(message) for message in write_feed(CHECKS)]
+    start_s = time.process_time()
+    assert all(verify_checks(checks))
+    return (time.process_time() - start_s) / CHECKS
+
+
+def run() -> dict[str, Figure]:
+    rounds = [(check_s(), *replicate(MESSAGES)) for _ in range(ROUNDS)]
+    bare_us = 1e6 * median([bare for bare, _, _ in rounds])
+
+    def figure(spent: list[float], goal: float | None) -> Figure:
+        value = 1e6 * median(spent) / MESSAGES
+        return Figure(value=value, unit="us", limit=bare_us, limit_is="us, a bare check", goal=goal)
+
+    return {
+        "receive and store a message": figure(
+            [received["cpu_s"] for _, received, _ in rounds], 2.5
+        ),
+        "the same, time on the clock": figure(
+            [received["wall_s"] for _, received, _ in rounds], None
+        ),
+        "serve a message": figure([served["cpu_s"] for _, _, served in rounds], 0.5),
+    }
+
+
+def main(arguments: list[str]) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    match arguments:
+        case ["author", folder, count]:
+            trio.run(author, Path(folder), int(count))
+        case ["reader", folder, count, address]:
+            trio.run(reader, Path(folder), int(count), address)
+        case _:
+            print(json.dumps(run(), indent=2))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
