@@ -15,13 +15,16 @@ import trio.testing
 from qbix_node.blobs.fetches import STALL_S
 from qbix_node.blobs.files import BlobFiles, DiskFiles, NoSuchBlob
 from qbix_node.blobs.limits import Limits
+from qbix_node.blobs.machine import WANT
 from qbix_node.blobs.memory import MemoryFiles
 from qbix_node.blobs.messages import EMPTY, Want
+from qbix_node.blobs.quota import MARK
 from qbix_node.blobs.service import Blobs, HeldBlob, open_blobs
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import BadInput, DamagedStore, ExitCode, RemoteError, Temporary
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method, Methods
+from qbix_node.ports import Put
 from qbix_node.runtime import ThreadExecutor
 from qbix_node.store.memory import MemoryDisk, MemoryStore
 from qbix_node.wire.references import BlobId, encode_base64, format_blob
@@ -98,12 +101,27 @@ async def strange(
         nursery.cancel_scope.cancel()
 
 
-def having(blob: BlobId, size: int, *packets: bytes | trio.Event, then: str = "") -> Methods:
-    """Methods of a peer that says it has a blob, and of what it sends when it is asked for it."""
+def put(files: MemoryFiles, data: bytes) -> None:
+    with files.draft() as draft:
+        draft.write([data])
+        draft.place()
+
+
+def having(
+    blob: BlobId,
+    size: int,
+    *packets: bytes | trio.Event,
+    then: str = "",
+    wanted: bool = False,
+) -> Methods:
+    """Methods of a peer that says it has a blob (and wants it, so that others take it), and of what
+    it sends when it is asked for it.
+    """
 
     async def wants(link: Link, args: list[JsonValue], stream: Stream | None) -> None:
         assert stream is not None
-        await stream.send([Body.of_json({format_blob(blob): size})])
+        notes = ([-1] if wanted else []) + [size]
+        await stream.send([Body.of_json({format_blob(blob): note}) for note in notes])
         await trio.sleep_forever()
 
     async def get(link: Link, args: list[JsonValue], stream: Stream | None) -> None:
@@ -295,28 +313,63 @@ async def test_what_sympathy_brought_gives_way_on_disk(
         assert [held.blob for held in pub.held()] == sorted(names[-2:])
 
 
+class Gate(Inline):
+    """An executor that stops before one kind of work until it is opened."""
+
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self._open = trio.Event()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        function = getattr(work, "func", work)  # of a partial
+        if function.__name__ == self._work:
+            await self._open.wait()
+        return await super().run(work)
+
+
+@pytest.mark.parametrize("work", ["place", "remove"])
 async def test_what_the_owner_adds_while_it_gives_way_stays(
-    autojump_clock: trio.testing.MockClock,
+    work: str, autojump_clock: trio.testing.MockClock
 ) -> None:
-    files = MemoryFiles()
+    """Whichever of the two is under way when the other begins."""
+    files, disk = MemoryFiles(), MemoryDisk()
+    put(files, b"first")
+    disk.append([Put(MARK + blob_of(b"first"), (1).to_bytes(8, "big"))])
+    disk.sync()
+    gate = Gate(work)
     limits = Limits(sympathy_bytes_max=65536)
+    second = having(blob_of(b"second"), 6, b"second", wanted=True)
     async with (
-        node() as alice,
-        node(files, limits=limits) as pub,
-        node() as carol,
-        joined(alice, pub, "alice pub"),
-        joined(pub, carol, "pub carol"),
+        open_blobs(files, MemoryStore(disk), limits, executor=gate, rng=random.Random(1)) as pub,
+        trio.open_nursery() as nursery,
     ):
-        for data in (b"first", b"second"):
-            blob = await carol.add(pieces_of(data))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(alice.want, blob)
-                if data == b"second":
-                    for _ in range(20):  # at some moment of the exchange
-                        nursery.start_soon(pub.add, pieces_of(b"first"))
-        await trio.testing.wait_all_tasks_blocked()
-        assert pub.has(blob_of(b"first"))
+        if work == "place":
+            nursery.start_soon(pub.add, pieces_of(b"first"))
+            await trio.testing.wait_all_tasks_blocked()
+        async with strange(pub, second):
+            await trio.testing.wait_all_tasks_blocked()  # now "first" has to go
+            assert not pub.has(blob_of(b"first"))
+            if work == "remove":
+                nursery.start_soon(pub.add, pieces_of(b"first"))
+                await trio.testing.wait_all_tasks_blocked()
+            gate.open()
+            await trio.testing.wait_all_tasks_blocked()
+        assert HeldBlob(blob_of(b"first"), 5, by_sympathy=False) in pub.held()
         assert await content(pub, blob_of(b"first")) == b"first"
+        assert pub.has(blob_of(b"second"))
+
+
+async def test_a_want_whose_blob_came_just_before_a_crash_is_cleared() -> None:
+    files, disk = MemoryFiles(), MemoryDisk()
+    async with node(files, disk) as alice:
+        assert not await alice.want(blob_of(HELLO), patience_s=0)
+    put(files, HELLO)
+    async with node(files, disk) as alice:
+        assert alice.has(blob_of(HELLO))
+    assert disk.get(WANT + blob_of(HELLO)) is None
 
 
 # ---- peers that misbehave ----
@@ -540,9 +593,7 @@ async def test_gets_of_one_peer_take_turns(autojump_clock: trio.testing.MockCloc
             return work()
 
     files = MemoryFiles()
-    with files.draft() as draft:
-        draft.write([HELLO])
-        draft.place()
+    put(files, HELLO)
     gate.set()
     async with open_blobs(
         files, MemoryStore(), limits, executor=Slow(), rng=random.Random(1)
