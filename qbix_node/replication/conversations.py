@@ -185,6 +185,7 @@ class Conversations:
     def _answer(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
         exchange = self.peers[peer_id].exchanges[feed]
         if exchange.theirs == REFUSED:
+            exchange.told = None  # should it take part again, it hears of us again
             if self.sources.peer_of(feed) == peer_id:
                 del self.sources.active[feed]
             self._choose(feed, now)

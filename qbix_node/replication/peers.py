@@ -39,8 +39,9 @@ class Exchange:
 
     def receive(self, sequence: int) -> None:
         self.given = max(self.given, sequence)
-        self.theirs = max(self.theirs or 0, sequence)
         self.sent = max(self.sent, sequence)
+        if self.theirs != REFUSED:  # what it says of itself holds
+            self.theirs = max(self.theirs or 0, sequence)
 
 
 @dataclass(slots=True)

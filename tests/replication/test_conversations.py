@@ -547,3 +547,12 @@ def test_stored_clocks_are_bounded(network: Network, node: Node) -> None:
     assert len(stored) == CLOCKS_MAX
     assert peer_of("0") not in stored
     assert peer_of("2") in stored
+
+
+def test_peer_that_takes_part_again_is_told_of_the_feed_again(network: Network, node: Node) -> None:
+    carol = call(node, "carol", {BOB: REFUSED})
+    call(node, "dave", {BOB: note(0, HAVE)})
+    node.follow("alice")
+    carol.say(node, EbtNotes({BOB: note(3, HAVE)}))
+    network.settle(0.1)
+    assert [notes[BOB] for notes in said(carol) if BOB in notes] == [note(0, WANT)] * 2
