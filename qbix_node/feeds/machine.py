@@ -70,6 +70,8 @@ class _Answer:
             self.skipped[place] = self.skipped.get(place, 0) + 1
 
     def all(self) -> tuple[m.Effect, ...]:
+        if not (self.settled or self.skipped):
+            return tuple(self.effects)
         skipped = [m.Emit(Skipped(*place, count)) for place, count in self.skipped.items()]
         settled = [m.Emit(Settled(peer, count)) for peer, count in self.settled.items()]
         return (*self.effects, *skipped, *settled)
@@ -162,7 +164,7 @@ class FeedBook:
             answer.settle(arrival)
             return None
         line = self._line(feed)
-        if message.encoded in line.texts or message.head == line.tip:
+        if message.encoded in line.texts or (line.tip and line.tip.id == message.id):
             answer.settle(arrival)
             return None
         full = self.waiting >= WAITING_MAX or len(line.texts) >= WAITING_PER_FEED_MAX

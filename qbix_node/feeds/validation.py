@@ -5,6 +5,7 @@ SPEC classic-feeds 3 and 4. Signatures are checked by others: `signature_check` 
 
 import math
 import re
+from functools import lru_cache
 
 from qbix_node.crypto.boxes import auth, sha256
 from qbix_node.crypto.keys import SIGNATURE_BYTES, verify
@@ -28,6 +29,7 @@ _FIELD_ORDERS = (
     ("previous", "sequence", "author", "timestamp", "hash", "content", "signature"),
     ("previous", "author", "sequence", "timestamp", "hash", "content", "signature"),
 )
+_read_author = lru_cache(maxsize=1024)(parse_feed)  # a feed names its author in each message
 _BOXED = re.compile(r"([A-Za-z0-9+/=]*)\.box[^\n\r\u2028\u2029]*")
 
 
@@ -46,7 +48,7 @@ def read_message(value: JsonValue) -> ClassicMessage | Refused:
         return Refused(reason)
     try:
         timestamp = _read_timestamp(value["timestamp"])
-        author = parse_feed(_text(value["author"], "author"))
+        author = _read_author(_text(value["author"], "author"))
         previous = _read_previous(value["previous"], sequence)
         signature = _read_signature(_text(value["signature"], "signature"))
     except Malformed as error:

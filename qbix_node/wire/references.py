@@ -25,8 +25,8 @@ _URI = {
 def decode_base64(text: str, size: int | None = None) -> bytes | None:
     """The bytes of canonical standard base64 (of `size` bytes, if given), else None."""
     try:
-        data = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-    except (ValueError, UnicodeEncodeError):
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         return None
     canonical = binascii.b2a_base64(data, newline=False).decode() == text
     return data if canonical and (size is None or len(data) == size) else None

@@ -8,7 +8,6 @@ In a parsed value a whole number within 2**53 is an int, any other a float, what
 import json
 import math
 import re
-from collections.abc import Iterator
 from json.encoder import encode_basestring as quote
 from typing import NoReturn
 
@@ -44,7 +43,7 @@ def stringify(value: JsonValue) -> str:
             return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
         except orjson.JSONEncodeError:  # a lone surrogate
             pass
-    return "".join(_write(value, "\n"))
+    return _write(value, "\n")
 
 
 def compact(value: JsonValue) -> bytes:
@@ -54,12 +53,16 @@ def compact(value: JsonValue) -> bytes:
             return orjson.dumps(value)
         except orjson.JSONEncodeError:  # a lone surrogate
             pass
-    return "".join(_write(value, "")).encode()
+    return _write(value, "").encode()
 
 
 def has_surrogate(text: str) -> bool:
     """Whether a UTF-16 half stands alone in it: such text has no UTF-8 form."""
-    return not text.isascii() and _SURROGATE.search(text) is not None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 # ---- reading ----
@@ -95,19 +98,21 @@ def _too_deep(what: str) -> Malformed:
 
 def _normal(value: JsonValue, what: str, depth: int) -> JsonValue:
     """The value with its numbers in their one form; containers are changed in place."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         if depth == DEPTH_MAX:
             raise _too_deep(what)
         for key, item in value.items():
-            if not isinstance(item, str):
+            if type(item) is not str:
                 value[key] = _normal(item, what, depth + 1)
-    elif isinstance(value, list):
+    elif type(value) is list:
         if depth == DEPTH_MAX:
             raise _too_deep(what)
         value[:] = [_normal(item, what, depth + 1) for item in value]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        whole = -SAFE_INTEGER <= value <= SAFE_INTEGER and value == int(value)
-        return int(value) if whole else float(value)
+    elif type(value) is int:
+        return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else float(value)
+    elif type(value) is float:
+        whole = -SAFE_INTEGER <= value <= SAFE_INTEGER and value.is_integer()
+        return int(value) if whole else value
     return value
 
 
@@ -116,49 +121,52 @@ def _normal(value: JsonValue, what: str, depth: int) -> JsonValue:
 
 def _same_in_orjson(value: JsonValue) -> bool:
     """Whether orjson writes it as V8 does, lone surrogates apart (those it refuses)."""
-    if value is None or isinstance(value, (str, bool)):
-        return True
-    if isinstance(value, dict):
+    if type(value) is dict:
         for key, item in value.items():
-            if "0" <= key[:1] <= "9":  # perhaps an array index: V8 would put it first
+            if "0" <= key < ":":  # perhaps an array index: V8 would put it first
                 return False
-            if not (isinstance(item, str) or _same_in_orjson(item)):
+            if type(item) is not str and not _same_in_orjson(item):
                 return False
         return True
-    if isinstance(value, list):
-        return all(map(_same_in_orjson, value))
-    if isinstance(value, int):
+    if type(value) is int:
         return -SAFE_INTEGER <= value <= SAFE_INTEGER
-    # Both write the shortest digits; from 1e-5 to 1e15 also in the same notation, unless whole.
-    return 1e-5 <= abs(value) < 1e15 and not value.is_integer()
+    if type(value) is list:
+        return all(map(_same_in_orjson, value))
+    if type(value) is float:
+        # Both write the shortest digits; in this range also in the same notation, unless whole.
+        return 1e-5 <= abs(value) < 1e15 and not value.is_integer()
+    return value is None or type(value) is str or type(value) is bool
 
 
-def _write(value: JsonValue, newline: str) -> Iterator[str]:
+def _write(value: JsonValue, newline: str) -> str:
     """`newline` is the line break with the indentation of this depth, or "" for compact text."""
-    inner = newline + "  " if newline else ""
     match value:
         case str():
-            yield _string(value)
+            return _string(value)
         case None:
-            yield "null"
+            return "null"
         case bool():
-            yield "true" if value else "false"
+            return "true" if value else "false"
         case int() | float():
-            yield _digits(value)
-        case [] | {} if not value:
-            yield "[]" if isinstance(value, list) else "{}"
+            return _digits(value)
         case list():
-            for place, item in enumerate(value):
-                yield "," + inner if place else "[" + inner
-                yield from _write(item, inner)
-            yield newline + "]"
+            items = [_write(item, _deeper(newline)) for item in value]
+            return _enclose("[]", items, newline)
         case dict():
-            colon = ": " if newline else ":"
-            for place, key in enumerate(_ordered(value)):
-                yield "," + inner if place else "{" + inner
-                yield _string(key) + colon
-                yield from _write(value[key], inner)
-            yield newline + "}"
+            inner, colon = _deeper(newline), ": " if newline else ":"
+            members = [_string(key) + colon + _write(value[key], inner) for key in _ordered(value)]
+            return _enclose("{}", members, newline)
+
+
+def _deeper(newline: str) -> str:
+    return newline and newline + "  "
+
+
+def _enclose(brackets: str, items: list[str], newline: str) -> str:
+    if not items:
+        return brackets
+    inner = _deeper(newline)
+    return brackets[0] + inner + f",{inner}".join(items) + newline + brackets[1]
 
 
 def _string(text: str) -> str:
