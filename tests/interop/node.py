@@ -85,13 +85,13 @@ class Node:
         for address in addresses:
             await self.tell("/peers", address=address)
 
-    async def publish_all(self, contents: Iterable[str]) -> None:
+    async def publish_all(self, contents: Iterable[bytes]) -> None:
         """Contents in JSON, taken as they stand; many at once, in no particular order."""
         waiting = iter(contents)
 
         async def publish() -> None:
             for content in waiting:
-                body = f'{{"content": {content}}}'.encode()
+                body = b'{"content": %s}' % content
                 answer = await self.control.post("/feeds/publish", content=body)
                 assert answer.is_success, answer.text
 

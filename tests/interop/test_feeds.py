@@ -24,7 +24,7 @@ def written_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a stopped node that has published LENGTH messages."""
     home = tmp_path_factory.mktemp("author") / "home"
     script = ["node", str(PEERS / "write-contents.cjs"), "edge", "node", str(LENGTH)]
-    contents = subprocess.run(script, check=True, capture_output=True, text=True).stdout
+    contents = subprocess.run(script, check=True, capture_output=True).stdout
 
     async def write() -> None:
         await make_home(home)

@@ -58,6 +58,6 @@ async def test_peer_copies_a_feed_from_the_node(engine: Engine, tmp_path: Path) 
 
         some = await bob.tell("history", id=alice.id, of=node.id, options={"limit": 20})
         rest = await bob.tell("history", id=alice.id, of=node.id, options={"seq": 21})
-        assert (some["added"], some["sequence"], some["error"]) == (20, 20, None)
-        assert (rest["added"], rest["sequence"], rest["error"]) == (LENGTH - 20, LENGTH, None)
+        assert (some["added"], some["refused"], some["sequence"]) == (20, [], 20)
+        assert (rest["added"], rest["refused"], rest["sequence"]) == (LENGTH - 20, [], LENGTH)
         assert await bob.log() == await alice.log()

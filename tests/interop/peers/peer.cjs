@@ -229,16 +229,13 @@ class Peer {
     say('dumped', { file, messages })
   }
 
-  /** Ask one peer for a feed by createHistoryStream and append what comes. */
-  history(rpc, id, options) {
-    return new Promise((resolve) => {
-      let added = 0
-      pull(
-        rpc.createHistoryStream({ id, keys: false, ...options }),
-        pull.asyncMap((value, done) => this.sbot.add(value, done)),
-        pull.drain(() => { added++ }, (error) => resolve({ added, error: error && error !== true ? error.message : null }))
-      )
-    })
+  /** Append other people's messages, at once because ssb-db2 adds in batches; the errors by sequence. */
+  async append(values) {
+    const add = promisify(this.sbot.add)
+    const results = await Promise.allSettled(values.map((value) => add(value)))
+    const refused = results.flatMap(({ reason }, index) =>
+      reason ? [{ sequence: values[index].sequence, message: reason.message }] : [])
+    return { added: values.length - refused.length, refused }
   }
 
   fail(where, error) {
@@ -266,12 +263,7 @@ const COMMANDS = {
     say('published', { key: last.key, sequence: last.value.sequence })
   },
   async add(peer, { values }) {
-    const refused = []
-    let added = 0
-    for (const value of values) {
-      await promisify(peer.sbot.add)(value).then(() => { added++ }, (error) => refused.push({ sequence: value.sequence, message: error.message }))
-    }
-    say('added', { added, refused })
+    say('added', await peer.append(values))
   },
   async head(peer, { id }) {
     say('head', { id: feedOf(id), sequence: await peer.engine.head(peer.sbot, feedOf(id)) })
@@ -308,7 +300,11 @@ const COMMANDS = {
   async history(peer, { id, of, options }) {
     const rpc = peer.links.get(feedOf(of))
     if (!rpc) throw new Error('no link to ' + of)
-    say('history', { id: feedOf(id), ...(await peer.history(rpc, feedOf(id), options)), sequence: await peer.engine.head(peer.sbot, feedOf(id)) })
+    const source = rpc.createHistoryStream({ id: feedOf(id), keys: false, ...options })
+    const values = await new Promise((resolve, reject) =>
+      pull(source, pull.collect((error, all) => (error ? reject(error) : resolve(all)))))
+    const outcome = await peer.append(values)
+    say('history', { id: feedOf(id), ...outcome, sequence: await peer.engine.head(peer.sbot, feedOf(id)) })
   },
   async read(peer, { key }) {
     say('read', { key, content: await peer.engine.decrypted(peer.sbot, key) })
