@@ -1,35 +1,39 @@
-// Arguments of blobs.get and blobs.getSlice (spec/blobs.md 3).
+// What peers ask for by blobs.get and blobs.getSlice (spec/blobs.md 3).
 
-import { blobId } from './blob-ids.mjs'
+import { blobId } from './references.mjs'
 
-function read(method, [wish]) {
-  if (method === 'blobs.get' && typeof wish === 'string') wish = { key: wish }
-  if (wish === null || typeof wish !== 'object') throw new Error('no options')
-  const blob = blobId(wish.id || wish.key || wish.hash)
-  if (!blob) throw new Error('no blob id')
-  const names = method === 'blobs.get' ? ['size', 'max'] : ['start', 'end', 'size', 'max']
-  const options = { start: 0 }
-  for (const name of names) {
-    const number = wish[name] ?? null
-    if (number === null) continue
-    if (!Number.isInteger(number) || number < 0) throw new Error(`${name} is no number of bytes`)
-    options[name] = number
-  }
-  return { blob, ...options }
+const NAMES = ['id', 'key', 'hash']
+
+function bytes(value, name) {
+  if (value == null) return null
+  if (!Number.isInteger(value) || value < 0) throw new Error(`${name} is no number of bytes`)
+  return value
 }
 
-/** The first byte and the byte after the last, or null for a refusal. */
-function sent({ start, end = Infinity, size, max = Infinity }, actual) {
-  if (actual > max || (size !== undefined && size !== actual)) return null
-  return [start, Math.max(start, Math.min(end, actual))]
+function read(method, [argument]) {
+  const slice = method === 'blobs.getSlice'
+  const options = typeof argument === 'object' && argument !== null ? argument : slice ? {} : { id: argument }
+  const name = NAMES.find((each) => options[each] != null)
+  const blob = blobId(options[name])
+  if (!blob) throw new Error('no blob id')
+  const [size, max, start, end] = ['size', 'max', 'start', 'end'].map((each) =>
+    slice || each === 'size' || each === 'max' ? bytes(options[each], each) : null)
+  return {
+    blob,
+    range(length) {
+      if ((size !== null && size !== length) || (max !== null && length > max)) return null
+      const first = start ?? 0
+      return [first, Math.max(first, Math.min(end ?? length, length))]
+    },
+  }
 }
 
 export function verify({ read: readable, malformed }, checks) {
   for (const { what, method, args, means } of readable) {
-    const wish = read(method, args)
-    checks.equal(wish.blob, means.blob, what)
-    for (const [size, range] of Object.entries(means.of_size)) {
-      checks.equal(JSON.stringify(sent(wish, Number(size))), JSON.stringify(range), `${what}, of ${size} bytes`)
+    const request = read(method, args)
+    checks.equal(request.blob, means.blob, what)
+    for (const [length, range] of Object.entries(means.of_size)) {
+      checks.equal(JSON.stringify(request.range(Number(length))), JSON.stringify(range), `${what}: of ${length} bytes`)
     }
   }
   for (const { what, method, args } of malformed) checks.refused(() => read(method, args), what)
