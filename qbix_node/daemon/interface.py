@@ -130,7 +130,7 @@ class Interface:
         with trio.move_on_after(CONFIRM_S):
             message = await self._node.replication.publish(content, readers)
             value = v8json.parse(message.encoded.encode(), "own message")
-            return api.Entry(format_message(message.id), value, content if readers else None)
+            return api.Entry(format_message(message.id), value, unseal(message, self._node.keys))
         raise Temporary(
             f"the message was not on disk after {CONFIRM_S:.0f} s; it may still get there",
             hint="look at `qbix-node feed log` before you publish it again",

@@ -40,4 +40,4 @@ def configure_logs(level: str, form: str, *, stream: TextIO | None = None) -> No
 def _put_first(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """When, how grave and what, then the rest: so people find their way in JSON, too."""
     first = ("timestamp", "level", "event")
-    return {name: line[name] for name in first} | line
+    return {name: line[name] for name in first} | dict(line)

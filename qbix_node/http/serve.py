@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from qbix_node.errors import ConfigError
 
-CONNECTIONS_MAX = 64  # more are closed at once, before a byte is read
+CONNECTIONS_MAX = 64  # further ones wait until one has ended
 HEAD_BYTES_MAX = 16 * 1024
 IDLE_S = 30.0  # a connection without a request is closed
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), with its NUL
@@ -42,6 +42,46 @@ class _Log(Logger):
         log.error("http.failed", message=message, exc_info=True)
 
 
+class _Patient(trio.abc.Listener[trio.SocketStream]):
+    """Takes a connection only while there is room; others wait in the kernel's queue."""
+
+    def __init__(self, inner: trio.SocketListener, room: trio.Semaphore) -> None:
+        self._inner = inner
+        self._room = room
+
+    async def accept(self) -> trio.SocketStream:
+        await self._room.acquire()
+        try:
+            return await self._inner.accept()
+        except BaseException:
+            self._room.release()
+            raise
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Connection:
+    """A stream that tells hypercorn when the client has gone: else it waits for the idle limit."""
+
+    def __init__(self, stream: trio.SocketStream, context: WorkerContext) -> None:
+        self.socket = stream.socket
+        self.send_all = stream.send_all
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+        self._stream = stream
+        self._context = context
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data: bytes | bytearray = b""
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        finally:
+            if not data:
+                await self._context.terminated.set()
+        return data
+
+
 async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
     """Until cancelled."""
     config = Config()
@@ -50,24 +90,24 @@ async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
     config.h11_max_incomplete_size = HEAD_BYTES_MAX
     config.keep_alive_timeout = IDLE_S
     wrapped = wrap_app(cast("ASGIFramework", app), config.wsgi_max_body_size, "asgi")
-    context = WorkerContext(None)
     streams: set[trio.SocketStream] = set()
+    room = trio.Semaphore(CONNECTIONS_MAX)
 
     async def answer(stream: trio.SocketStream) -> None:
-        if len(streams) >= CONNECTIONS_MAX:
-            await trio.aclose_forcefully(stream)
-            return
+        context = WorkerContext(None)
+        # Annotated as SSL, but made for plain streams as well.
+        connection = cast("trio.SSLStream[trio.SocketStream]", _Connection(stream, context))
         streams.add(stream)
         try:
-            # Annotated as SSL, but made for plain streams as well.
-            plain = cast("trio.SSLStream[trio.SocketStream]", stream)
-            await TCPServer(wrapped, config, context, ConnectionState({}), plain)
+            await TCPServer(wrapped, config, context, ConnectionState({}), connection)
         finally:
             streams.discard(stream)
+            room.release()
 
     async with trio.open_nursery() as nursery:
+        patient = [_Patient(listener, room) for listener in listeners]
         try:
-            await trio.serve_listeners(answer, listeners, handler_nursery=nursery)
+            await trio.serve_listeners(answer, patient, handler_nursery=nursery)
         finally:
             with trio.CancelScope(shield=True):
                 for stream in list(streams):

@@ -17,6 +17,7 @@ from qbix_node.http.questions import BODY_BYTES_MAX
 from qbix_node.http.serve import (
     CONNECTIONS_MAX,
     HEAD_BYTES_MAX,
+    IDLE_S,
     open_control_socket,
     open_loopback,
     serve,
@@ -167,15 +168,25 @@ async def test_a_client_that_stops_reading_does_not_hold_up_the_end(
             await ended.wait()
 
 
-async def test_connections_are_limited(server: None, path: Path) -> None:
+async def test_connections_above_the_limit_wait_for_their_turn(server: None, path: Path) -> None:
+    request = b"GET /following HTTP/1.1\r\nHost: node\r\n\r\n"
     streams = [await trio.open_unix_socket(str(path)) for _ in range(CONNECTIONS_MAX)]
-    await trio.testing.wait_all_tasks_blocked()
     extra = await trio.open_unix_socket(str(path))
-    assert await extra.receive_some(1) == b""  # closed without a word
-    await streams[0].send_all(b"GET /following HTTP/1.1\r\nHost: node\r\n\r\n")
-    assert await streams[0].receive_some(8) == b"HTTP/1.1"
+    await extra.send_all(request)
+    with trio.move_on_after(0.1):
+        raise AssertionError(f"answered {await extra.receive_some(8)!r}")
+    await streams.pop().aclose()
+    assert await extra.receive_some(8) == b"HTTP/1.1"
     for stream in [extra, *streams]:
         await stream.aclose()
+
+
+async def test_clients_that_leave_give_their_place_to_others(server: None, path: Path) -> None:
+    with trio.fail_after(IDLE_S / 2):
+        for _ in range(2 * CONNECTIONS_MAX):
+            async with await trio.open_unix_socket(str(path)) as stream:
+                await stream.send_all(b"GET /following HTTP/1.1\r\nHost: node\r\n\r\n")
+                await stream.receive_some(8)
 
 
 async def test_long_heads_and_bodies_are_refused(server: None, path: Path) -> None:

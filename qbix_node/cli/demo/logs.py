@@ -53,14 +53,12 @@ async def read_log(node: Node, feed: str) -> FeedLog:
 
 
 async def read_js_logs(peer: JsPeer, file: Path) -> dict[str, FeedLog]:
-    """All feeds of the JavaScript peer, whose text of each message has to be the one that we make."""
+    """All feeds of the JavaScript peer, whose text of each message has to be ours."""
     await peer.tell("dump", "dumped", file=str(file))
-    rows = [
-        v8json.parse(line, "the dump") for line in (await trio.Path(file).read_bytes()).splitlines()
-    ]
+    lines = (await trio.Path(file).read_bytes()).splitlines()
     found: dict[tuple[str, int], tuple[JsonValue, JsonValue, JsonValue]] = {}
-    for row in rows:
-        match row:
+    for line in lines:
+        match v8json.parse(line, "the dump"):
             case {
                 "key": key,
                 "value": {"author": str(author), "sequence": int(sequence)} as value,

@@ -24,6 +24,7 @@ from qbix_node.wire.v8json import JsonValue
 MESSAGES = 100
 JS_MESSAGES = 60
 BLOB_BYTES = 300_000
+WHISPER = "for your eyes only"
 AT_ONCE = 16  # publishing requests in flight
 WAIT_S = 20.0
 POLL_S = 0.02
@@ -51,7 +52,7 @@ class Story:
     js: JsPeer | None = None
     published: dict[str, int] = field(default_factory=dict)  # acknowledged, by feed
 
-    def steps(self) -> dict[str, Step]:
+    def steps(self, *, stop: bool) -> dict[str, Step]:
         steps: dict[str, Step] = {
             "start": self.start,
             "connect": self.connect,
@@ -63,7 +64,10 @@ class Story:
         }
         if self.js_scripts:
             steps["javascript"] = self.javascript
-        return steps | {"compare": self.compare}
+        steps["compare"] = self.compare
+        if stop:
+            steps["stop"] = self.stop
+        return steps
 
     # ---- the steps ----
 
@@ -90,9 +94,7 @@ class Story:
         calls = _list(
             [f"{caller.name} called {called.name}" for called, caller in pairwise(self.nodes)]
         )
-        return Told(
-            [f"{calls}; all follow each other, the ends never meet ({ms()} ms)."], {"ms": ms()}
-        )
+        return Told([f"{calls}; all follow each other ({ms()} ms)."], {"ms": ms()})
 
     async def publish(self) -> Told:
         return await self._exchange(self.nodes[0], self.nodes[-1])
@@ -115,24 +117,24 @@ class Story:
             raise StepFailedError(f"{target.name} got other bytes than {source.name} added")
         return Told(
             [
-                f"{source.name} added a blob of {size_text(BLOB_BYTES)}; {target.name} fetched it"
-                f" {self._through()}in {ms()} ms, and its hash is right."
+                f"{source.name} added a blob of {size_text(BLOB_BYTES)};",
+                f"{target.name} fetched it {self._through()}in {ms()} ms, and its hash is right.",
             ],
             {"blob": name, "bytes": BLOB_BYTES, "ms": ms()},
         )
 
     async def private(self) -> Told:
         source, target = self.nodes[0], self.nodes[-1]
-        secret: JsonValue = {"type": "post", "text": "for your eyes only"}
-        entry = await source.post("/feeds/publish", {"content": secret, "to": [target.id]})
+        content: JsonValue = {"type": "post", "text": WHISPER}
+        await source.post("/feeds/publish", {"content": content, "to": [target.id]})
         sequence = self._count(source)
         for node in self.nodes[1:]:
             await self._until_has(node, source.id, sequence)
-            opened = await self._opened(node, source.id, sequence)
-            if (opened == secret) != (node is target):
-                raise StepFailedError(f"{node.name} read {opened} in the private message")
-        if not isinstance(entry, dict) or "for your eyes" in str(entry.get("value")):
-            raise StepFailedError("the private message was published in the open")
+            stored, opened = await self._private(node, source.id, sequence)
+            if WHISPER in stored:
+                raise StepFailedError("the private message was published in the open")
+            if (opened == WHISPER) != (node is target):
+                raise StepFailedError(f"{node.name} read {opened!r} in the private message")
         others = [node.name for node in self.nodes[1:-1]]
         kept = f"; {_list(others)} carried it and can't" if others else ""
         return Told(
@@ -145,6 +147,7 @@ class Story:
         writer, ends = self.nodes[0], [victim, self.nodes[-1]]
         await self._publish_many(victim, MESSAGES // 10)
         kept = self.published[victim.id]
+        await self._until_has(victim, writer.id, self.published[writer.id])
         await victim.kill()
         await self._publish_many(writer, MESSAGES)
         with _stopwatch() as ms:
@@ -152,14 +155,16 @@ class Story:
             started = ms()
             for node in ends:
                 await self._until_has(node, writer.id, self.published[writer.id])
-        own = await read_log(victim, victim.id)
-        if len(own.encoded) != kept:
-            raise StepFailedError(f"{victim.name} kept {len(own.encoded)} of its {kept} messages")
+        own = len((await read_log(victim, victim.id)).encoded)
+        if own != kept:
+            raise StepFailedError(f"{victim.name} kept {own} of its {kept} messages")
+        if (appended := await _appended(victim)) != MESSAGES:
+            raise StepFailedError(f"{victim.name} needed {appended} messages, not {MESSAGES}")
         return Told(
             [
-                f"{victim.name} was killed (SIGKILL) while {writer.name} published {MESSAGES} more.",
-                f"Started again, it served after {started} ms and had all of them after {ms()} ms;"
-                f" none of the {kept} messages that it had confirmed is lost.",
+                f"{victim.name} was killed (SIGKILL); {writer.name} published {MESSAGES} more.",
+                f"Started again, it served after {started} ms and had caught up after {ms()} ms;",
+                f"of what it had confirmed nothing is lost, and it needed just those {MESSAGES}.",
             ],
             {"killed": victim.name, "missed": MESSAGES, "ms": ms(), "start_ms": started},
         )
@@ -184,10 +189,9 @@ class Story:
         theirs = sum([count for feed, count in self.published.items() if feed != self.js.id])
         return Told(
             [
-                f"A JavaScript peer (ssb-db2) started in {ms()} ms, called {near.name} and got"
-                f" {theirs} messages of {len(self.nodes)} feeds;",
-                f"its own {JS_MESSAGES}, with every content that is hard to encode, reached"
-                f" {far.name} {self._through()}({replicated()} ms for both ways).",
+                f"A JavaScript peer (ssb-db2) called {near.name} and got {theirs} messages;",
+                f"its own {JS_MESSAGES}, with all contents that are hard to encode, reached"
+                f" {far.name} {self._through()}({replicated()} ms both ways).",
             ],
             {"sent": theirs, "received": JS_MESSAGES, "ms": replicated(), "start_ms": ms()},
         )
@@ -208,12 +212,21 @@ class Story:
         holders = len(self.nodes) + (self.js is not None)
         return Told(
             [
-                f"All {holders} hold the same {messages} messages of {len(self.published)} feeds,"
-                f" byte for byte: {size_text(bytes_)} compared, every signature and link checked"
-                f" again ({ms()} ms).",
-                *[f"  {feed[:10]}…  {print_!s:.16}…" for feed, print_ in fingerprints.items()],
+                f"All {holders} hold the same {messages} messages of {len(self.published)} feeds;",
+                f"{size_text(bytes_)} compared byte for byte, each signature and link checked again"
+                f" ({ms()} ms):",
+                *[f"  {feed[:12]}  sha256 {print_!s:.16}" for feed, print_ in fingerprints.items()],
             ],
             {"messages": messages, "bytes": bytes_, "ms": ms(), "fingerprints": fingerprints},
+        )
+
+    async def stop(self) -> Told:
+        with _stopwatch() as ms:
+            for node in self.nodes:
+                if code := await node.stop():
+                    raise StepFailedError(f"{node.name} ended with {code}")
+        return Told(
+            [f"All ended cleanly on SIGTERM, one after the other in {ms()} ms."], {"ms": ms()}
         )
 
     # ---- parts of steps ----
@@ -230,9 +243,9 @@ class Story:
         size = (await read_log(source, source.id)).bytes
         return Told(
             [
-                f"{source.name} published {MESSAGES} messages ({size_text(size)}), each on disk before"
-                f" it was confirmed, in {published} ms; {target.name} had the last one"
-                f" {self._through()}{ms() - published} ms later."
+                f"{source.name} published {MESSAGES} messages ({size_text(size)}) in {published}"
+                " ms, each on disk before it was confirmed;",
+                f"{target.name} had the last one {self._through()}{ms() - published} ms later.",
             ],
             {"messages": MESSAGES, "bytes": size, "publish_ms": published, "ms": ms()},
         )
@@ -265,19 +278,22 @@ class Story:
         )
 
     async def _until_connected(self, node: Node, other: Node) -> None:
-        with trio.move_on_after(WAIT_S):
-            while not _is_connected(await node.get("/peers"), other.id):
-                await trio.sleep(POLL_S)
-            return
+        for _ in range(round(WAIT_S / POLL_S)):
+            if _is_connected(await node.get("/peers"), other.id):
+                return
+            await trio.sleep(POLL_S)
         raise StepFailedError(f"{node.name} could not connect to {other.name}")
 
-    async def _opened(self, node: Node, feed: str, sequence: int) -> JsonValue:
+    async def _private(self, node: Node, feed: str, sequence: int) -> tuple[str, str | None]:
+        """The message as it is stored, and the text in it if the node can open it."""
         query: dict[str, str | int] = {"feed": feed, "from": sequence, "limit": 1, "private": 1}
         match await node.get("/feeds/log", query):
-            case {"opened": opened}:
-                return opened
-            case _:
-                return None
+            case {"value": value, "opened": {"text": str(text)}}:
+                return str(value), text
+            case {"value": value}:
+                return str(value), None
+            case other:
+                raise StepFailedError(f"{node.name} has no message {sequence}, but {other}")
 
     def _through(self) -> str:
         between = [node.name for node in self.nodes[1:-1]]
@@ -289,6 +305,14 @@ def _is_connected(rows: JsonValue, peer: str) -> bool:
     return isinstance(rows, list) and any(
         isinstance(row, dict) and wanted.items() <= row.items() for row in rows
     )
+
+
+async def _appended(node: Node) -> int:
+    """How many messages it added to feeds since its start."""
+    for line in (await node.raw("/metrics", {})).splitlines():
+        if line.startswith(b"qbix_messages_appended_total "):
+            return int(line.split()[1])
+    raise StepFailedError(f"{node.name} does not count what it appends")
 
 
 def _one_fingerprint(feed: str, count: int, places: dict[str, FeedLog]) -> str:

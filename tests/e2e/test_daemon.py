@@ -1,0 +1,205 @@
+"""The daemon as a process: how it starts, replicates, listens to signals, and ends."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import trio
+
+from qbix_node.daemon.home import Home
+from qbix_node.daemon.setup import make_home
+from tests.interop.jspeer import PATIENCE_S
+from tests.interop.node import COMMAND, Node, open_node
+
+RSS_BYTES_MAX = 80 * 2**20
+STOP_S = 5.0
+
+
+def make(home: Path, **settings: str) -> Path:
+    make_home(Home(home), {"listen": "127.0.0.1:0", **settings})
+    return home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make(tmp_path / "alice")
+
+
+def log_of(home: Path) -> list[dict[str, object]]:
+    lines = home.with_suffix(".stderr").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def events(home: Path) -> list[object]:
+    return [line["event"] for line in log_of(home)]
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "--home", str(home), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+async def refused(home: Path, *arguments: str, code: int) -> str:
+    """What stands on stderr; never a traceback."""
+    ended = await trio.to_thread.run_sync(lambda: run(home, *arguments))
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    return ended.stderr
+
+
+async def stop(node: Node) -> int:
+    node.process.send_signal(signal.SIGTERM)
+    with trio.fail_after(STOP_S):
+        return await node.process.wait()
+
+
+async def logged(home: Path, event: str) -> dict[str, object]:
+    with trio.fail_after(PATIENCE_S):
+        for _ in range(10_000):
+            found = [line for line in log_of(home) if line["event"] == event]
+            if found:
+                return found[-1]
+            await trio.sleep(0.02)
+    raise AssertionError
+
+
+async def test_two_daemons_replicate_both_ways(home: Path, tmp_path: Path) -> None:
+    make(tmp_path / "bob")
+    async with open_node(home) as alice, open_node(tmp_path / "bob") as bob:
+        await alice.follow(bob.id)
+        await bob.follow(alice.id)
+        await alice.dial(bob.address)
+        await alice.publish_all(b'{"type": "test", "n": %d}' % n for n in range(100))
+        await bob.publish_all(b'{"type": "test", "n": %d}' % n for n in range(100))
+        await bob.reach(alice.id, 100)
+        await alice.reach(bob.id, 100)
+        for feed in (alice.id, bob.id):
+            logs = [
+                await node.control.get("/feeds/log", params={"feed": feed}) for node in (alice, bob)
+            ]
+            assert logs[0].content == logs[1].content
+            assert len(logs[0].content.splitlines()) == 100
+        (peer,) = await bob.ask("/peers")
+        assert (peer["id"], peer["state"], peer["outgoing"]) == (alice.id, "connected", False)
+
+
+async def test_a_quiet_daemon_is_small(home: Path) -> None:
+    async with open_node(home) as node:
+        await node.ask("/status")
+        status = (await trio.Path(f"/proc/{node.process.pid}/status").read_text()).splitlines()
+    (resident,) = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS")]
+    assert resident < RSS_BYTES_MAX
+
+
+async def test_sigterm_ends_it_cleanly(home: Path) -> None:
+    async with open_node(home) as node:
+        await node.tell("/feeds/publish", content={"type": "test"})
+        assert await stop(node) == 0
+    assert events(home)[-2:] == ["daemon.stopping", "daemon.stopped"]
+    assert not (home / "control.sock").exists()
+    async with open_node(home) as node:
+        assert (await node.ask("/status"))["entries"] == 1
+    assert "store.recovered" not in events(home)
+
+
+async def test_ctrl_c_ends_it_cleanly(home: Path) -> None:
+    async with open_node(home) as node:
+        node.process.send_signal(signal.SIGINT)
+        assert await node.process.wait() == 0
+
+
+async def test_a_request_that_waits_does_not_hold_up_the_end(home: Path) -> None:
+    async with open_node(home) as node, trio.open_nursery() as nursery:
+        nursery.start_soon(_swallow_loss, node)
+        await trio.sleep(0.1)
+        assert await stop(node) == 0
+
+
+async def _swallow_loss(node: Node) -> None:
+    with pytest.raises(Exception, match="closed connection"):
+        await node.control.get("/feeds/log", params={"feed": node.id, "follow": 1})
+
+
+async def test_a_killed_daemon_leaves_nothing_in_the_way(home: Path) -> None:
+    async with open_node(home) as node:
+        await node.tell("/feeds/publish", content={"type": "test"})
+        node.process.kill()
+        await node.process.wait()
+    assert (home / "control.sock").exists()
+    async with open_node(home) as node:
+        assert (await node.ask("/status"))["entries"] == 1
+    assert "store.recovered" in events(home)
+
+
+async def test_sighup_reads_the_settings_again(home: Path) -> None:
+    other = "net:127.0.0.1:9~shs:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+    settings = home / "node.toml"
+    async with open_node(home) as node:
+        before = settings.read_text()
+        settings.write_text(before + f'peers = ["{other}"]\n')
+        node.process.send_signal(signal.SIGHUP)
+        await logged(home, "config.reloaded")
+        assert other in [peer["address"] for peer in await node.ask("/peers")]
+        settings.write_text("lisetn = 3\n")
+        node.process.send_signal(signal.SIGHUP)
+        refusal = await logged(home, "config.refused")
+        settings.write_text(before.replace("127.0.0.1:0", "127.0.0.1:9"))
+        node.process.send_signal(signal.SIGHUP)
+        assert (await logged(home, "config.needs_restart"))["keys"] == ["listen"]
+        assert (await node.ask("/health"))["healthy"]
+    assert "unknown key 'lisetn'" in str(refusal["reason"])
+
+
+async def test_a_second_daemon_in_the_same_home_is_refused(home: Path) -> None:
+    async with open_node(home) as node:
+        told = await refused(home, "run", code=75)
+        assert f"in use by process {node.process.pid}" in told
+        assert (await node.ask("/health"))["healthy"]
+
+
+async def test_a_home_without_a_node_is_told_how_to_make_one(tmp_path: Path) -> None:
+    told = await refused(tmp_path / "nowhere", "run", code=78)
+    assert f"qbix-node --home {tmp_path / 'nowhere'} init" in told
+
+
+async def test_wrong_settings_are_told_with_their_place(home: Path) -> None:
+    (home / "node.toml").write_text('listen = "127.0.0.1"\n')
+    assert "node.toml: listen = '127.0.0.1'" in await refused(home, "run", code=78)
+
+
+async def test_a_damaged_store_is_not_started(home: Path) -> None:
+    for file in (home / "store" / "db").glob("MANIFEST-*"):
+        file.write_bytes(b"\0" * 50)
+    told = await refused(home, "run", code=78)
+    assert "is damaged" in told
+    assert "qbix-node store repair" in told
+
+
+async def test_a_taken_port_is_told(home: Path) -> None:
+    async with open_node(home) as node:
+        port = node.address.split(":")[2].split("~")[0]
+        (home / "second.toml").write_text(f'listen = "127.0.0.1:{port}"\n')
+        other = make(home.with_name("bob"))
+        told = await refused(other, "--config", str(home / "second.toml"), "run", code=1)
+        assert f"can't listen on 127.0.0.1:{port}" in told
+
+
+async def test_open_permissions_are_closed_and_told(home: Path) -> None:
+    os.chmod(home, 0o755)  # noqa: PTH101
+    os.chmod(home / "secret", 0o644)  # noqa: PTH101
+    async with open_node(home):
+        pass
+    assert events(home).count("home.repaired") == 2
+    assert (home / "secret").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_status_page_is_served_on_loopback(tmp_path: Path) -> None:
+    make(tmp_path / "carol", status_page="127.0.0.1:0")
+    async with open_node(tmp_path / "carol") as node:
+        page = (await node.ask("/status"))["status_page"]
+        answer = await trio.run_process(["curl", "-sf", page], capture_stdout=True)
+        assert b"<title>qbix-node</title>" in answer.stdout
