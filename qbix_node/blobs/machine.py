@@ -276,6 +276,7 @@ class BlobExchange:
                 want.bar(fetch.peer)
             elif failed.failure == b.Failure.UNAVAILABLE:
                 retry_at = want.postpone(fetch.peer, now, rng)
+                self._wants[fetch.blob] = self._wants.pop(fetch.blob)  # others come first now
             reason = "it was too slow" if fetch.cancelled else failed.reason
             want.obstacle = f"{format_feed(fetch.peer)}: {reason}"
             effects.append(m.Emit(b.Unfetched(fetch.peer, fetch.blob, failed.failure, reason)))

@@ -393,6 +393,20 @@ def test_the_less_busy_peer_is_asked() -> None:
     assert [peer for peer, _ in alice.take_gets()] == [CAROL]
 
 
+def test_what_failed_comes_after_what_was_not_tried() -> None:
+    alice = Node("alice", replace(SMALL, fetches_max=1))
+    alice.meet(BOB)
+    for blob in (CAT, DOG, blob_id("owl")):
+        alice.ask(b.WantBlob(blob))
+        alice.hear(BOB, b.Have(blob, 10))
+    ((_, cat),) = alice.take_gets()
+    alice.fail(BOB, cat)
+    ((_, dog),) = alice.take_gets()
+    alice.wait(2 * RETRY_S)
+    alice.finish(BOB, dog)
+    assert [get.blob for _, get in alice.take_gets()] == [blob_id("owl")]
+
+
 def test_a_new_peer_is_asked_at_once_while_the_first_is_postponed(alice: Node) -> None:
     alice.meet(BOB)
     alice.ask(b.WantBlob(CAT))
