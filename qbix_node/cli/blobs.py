@@ -1,7 +1,6 @@
 """`qbix-node blob`: files named by their hash."""
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +70,8 @@ def get(context: Context, blob: str, output: str | None, wait_s: int) -> None:
         with client.download("/blobs/content", {"blob": name, "wait_s": wait_s}) as (size, pieces):
             checked = _checked(_counted(pieces, progress, size), name)
             if output is None:
-                _write_stdout(checked)
+                for piece in checked:
+                    context.out.write(piece)
             else:
                 _write_file(checked, Path(output))
     if output is not None:
@@ -98,12 +98,6 @@ def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             f"{name}: what is stored here has another hash: the disk damaged it",
             hint="qbix-node doctor looks at the disk",
         )
-
-
-def _write_stdout(pieces: Iterator[bytes]) -> None:
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 
 
 def _write_file(pieces: Iterator[bytes], path: Path) -> None:

@@ -14,6 +14,7 @@ import click
 
 from qbix_node import __version__
 from qbix_node.cli.frame import Group
+from qbix_node.cli.output import ReaderGone
 from qbix_node.errors import ExitCode, LocalError, QbixError
 
 INTERRUPTED = 130  # as shells say of SIGINT; 141 of SIGPIPE
@@ -72,7 +73,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     except click.Abort:
         return INTERRUPTED
-    except BrokenPipeError:
+    except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return PIPE_CLOSED
     except QbixError as error:

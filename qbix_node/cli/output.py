@@ -14,6 +14,10 @@ from qbix_node.wire.v8json import JsonValue
 _COLOURS = {"green": 32, "red": 31, "yellow": 33, "soft": 2, "bold": 1}
 
 
+class ReaderGone(Exception):
+    """Whoever read our output has seen enough, as `head` has."""
+
+
 class Output:
     """`json` is settled before the first line is printed."""
 
@@ -29,18 +33,20 @@ class Output:
                 self.text(line)
 
     def line(self, data: bytes) -> None:
-        """One JSON document on a line of its own; at once, because somebody may wait for it."""
-        sys.stdout.buffer.write(data + b"\n")
-        sys.stdout.buffer.flush()
+        """One JSON document on a line of its own."""
+        self.write(data + b"\n")
 
     def text(self, line: str) -> None:
         # What peers wrote may hold half of a UTF-16 pair, which has no UTF-8 form.
-        sys.stdout.buffer.write(line.encode(errors="replace") + b"\n")
-        sys.stdout.buffer.flush()
+        self.write(line.encode(errors="replace") + b"\n")
 
-    def note(self, line: str) -> None:
-        """A remark that belongs to neither form."""
-        print(line, file=sys.stderr)  # noqa: T201
+    def write(self, data: bytes) -> None:
+        """At once, because somebody may wait for it. Raises ReaderGone."""
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def paint(self, text: str, colour: str) -> str:
         if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
