@@ -40,6 +40,7 @@ FILTER_BITS = 10  # a key: looking for what is absent reads a table in one of 10
 
 ID_KEY = META + b"store"
 FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+CUT_SHORT = (os.strerror(errno.ENOENT), os.strerror(errno.EINVAL))  # so LevelDB says of a file
 
 
 class LevelDbStore(trio.abc.AsyncResource):
@@ -262,9 +263,9 @@ class Database:
     def scan(
         self, start: bytes, stop: bytes, *, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
-        rows = self._use().iterator(start=start, stop=stop, reverse=reverse, verify_checksums=True)
+        bounds = {"start": start, "stop": stop, "reverse": reverse}
         try:
-            with rows:
+            with self._use().iterator(**bounds, verify_checksums=True) as rows:
                 return list(islice(rows, limit))
         except plyvel.Error as error:
             raise self._explain(error) from error
@@ -307,7 +308,8 @@ class Database:
         if self._db is not None:
             return f"a table in {self._shown_as}"
         dropped = re.search(r"/(\S+): dropping", (self.path / "LOG").read_text(errors="replace"))
-        return str(self._shown_as / (Path(dropped[1]).name if dropped else "MANIFEST or CURRENT"))
+        manifests = [each.name for each in self.path.glob("MANIFEST-*")]
+        return str(self._shown_as / (Path(dropped[1]).name if dropped else manifests[0]))
 
     def _use(self) -> Any:
         if self._db is None:
@@ -341,8 +343,8 @@ def explain(
         return DiskFull(f"disk full: {text}", hint="make room on that disk")
     if "/LOCK: " in text:
         return Temporary(f"the store in {path.parent} is in use: {text}", hint=STOP_HINT)
-    missing = text.endswith(os.strerror(errno.ENOENT)) or "does not exist" in text
-    if isinstance(error, plyvel.CorruptionError) or missing:
+    damage = text.endswith(CUT_SHORT) or "does not exist" in text
+    if isinstance(error, plyvel.CorruptionError) or damage:
         return DamagedStore(f"the store in {path.parent} is damaged: {text}", hint=REPAIR_HINT)
     return otherwise(f"the store in {path.parent} can't be used: {text}")
 

@@ -91,7 +91,7 @@ class GroupCommit:
 
     async def write(self, writes: Sequence[Write]) -> None:
         """Return once durable. If cancelled, the write is done as a whole or not at all."""
-        assert not any(each.key.startswith(META) for each in writes)
+        assert all(each.key and not each.key.startswith(META) for each in writes)
         self._refuse_if_over()
         mine = _Waiting(tuple(writes), _size_bytes(writes))
         self._queue.append(mine)

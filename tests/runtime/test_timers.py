@@ -21,6 +21,9 @@ def test_a_timer_at_infinity_is_taken_back() -> None:
     timers.set("a", math.inf)
     assert timers.next_at() == math.inf
     assert timers.due(2.0) == []
+    for i in range(10 * STALE_MAX):
+        timers.set(f"timer {i}", math.inf)
+    assert len(timers) == 0
 
 
 def test_timers_of_one_moment_fire_in_the_order_in_which_they_were_set() -> None:

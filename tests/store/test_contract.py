@@ -1,5 +1,6 @@
 """What holds for every store, in memory or on LevelDB (spec/storage.md)."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import cast
@@ -23,8 +24,8 @@ from tests.store.places import AnyStore, InMemory, OnDisk, Place
 
 
 @pytest.fixture(params=["memory", "leveldb"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return InMemory() if request.param == "memory" else OnDisk(tmp_path)
+def place(request: pytest.FixtureRequest, ram_path: Path) -> Place:
+    return InMemory() if request.param == "memory" else OnDisk(ram_path / "store")
 
 
 @pytest.fixture
@@ -123,9 +124,12 @@ async def test_a_cancelled_write_leaves_the_others_alone(store: AnyStore) -> Non
     assert store.get(b"later") == b"v"
 
 
-async def test_keys_of_the_store_itself_are_not_for_others(store: AnyStore) -> None:
-    with pytest.raises(AssertionError):
-        await store.write([Put(b"meta/commit", b"")])
+async def test_the_empty_key_and_keys_of_the_store_itself_are_not_for_others(
+    store: AnyStore,
+) -> None:
+    for key in (b"meta/commit", b"meta/", b""):
+        with pytest.raises(AssertionError):
+            await store.write([Put(key, b"")])
 
 
 async def test_a_closed_store_is_found_again(place: Place) -> None:
@@ -191,7 +195,8 @@ async def test_size_grows_with_what_is_stored(store: AnyStore) -> None:
     assert store.size_bytes() > before
 
 
-KEYS = st.sampled_from([b"", b"a", b"a\x00", b"ab", b"b", b"k\xff", b"kk"])
+KEYS = st.sampled_from([b"\x00", b"a", b"a\x00", b"ab", b"b", b"k\xff", b"kk"])
+BOUNDS = KEYS | st.just(b"")
 WRITES = st.lists(st.builds(Put, KEYS, st.binary(max_size=4)) | st.builds(Delete, KEYS), max_size=6)
 
 
@@ -223,7 +228,7 @@ class LikeADict(RuleBasedStateMachine):
     def get(self, key: bytes) -> None:
         assert self.store.get(key) == self.model.get(key)
 
-    @rule(start=KEYS, stop=KEYS, limit=st.integers(0, 4), reverse=st.booleans())
+    @rule(start=BOUNDS, stop=BOUNDS, limit=st.integers(0, 4), reverse=st.booleans())
     def scan(self, start: bytes, stop: bytes, limit: int, reverse: bool) -> None:
         rows = sorted(row for row in self.model.items() if start <= row[0] < stop)
         expected = rows[::-1][:limit] if reverse else rows[:limit]
@@ -251,11 +256,11 @@ check_machine = cast("Callable[..., None]", run_state_machine_as_test)
 
 
 def test_memory_is_like_a_dict() -> None:
-    few = settings(max_examples=30, stateful_step_count=30)
+    few = settings(max_examples=80, stateful_step_count=30)
     check_machine(lambda: LikeADict(InMemory()), settings=few)
 
 
-def test_leveldb_is_like_a_dict(tmp_path_factory: pytest.TempPathFactory) -> None:
-    few = settings(max_examples=10, stateful_step_count=30)
-    make = tmp_path_factory.mktemp
-    check_machine(lambda: LikeADict(OnDisk(make("store"))), settings=few)
+def test_leveldb_is_like_a_dict(ram_path: Path) -> None:
+    few = settings(max_examples=40, stateful_step_count=30)
+    names = itertools.count()
+    check_machine(lambda: LikeADict(OnDisk(ram_path / str(next(names)))), settings=few)
