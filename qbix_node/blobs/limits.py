@@ -11,7 +11,7 @@ class Limits:
     wants_max: int = 2048  # wants in all from which on those of peers are no longer shared
     peer_wants_max: int = 1024  # unanswered wants remembered of one peer; more are passed over
     fetches_max: int = 8  # at a time; more wait
-    sympathy_fetches_max: int = 4  # of these, so that the owner's wants always find a place
+    sympathy_fetches_max: int = 4  # of these, so that the operator's wants always find a place
     peer_fetches_max: int = 2  # of these, from one peer
     sympathy_bytes_max: int = 1024 * 1024 * 1024  # on disk by sympathy only; the oldest give way
     peer_gets_max: int = 4  # blobs served to one peer at a time; more wait

@@ -1,9 +1,9 @@
 """Decide which blobs are wanted, from whom they are fetched, and who hears of it (spec/blobs.md).
 
-Wants of the node's owner are durable and never given up; wants of peers are shared out of sympathy
-while one of those peers is connected. One fetch a blob at a time: a peer that is slow, refuses or
-vanishes is followed by another one and asked again later, a peer that sends wrong bytes is not
-asked for that blob again. Bytes never come here: the service moves them.
+What the node's operator wants is durable and never given up; wants of peers are shared out of
+sympathy while one of those peers is connected. One fetch a blob at a time: a peer that is slow,
+refuses or vanishes is followed by another one and asked again later, a peer that sends wrong bytes
+is not asked for that blob again. Bytes never come here: the service moves them.
 """
 
 import math
@@ -18,7 +18,7 @@ from qbix_node.blobs.quota import MARK, SympathyQuota
 from qbix_node.blobs.wanted import OWN, WantedBlob
 from qbix_node.wire.references import BlobId, format_feed
 
-WANT = b"b/w"  # + blob id -> nothing: the owner wants this blob
+WANT = b"b/w"  # + blob id -> nothing: the operator wants this blob
 RETRY_STEP_S = 1.0  # postponed attempts are looked at so often at most
 
 Effects = tuple[m.Effect, ...]
@@ -31,7 +31,7 @@ class _Peer:
 
 
 class BlobExchange:
-    """`held`: the blobs on disk with their sizes. `own`: what the owner wanted before a restart.
+    """`held`: the blobs on disk with their sizes. `own`: what the operator wanted before a restart.
     `quota`: what of `held` is here by sympathy only.
     """
 
@@ -58,7 +58,7 @@ class BlobExchange:
 
     @property
     def own_wants(self) -> dict[BlobId, str]:
-        """What the owner waits for, and why it isn't here yet."""
+        """What the operator waits for, and why it isn't here yet."""
         return {blob: want.obstacle for blob, want in self._wants.items() if want.own}
 
     def by_sympathy(self, blob: BlobId) -> bool:
@@ -118,7 +118,7 @@ class BlobExchange:
             case _:
                 return ()  # a note of a peer that has gone, or a fetch that ended before
 
-    # ---- wants of the owner ----
+    # ---- wants of the operator ----
 
     def _want(self, blob: BlobId, now: float) -> Effects:
         if blob in self._held:
@@ -130,7 +130,7 @@ class BlobExchange:
                 return (m.Emit(b.WantRefused(blob, reason)),)
             want = self._wants.setdefault(blob, WantedBlob(OWN))
             want.hops = OWN
-        # SPEC blobs 4: the owner's want is durable before anyone hears of it.
+        # SPEC blobs 4: the operator's want is durable before anyone hears of it.
         write = self._write(m.Put(WANT + blob, b""))
         self._unsaid[write.token] = b.Wanted(blob)
         told = self._tell_listeners(b.Want(blob, OWN), after=write.token)
@@ -248,7 +248,7 @@ class BlobExchange:
         return (get, m.SetTimer(_timer(blob), fetch.deadline))
 
     def _fetch_more(self, now: float) -> Effects:
-        """Fill the free places, the owner's wants first."""
+        """Fill the free places, the operator's wants first."""
         effects: list[m.Effect] = []
         for own in (True, False):
             if not self._fetches.has_place(self._peers, now, own=own):

@@ -99,7 +99,7 @@ class Unwant:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The node's owner put a durable blob here; answered by Arrived."""
+    """The node's operator put a durable blob here; answered by Arrived."""
 
     blob: BlobId
     size: int
@@ -153,7 +153,7 @@ Answer = Wanted | Unwanted | WantRefused | Arrived | Gone
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """A peer has what the owner wants, above the cap: it is not fetched."""
+    """A peer has what the operator wants, above the cap: it is not fetched."""
 
     peer: PeerId
     blob: BlobId

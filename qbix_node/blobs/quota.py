@@ -1,6 +1,6 @@
 """How much disk blobs may take that are here only because peers wanted them (spec/blobs.md 5).
 
-The oldest gives way to the newest. What the owner adds or wants is not counted and never given up.
+The oldest gives way to the newest. What the operator adds or wants is neither counted nor given up.
 """
 
 from collections.abc import Callable

@@ -109,7 +109,7 @@ class Blobs:
     async def run(self) -> None:
         await self._runner.run()
 
-    # ---- for the owner ----
+    # ---- for the operator ----
 
     async def add(self, source: AsyncIterable[bytes]) -> BlobId:
         """Raises BadInput (too large), Temporary (disk full)."""
@@ -153,7 +153,7 @@ class Blobs:
         return isinstance(answer.finding, b.Unwanted)
 
     def wanted(self) -> dict[BlobId, str]:
-        """What the owner waits for, and why it isn't here yet."""
+        """What the operator waits for, and why it isn't here yet."""
         return self._exchange.own_wants
 
     def has(self, blob: BlobId) -> bool:

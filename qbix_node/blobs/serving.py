@@ -16,7 +16,7 @@ PACKET_BYTES = 64 * 1024  # as JavaScript peers cut blobs
 
 
 class Serving:
-    """`turn`: what a peer has to wait for before it is served. `failed`: told of what the owner
+    """`turn`: what a peer has to wait for before it is served. `failed`: told of what the operator
     should know and the peer need not.
     """
 

@@ -9,7 +9,7 @@ from qbix_node.machines import PeerId, Rng
 RETRY_S = 5.0  # after the first failure of a peer, doubling, ± 25 %
 ATTEMPTS_MAX = 5  # then the peer no longer counts as having the blob, until it says so again
 BARRED_MAX = 64  # peers remembered not to ask again; beyond, the oldest is forgotten
-OWN = 1  # the hop distance of what the node's owner wants
+OWN = 1  # the hop distance of what the node's operator wants
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ def _node(status: Status) -> list[Metric]:
         _gauge("forks", "Forked feeds.", len(status.forks)),
         _gauge("blobs", "Blobs that are here.", status.blobs.count),
         _gauge("blobs_bytes", "Blobs on disk.", status.blobs.bytes),
-        _gauge("blobs_wanted", "Blobs that the owner waits for.", status.blobs.wanted),
+        _gauge("blobs_wanted", "Blobs that the operator waits for.", status.blobs.wanted),
     ]
 
 

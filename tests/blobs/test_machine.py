@@ -30,10 +30,10 @@ def alice() -> Node:
     return Node("alice")
 
 
-# ---- wants of the owner ----
+# ---- wants of the operator ----
 
 
-def test_owner_gets_a_blob_from_a_peer_that_has_it(alice: Node) -> None:
+def test_operator_gets_a_blob_from_a_peer_that_has_it(alice: Node) -> None:
     alice.meet(BOB)
     alice.ask(b.WantBlob(CAT))
     assert alice.take_sent() == [(BOB, b.Want(CAT, 1))]
@@ -104,7 +104,7 @@ def test_a_peer_that_does_not_listen_is_told_nothing(alice: Node) -> None:
     assert alice.take_sent() == [(BOB, b.Want(CAT, 1)), (BOB, b.Have(DOG, 10))]
 
 
-def test_owner_may_want_a_blob_no_longer(alice: Node) -> None:
+def test_operator_may_want_a_blob_no_longer(alice: Node) -> None:
     alice.meet(BOB)
     alice.ask(b.WantBlob(CAT))
     alice.hear(BOB, b.Have(CAT, 10))
@@ -130,7 +130,7 @@ def test_what_peers_want_too_stays_wanted_for_them(alice: Node) -> None:
     assert alice.take_sent() == [(DAVE, b.Want(CAT, 2))]
 
 
-def test_owners_wants_are_bounded() -> None:
+def test_operators_wants_are_bounded() -> None:
     alice = Node("alice", SMALL)
     for n in range(SMALL.own_wants_max):
         alice.ask(b.WantBlob(blob_id(str(n))))
@@ -254,7 +254,7 @@ def test_the_empty_blob_is_never_shared(alice: Node) -> None:
     assert alice.take_sent() == []
 
 
-def test_shared_wants_are_bounded_in_all_and_leave_the_owner_room() -> None:
+def test_shared_wants_are_bounded_in_all_and_leave_the_operator_room() -> None:
     alice = Node("alice", SMALL)
     alice.meet(BOB, CAROL, DAVE)
     for n, peer in enumerate((BOB, BOB, BOB, CAROL, CAROL, CAROL)):
@@ -488,7 +488,7 @@ def test_timers_that_fire_late_or_without_reason_are_harmless(alice: Node) -> No
     assert alice.tell(m.TimerFired("retry")) == ()
 
 
-def test_a_blob_above_the_cap_is_not_fetched_and_the_owner_hears_of_it() -> None:
+def test_a_blob_above_the_cap_is_not_fetched_and_the_operator_hears_of_it() -> None:
     alice = Node("alice", SMALL)
     alice.meet(BOB, CAROL)
     alice.ask(b.WantBlob(CAT))
@@ -518,7 +518,7 @@ def test_a_peer_that_announces_more_than_the_cap_no_longer_has_it() -> None:
     assert alice.take_gets() == []
 
 
-def test_the_owners_wants_are_fetched_first() -> None:
+def test_the_operators_wants_are_fetched_first() -> None:
     alice = Node("alice", replace(SMALL, fetches_max=1))
     alice.meet(BOB, CAROL)
     for blob in (blob_id("owl"), CAT):
@@ -578,7 +578,7 @@ def test_when_the_disk_refuses_everything_waits(alice: Node) -> None:
     assert [get.blob for _, get in alice.take_gets()] == [CAT, DOG]
 
 
-def test_a_blob_that_the_owner_adds_is_no_longer_fetched(alice: Node) -> None:
+def test_a_blob_that_the_operator_adds_is_no_longer_fetched(alice: Node) -> None:
     alice.meet(BOB)
     alice.ask(b.WantBlob(CAT))
     alice.hear(BOB, b.Have(CAT, 10))
@@ -646,7 +646,7 @@ def test_a_blob_that_never_fits_is_not_fetched_by_sympathy(pub: Node) -> None:
     assert set(pub.machine.held) == {blob_id("one")}
 
 
-def test_what_the_owner_adds_or_wants_never_gives_way(pub: Node) -> None:
+def test_what_the_operator_adds_or_wants_never_gives_way(pub: Node) -> None:
     for name in ("one", "two", "three"):
         share(pub, name)
     pub.add(blob_id("one"))
@@ -659,7 +659,7 @@ def test_what_the_owner_adds_or_wants_never_gives_way(pub: Node) -> None:
     assert blob_id("three") not in pub.machine.held
 
 
-def test_a_fetch_by_sympathy_turns_into_the_owners(pub: Node) -> None:
+def test_a_fetch_by_sympathy_turns_into_the_operators(pub: Node) -> None:
     pub.hear(BOB, b.Want(CAT, 1))
     pub.hear(CAROL, b.Have(CAT, 10))
     ((peer, get),) = pub.take_gets()

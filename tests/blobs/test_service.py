@@ -25,7 +25,7 @@ from qbix_node.errors import BadInput, DamagedStore, ExitCode, RemoteError, Temp
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Put
-from qbix_node.runtime import ThreadExecutor
+from qbix_node.runtime import InlineExecutor, ThreadExecutor
 from qbix_node.store.memory import MemoryDisk, MemoryStore
 from qbix_node.wire.references import BlobId, encode_base64, format_blob
 from qbix_node.wire.v8json import JsonValue
@@ -35,12 +35,6 @@ T = TypeVar("T")
 
 CAP = Limits().blob_bytes_max
 HELLO = b"hello"
-
-
-class Inline:
-    async def run(self, work: Callable[[], T]) -> T:
-        await trio.lowlevel.checkpoint()
-        return work()
 
 
 def blob_of(data: bytes) -> BlobId:
@@ -63,7 +57,7 @@ async def node(
     store = MemoryStore(disk or MemoryDisk())
     rng = random.Random(1)
     async with open_blobs(
-        files or MemoryFiles(), store, limits or Limits(), executor=Inline(), rng=rng
+        files or MemoryFiles(), store, limits or Limits(), executor=InlineExecutor(), rng=rng
     ) as blobs:
         yield blobs
     await store.aclose()
@@ -138,7 +132,7 @@ def having(
     return {"blobs.createWants": Method("source", wants), "blobs.get": Method("source", get)}
 
 
-# ---- the owner's own ----
+# ---- the operator's own ----
 
 
 async def test_what_is_added_can_be_read_listed_and_removed() -> None:
@@ -313,7 +307,7 @@ async def test_what_sympathy_brought_gives_way_on_disk(
         assert [held.blob for held in pub.held()] == sorted(names[-2:])
 
 
-class Gate(Inline):
+class Gate(InlineExecutor):
     """An executor that stops before one kind of work until it is opened."""
 
     def __init__(self, work: str) -> None:
@@ -331,7 +325,7 @@ class Gate(Inline):
 
 
 @pytest.mark.parametrize("work", ["place", "remove"])
-async def test_what_the_owner_adds_while_it_gives_way_stays(
+async def test_what_the_operator_adds_while_it_gives_way_stays(
     work: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Whichever of the two is under way when the other begins."""
@@ -583,7 +577,7 @@ async def test_gets_of_one_peer_take_turns(autojump_clock: trio.testing.MockCloc
     running = 0
     most = 0
 
-    class Slow(Inline):
+    class Slow(InlineExecutor):
         async def run(self, work: Callable[[], T]) -> T:
             nonlocal running, most
             running += 1
