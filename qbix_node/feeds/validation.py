@@ -18,7 +18,13 @@ from qbix_node.feeds.messages import (
     Refused,
 )
 from qbix_node.machines import SignatureCheck
-from qbix_node.wire.references import MessageId, decode_base64, parse_feed, parse_message
+from qbix_node.wire.references import (
+    FeedId,
+    MessageId,
+    decode_base64,
+    parse_feed,
+    parse_message,
+)
 from qbix_node.wire.v8json import SAFE_INTEGER, JsonValue, stringify
 
 UNITS_MAX = 8192  # UTF-16 code units of the whole encoded message
@@ -29,7 +35,6 @@ _FIELD_ORDERS = (
     ("previous", "sequence", "author", "timestamp", "hash", "content", "signature"),
     ("previous", "author", "sequence", "timestamp", "hash", "content", "signature"),
 )
-_read_author = lru_cache(maxsize=1024)(parse_feed)  # a feed names its author in each message
 _BOXED = re.compile(r"([A-Za-z0-9+/=]*)\.box[^\n\r\u2028\u2029]*")
 
 
@@ -138,13 +143,26 @@ def _read_signature(text: str) -> bytes:
     return signature
 
 
+@lru_cache(maxsize=1024)  # each message of a feed names the same author
+def _read_author(text: str) -> FeedId:
+    """Raises Malformed."""
+    return parse_feed(_sigil_form(text, "author"))
+
+
 def _read_previous(value: JsonValue, sequence: int) -> MessageId | None:
     """Raises Malformed."""
     if sequence == 1:
         if value is not None:
             raise Malformed("previous of a first message is not null")
         return None
-    return parse_message(_text(value, "previous"))
+    return parse_message(_sigil_form(_text(value, "previous"), "previous"))
+
+
+def _sigil_form(reference: str, field: str) -> str:
+    """A message has one form only, and it has no URIs."""
+    if reference.startswith("ssb:"):
+        raise Malformed(f"{field} is a URI")
+    return reference
 
 
 def _text(value: JsonValue, field: str) -> str:
