@@ -15,7 +15,7 @@ import orjson
 
 from qbix_node.errors import Malformed
 
-DEPTH_MAX = 128  # arrays and objects inside each other; a classic message fits at most 63
+DEPTH_MAX = 128  # arrays and objects inside each other; a classic message fits at most 62
 SAFE_INTEGER = 2**53
 INDEX_MAX = 2**32 - 2  # the largest array index of ECMAScript
 
