@@ -5,9 +5,10 @@ Both work on a copy (spec/storage.md): a check changes nothing, a repair puts th
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from qbix_node.crypto.entropy import random_bytes
@@ -20,6 +21,7 @@ from qbix_node.store.watermark import Mark, Watermark
 from qbix_node.store.writer import COMMIT_KEY, put_commit, read_commit
 
 PROGRESS_RECORDS = 10_000
+REWRITE_RECORDS = 1000
 
 Progress = Callable[[int], None]  # told the number of records read so far, now and then
 
@@ -53,7 +55,8 @@ def check(path: Path, *, progress: Progress = lambda _records: None) -> Checked:
             with trial(folder) as database:
                 commit = read_commit(database.get(COMMIT_KEY))
                 judge(folder, database, store_id=store_id, mark=watermark.read())
-                count.read(database)
+                for _ in count.each(database):
+                    pass
         except DamagedStore as error:
             damage = str(error)
             files = _damaged_tables(folder)
@@ -68,16 +71,12 @@ def repair(path: Path, *, progress: Progress = lambda _records: None) -> Repaire
     with closing(Lock(folder)), closing(Watermark(folder.watermark)) as watermark:
         if not folder.database.exists():  # an earlier repair was cut off before it was done
             folder.damaged()[-1].rename(folder.database)
-        copy_database(folder.database, folder.repaired)
-        for log in folder.repaired.glob("*.log"):
-            os.truncate(log, sound_bytes(log.read_bytes()))
-        files = repair_database(folder.repaired)
-        count, mark = _Count(progress), watermark.read()
-        with closing(Database(folder.repaired, shown_as=folder.database)) as database:
-            count.read(database)
-            commit = read_commit(database.get(COMMIT_KEY))
-            store_id = (database.get(ID_KEY) or random_bytes(16).hex().encode()).decode()
-            database.write([Put(ID_KEY, store_id.encode()), put_commit(commit)], sync=True)
+        mark, count = watermark.read(), _Count(progress)
+        try:
+            files = _salvage(folder)
+            store_id, commit = _rewrite(folder, count)
+        finally:
+            shutil.rmtree(folder.trial, ignore_errors=True)
         put_aside = path / f"damaged-{len(folder.damaged()) + 1}"
         folder.database.rename(put_aside)
         folder.repaired.rename(folder.database)
@@ -88,17 +87,46 @@ def repair(path: Path, *, progress: Progress = lambda _records: None) -> Repaire
     return Repaired(count.records, commit, lost, tuple(files), put_aside)
 
 
+def _salvage(folder: Folder) -> list[str]:
+    """Let LevelDB repair a copy. Logs are cut first: it does not look at their checksums."""
+    copy_database(folder.database, folder.trial)
+    for log in folder.trial.glob("*.log"):
+        os.truncate(log, sound_bytes(log.read_bytes()))
+    return repair_database(folder.trial)
+
+
+def _rewrite(folder: Folder, count: "_Count") -> tuple[str, int]:
+    """Write all rows into a new database and return its id and commit.
+
+    A database that LevelDB repaired has its files in any order, and a look-up may find an old value
+    first; reading it from end to end gives the newest, since that goes by sequence numbers.
+    """
+    shutil.rmtree(folder.repaired, ignore_errors=True)
+    with (
+        closing(Database(folder.trial, shown_as=folder.database)) as salvaged,
+        closing(Database(folder.repaired, create=True)) as database,
+    ):
+        rows = count.each(salvaged)
+        while batch := [Put(key, value) for key, value in islice(rows, REWRITE_RECORDS)]:
+            database.write(batch, sync=False)
+        commit = read_commit(database.get(COMMIT_KEY))
+        store_id = database.get(ID_KEY) or random_bytes(16).hex().encode()
+        database.write([Put(ID_KEY, store_id), put_commit(commit)], sync=True)
+    return store_id.decode(), commit
+
+
 class _Count:
     def __init__(self, progress: Progress) -> None:
         self.records = self.bytes = 0
         self._progress = progress
 
-    def read(self, database: Database) -> None:
+    def each(self, database: Database) -> Iterator[tuple[bytes, bytes]]:
         for key, value in database.read_all():
             self.records += 1
             self.bytes += len(key) + len(value)
             if self.records % PROGRESS_RECORDS == 0:
                 self._progress(self.records)
+            yield key, value
 
 
 def _damaged_tables(folder: Folder) -> list[str]:

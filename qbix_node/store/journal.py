@@ -32,7 +32,7 @@ def find_gap(database: Path) -> str | None:
     try:
         manifest = database / (database / "CURRENT").read_text().strip()
         edits = read_edits(manifest.read_bytes())
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None
     if LOG_NUMBER not in edits:
         return None

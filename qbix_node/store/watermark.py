@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-LINE_BYTES = 36
+LINE_BYTES = 37
 
 
 @dataclass(frozen=True, slots=True)

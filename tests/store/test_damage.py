@@ -235,7 +235,7 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(
 @pytest.mark.parametrize("pattern", ["*.log", "*.ldb", "MANIFEST*"])
 def test_a_check_names_the_damaged_file_and_changes_nothing(wreck: Wreck, pattern: str) -> None:
     file = wreck.one(pattern)
-    flip(file, 200)
+    flip(file, 20)
     found = wreck.contents()
     report = check(wreck.path)
     assert report.damage is not None
@@ -304,6 +304,25 @@ def test_a_repair_keeps_what_it_can_read_of_a_damaged_table(wreck: Wreck) -> Non
     assert rows.items() < ROWS.items()
     assert len(rows) > 0.9 * len(ROWS)
     assert check(wreck.path).damage is None
+
+
+@pytest.mark.parametrize("order", ["old log first", "new log first"])
+async def test_a_repair_never_brings_an_old_value_to_the_top(ram_path: Path, order: str) -> None:
+    """With more than one log, LevelDB's repair alone may put the older values above the newer."""
+    place = OnDisk(ram_path / "store")
+    logs = list[tuple[str, bytes]]()
+    for value in (b"old", b"new"):
+        async with place.open() as store:
+            await store.write([Put(b"k", value)])
+        log = Wreck(place.path, True).one("*.log")
+        logs.append((log.name, log.read_bytes()))
+    (place.path / "db" / logs[1][0]).unlink()
+    for name, data in logs if order == "old log first" else logs[::-1]:
+        (place.path / "db" / name).write_bytes(data)
+    assert repair(place.path).commit == 2
+    async with place.open() as store:
+        assert store.get(b"k") == b"new"
+        assert store.commit == 2
 
 
 def test_there_is_nothing_to_repair_where_there_is_no_store(ram_path: Path) -> None:
