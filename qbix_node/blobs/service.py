@@ -159,6 +159,18 @@ class Blobs:
     def has(self, blob: BlobId) -> bool:
         return blob in self._exchange.held
 
+    def size(self, blob: BlobId) -> int:
+        """Raises NoSuchBlob."""
+        size = self._exchange.held.get(blob)
+        if size is None:
+            raise NoSuchBlob(blob)
+        return size
+
+    def totals(self) -> tuple[int, int]:
+        """How many are here, and their bytes."""
+        sizes = self._exchange.held.values()
+        return len(sizes), sum(sizes)
+
     def held(self) -> list[HeldBlob]:
         """All that are here, ascending by id."""
         return [
@@ -168,9 +180,7 @@ class Blobs:
 
     async def get(self, blob: BlobId, *, verify: bool = False) -> Reader:
         """Raises NoSuchBlob, Temporary; with `verify` DamagedStore, before anything is read."""
-        size = self._exchange.held.get(blob)
-        if size is None:
-            raise NoSuchBlob(blob)
+        size = self.size(blob)
         if verify and not await self._executor.run(partial(self._files.intact, blob)):
             raise DamagedStore(
                 f"{format_blob(blob)} is damaged on disk", hint="remove it, then fetch it again"

@@ -34,7 +34,7 @@ class Interface:
 
     async def status(self) -> api.Status:
         node = self._node
-        feeds, held = node.replication.feeds(), node.blobs.held()
+        feeds = node.replication.feeds()
         return api.Status(
             node_id=format_feed(node.keys.public),
             address=str(node.address),
@@ -47,9 +47,7 @@ class Interface:
             entries=sum([feed.sequence for feed in feeds]),
             following=len(node.replication.following()),
             forks=self._forks(),
-            blobs=api.BlobsRow(
-                len(held), sum([blob.size for blob in held]), len(node.blobs.wanted())
-            ),
+            blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
             store=api.StoreRow(node.store.size_bytes(), node.store.degraded),
             epoch=None,
             status_page=f"http://{node.status_page}/" if node.status_page else None,
@@ -169,12 +167,13 @@ class Interface:
     async def add_blob(self, pieces: AsyncIterator[bytes]) -> api.BlobRow:
         self._require_disk()
         blob = await self._node.blobs.add(pieces)
-        return next(row for row in self.blobs() if row.blob == format_blob(blob))
+        return api.BlobRow(format_blob(blob), self._node.blobs.size(blob))
 
     async def want_blob(self, blob: BlobId, patience_s: float) -> None:
         if not await self._node.blobs.want(blob, patience_s=patience_s):
+            reason = self._node.blobs.wanted().get(blob, "it is wanted no longer")
             raise Temporary(
-                f"no connected peer had {format_blob(blob)} within {patience_s:.0f} s",
+                f"{format_blob(blob)} did not come within {patience_s:.0f} s: {reason}",
                 hint="it stays wanted; ask again later",
             )
 

@@ -141,6 +141,7 @@ async def test_what_is_added_can_be_read_listed_and_removed() -> None:
         assert blob == blob_of(HELLO)
         assert alice.has(blob)
         assert alice.held() == [HeldBlob(blob, 5, by_sympathy=False)]
+        assert (alice.size(blob), alice.totals()) == (5, (1, 5))
         assert await content(alice, blob) == HELLO
         assert await alice.want(blob, patience_s=0)
         assert await alice.remove(blob)
