@@ -261,19 +261,17 @@ class Link:
         self.bytes_out += len(data)
 
     async def _keep_alive(self) -> None:
-        wait_s = self._limits.heartbeat_s
+        ask_at = self._heard_at + self._limits.heartbeat_s
         while True:
-            await trio.sleep(wait_s)
-            wait_s = self._limits.heartbeat_s
-            silence_s = trio.current_time() - self._heard_at
-            if self._flow.full:
-                continue  # it is we who don't listen
-            if silence_s >= self._limits.silence_max_s:
-                self._lose(f"silent for {silence_s:.0f} s")
-            elif silence_s >= self._limits.heartbeat_s:
+            await trio.sleep_until(ask_at)
+            now = trio.current_time()
+            silent_since = now if self._flow.full else self._heard_at  # full: we don't listen
+            if now >= silent_since + self._limits.silence_max_s:
+                self._lose(f"silent for {now - silent_since:.0f} s")
+            if now >= silent_since + self._limits.heartbeat_s:
                 self._ask_for_a_sign_of_life()
-            else:
-                wait_s -= silence_s
+                silent_since = now
+            ask_at = silent_since + self._limits.heartbeat_s
 
     def _ask_for_a_sign_of_life(self) -> None:
         """Even the refusal of a peer without `gossip.ping` is one."""
