@@ -6,6 +6,7 @@ stops reading would hold up the daemon's stop, and it has no limit of connection
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
 from qbix_node.errors import ConfigError
+from qbix_node.http.draining import HANG_UP, Draining
 
 CONNECTIONS_MAX = 64  # further ones wait until one has ended
 HEAD_BYTES_MAX = 16 * 1024
@@ -89,7 +91,7 @@ async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
     config.include_server_header = False
     config.h11_max_incomplete_size = HEAD_BYTES_MAX
     config.keep_alive_timeout = IDLE_S
-    wrapped = wrap_app(cast("ASGIFramework", app), config.wsgi_max_body_size, "asgi")
+    wrapped = wrap_app(cast("ASGIFramework", Draining(app)), config.wsgi_max_body_size, "asgi")
     streams: set[trio.SocketStream] = set()
     room = trio.Semaphore(CONNECTIONS_MAX)
 
@@ -99,7 +101,8 @@ async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
         connection = cast("trio.SSLStream[trio.SocketStream]", _Connection(stream, context))
         streams.add(stream)
         try:
-            await TCPServer(wrapped, config, context, ConnectionState({}), connection)
+            state = ConnectionState({HANG_UP: partial(trio.aclose_forcefully, stream)})
+            await TCPServer(wrapped, config, context, state, connection)
         finally:
             streams.discard(stream)
             room.release()

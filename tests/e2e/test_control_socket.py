@@ -13,6 +13,7 @@ import trio.testing
 from qbix_node.errors import BadInput, ConfigError, LocalError, NotRunning, Temporary
 from qbix_node.http.app import control_app
 from qbix_node.http.client import Bug, ControlClient
+from qbix_node.http.draining import DRAINED_BYTES_MAX
 from qbix_node.http.questions import BODY_BYTES_MAX
 from qbix_node.http.serve import (
     CONNECTIONS_MAX,
@@ -189,13 +190,33 @@ async def test_clients_that_leave_give_their_place_to_others(server: None, path:
                 await stream.receive_some(8)
 
 
-async def test_long_heads_and_bodies_are_refused(server: None, path: Path) -> None:
-    stream = await trio.open_unix_socket(str(path))
-    await stream.send_all(b"GET /status HTTP/1.1\r\nX: " + b"x" * (HEAD_BYTES_MAX + 100))
-    assert b" 4" in (await stream.receive_some(100))[:12]
-    await stream.aclose()
-    with pytest.raises(BadInput, match="more than"):
-        await ask(path, "post", "/follow", {"feed": "x" * BODY_BYTES_MAX})
+async def test_a_head_without_end_is_refused(server: None, path: Path) -> None:
+    async with await trio.open_unix_socket(str(path)) as stream:
+        await stream.send_all(b"GET /status HTTP/1.1\r\nX: " + b"x" * (HEAD_BYTES_MAX + 100))
+        assert b" 4" in (await stream.receive_some(100))[:12]
+
+
+@pytest.mark.parametrize("size", [BODY_BYTES_MAX, 8 << 20])
+async def test_who_sends_too_much_still_hears_why(server: None, path: Path, size: int) -> None:
+    with trio.fail_after(5), pytest.raises(BadInput, match="more than"):
+        await ask(path, "post", "/follow", {"feed": "x" * size})
+
+
+async def test_a_body_that_nobody_wants_is_taken(server: None, path: Path) -> None:
+    async with await trio.open_unix_socket(str(path)) as stream:
+        head = b"GET /following HTTP/1.1\r\nHost: node\r\nContent-Length: %d\r\n\r\n"
+        with trio.fail_after(5):
+            await stream.send_all(head % (4 << 20) + bytes(4 << 20))
+            assert (await stream.receive_some(15)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_body_without_end_is_cut_off(server: None, path: Path) -> None:
+    async with await trio.open_unix_socket(str(path)) as stream:
+        head = b"GET /following HTTP/1.1\r\nHost: node\r\nContent-Length: %d\r\n\r\n"
+        await stream.send_all(head % (1 << 40))
+        with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+            for _ in range(2 * DRAINED_BYTES_MAX >> 20):
+                await stream.send_all(bytes(1 << 20))
 
 
 async def test_who_leaves_in_the_middle_is_forgotten(
