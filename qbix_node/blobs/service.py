@@ -279,7 +279,7 @@ class Blobs:
             case b.Arrived(blob, size):
                 self._leaving.discard(blob)
                 self._answer(finding)
-                log.info("blob.arrived", blob=format_blob(blob), bytes=size)
+                log.debug("blob.arrived", blob=format_blob(blob), bytes=size)
             case b.Wanted() | b.WantRefused() | b.Unwanted() | b.Gone():
                 self._answer(finding)
             case b.Discard(blob):
