@@ -21,6 +21,7 @@ class Arrival:
     valid: bool = False  # its signature was checked
     owed: bool = True  # its peer has not been told yet that it is dealt with
     rival: ClassicMessage | None = None  # the other one that we have for its place
+    also: m.PeerId | None = None  # another peer that sent the same while it waited
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Line:
     held: dict[int, Arrival] = field(default_factory=dict)  # by sequence, all above the tip
     unsaved: list[Arrival] = field(default_factory=list)
     saving: list[Arrival] = field(default_factory=list)
-    texts: set[str] = field(default_factory=set)  # `encoded` of all that waits here
+    texts: dict[str, Arrival] = field(default_factory=dict)  # all that waits, by `encoded`
 
     @property
     def base(self) -> int:

@@ -13,6 +13,7 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import BadInput, Malformed
 from qbix_node.feeds import private
+from qbix_node.feeds.answer import Answer
 from qbix_node.feeds.authoring import make_message
 from qbix_node.feeds.line import Arrival, Line
 from qbix_node.feeds.messages import (
@@ -27,8 +28,6 @@ from qbix_node.feeds.messages import (
     PublishRefused,
     Refusal,
     Refused,
-    Settled,
-    Skipped,
 )
 from qbix_node.feeds.records import (
     Evidence,
@@ -46,35 +45,6 @@ WAITING_PER_FEED_MAX = 1024  # messages on their way; also how far ahead of the 
 WAITING_MAX = 8192  # in all feeds together
 HELD_PER_FEED_MAX = 256  # valid, but earlier ones are missing; the farthest are skipped
 HELD_MAX = 2048  # in all feeds together; the feed that has held longest lets go
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What one event leads to; counts of one kind become one finding."""
-
-    effects: list[m.Effect] = field(default_factory=list)
-    settled: dict[m.PeerId, int] = field(default_factory=dict)
-    skipped: dict[tuple[m.PeerId, FeedId], int] = field(default_factory=dict)
-
-    def found(self, finding: object) -> None:
-        self.effects.append(m.Emit(finding))
-
-    def settle(self, arrival: Arrival) -> None:
-        if arrival.owed and arrival.peer is not None:
-            self.settled[arrival.peer] = self.settled.get(arrival.peer, 0) + 1
-        arrival.owed = False
-
-    def skip(self, arrival: Arrival) -> None:
-        if arrival.peer is not None:
-            place = arrival.peer, arrival.message.author
-            self.skipped[place] = self.skipped.get(place, 0) + 1
-
-    def all(self) -> tuple[m.Effect, ...]:
-        if not (self.settled or self.skipped):
-            return tuple(self.effects)
-        skipped = [m.Emit(Skipped(*place, count)) for place, count in self.skipped.items()]
-        settled = [m.Emit(Settled(peer, count)) for peer, count in self.settled.items()]
-        return (*self.effects, *skipped, *settled)
 
 
 @dataclass(slots=True)
@@ -104,13 +74,13 @@ class FeedBook:
     def drop(self, feed: FeedId) -> tuple[m.Effect, ...]:
         """Take no more of it; what the log has stays."""
         self._accepted.discard(feed)
-        answer = _Answer()
+        answer = Answer()
         if line := self._lines.get(feed):
             self._leave(line.discard(), answer)
         return answer.all()
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
-        answer = _Answer()
+        answer = Answer()
         match event:
             case m.Received(peer, Offered() as offered):
                 self._offer(peer, offered, answer)
@@ -132,7 +102,7 @@ class FeedBook:
 
     # ---- what peers offer ----
 
-    def _offer(self, peer: m.PeerId, offered: Offered, answer: _Answer) -> None:
+    def _offer(self, peer: m.PeerId, offered: Offered, answer: Answer) -> None:
         looks: list[Arrival] = []
         lines: dict[FeedId, Line] = {}
         broken: set[FeedId | None] = set()
@@ -142,11 +112,11 @@ class FeedBook:
                 feed, sequence = _claims(value)
                 broken.add(feed)
                 answer.found(Refusal(peer, feed, sequence, message.reason))
-                answer.settled[peer] = answer.settled.get(peer, 0) + 1
+                answer.settle(peer)
                 continue
             arrival = Arrival(message, offered.received_ms, peer)
             if message.author in broken:  # it rests on what was refused
-                answer.settle(arrival)
+                answer.settle_arrival(arrival)
             elif line := self._admit(arrival, answer):
                 if message.sequence <= line.base:
                     looks.append(arrival)
@@ -157,20 +127,24 @@ class FeedBook:
         for line in lines.values():
             self._check(line, answer)
 
-    def _admit(self, arrival: Arrival, answer: _Answer) -> Line | None:
+    def _admit(self, arrival: Arrival, answer: Answer) -> Line | None:
         """The line in which it waits from now on, or None: it is settled."""
         message, feed = arrival.message, arrival.message.author
         if not self._takes(feed):
-            answer.settle(arrival)
+            answer.settle_arrival(arrival)
             return None
         line = self._line(feed)
-        if message.encoded in line.texts or (line.tip and line.tip.id == message.id):
-            answer.settle(arrival)
+        if same := line.texts.get(message.encoded):
+            same.also = arrival.peer if arrival.peer != same.peer else same.also
+            answer.settle_arrival(arrival)
+            return None
+        if line.tip and line.tip.id == message.id:
+            answer.settle_arrival(arrival)
             return None
         full = self.waiting >= WAITING_MAX or len(line.texts) >= WAITING_PER_FEED_MAX
         if full or message.sequence > line.reach + WAITING_PER_FEED_MAX:
-            answer.skip(arrival)
-            answer.settle(arrival)
+            answer.skip(arrival.peer, feed)
+            answer.settle_arrival(arrival)
             return None
         self._enter(line, arrival)
         return line
@@ -178,7 +152,7 @@ class FeedBook:
     def _takes(self, feed: FeedId) -> bool:
         return feed in self._accepted and feed not in self.forked
 
-    def _look(self, arrivals: list[Arrival], answer: _Answer) -> None:
+    def _look(self, arrivals: list[Arrival], answer: Answer) -> None:
         """Ask what the log has in their places."""
         if arrivals:
             token = self.tokens.new()
@@ -188,7 +162,7 @@ class FeedBook:
             answer.effects.append(m.Load(token, tuple(keys)))
 
     def _looked(
-        self, arrivals: list[Arrival], records: tuple[bytes | None, ...], answer: _Answer
+        self, arrivals: list[Arrival], records: tuple[bytes | None, ...], answer: Answer
     ) -> None:
         for arrival, record in zip(arrivals, records, strict=True):
             message, feed = arrival.message, arrival.message.author
@@ -205,14 +179,14 @@ class FeedBook:
 
     # ---- signatures ----
 
-    def _check(self, line: Line, answer: _Answer) -> None:
+    def _check(self, line: Line, answer: Answer) -> None:
         if batch := line.next_checks():
             token = self.tokens.new()
             self._checks[token] = line.feed
             checks = tuple([signature_check(arrival.message) for arrival in batch])
             answer.effects.append(m.Verify(token, checks))
 
-    def _checked(self, feed: FeedId, oks: tuple[bool, ...], answer: _Answer) -> None:
+    def _checked(self, feed: FeedId, oks: tuple[bool, ...], answer: Answer) -> None:
         line = self._lines[feed]
         for arrival, ok in zip(line.checking, oks, strict=True):
             arrival.valid = ok
@@ -221,8 +195,10 @@ class FeedBook:
         looks: list[Arrival] = []
         wrong: set[m.PeerId | None] = set()  # what else these sent of this feed is not looked at
         for arrival in batch:
-            if arrival.peer in wrong or not self._takes(feed):
+            if not self._takes(feed):
                 self._leave([arrival], answer)
+            elif arrival.peer in wrong:
+                self._forsake([arrival], answer)
             elif not arrival.valid:
                 wrong.add(arrival.peer)
                 self._refuse(line, arrival, answer)
@@ -235,13 +211,14 @@ class FeedBook:
         self._save(line, answer)
         self._check(line, answer)
 
-    def _refuse(self, line: Line, arrival: Arrival, answer: _Answer) -> None:
+    def _refuse(self, line: Line, arrival: Arrival, answer: Answer) -> None:
         sequence, reason = arrival.message.sequence, "signature does not match"
         if arrival.peer is not None:
             answer.found(Refusal(arrival.peer, line.feed, sequence, reason))
-        self._leave([arrival, *line.discard(arrival.peer, above=sequence)], answer)
+        self._leave([arrival], answer)
+        self._forsake(line.discard(arrival.peer, above=sequence), answer)
 
-    def _place(self, line: Line, arrival: Arrival, answer: _Answer) -> Arrival | None:
+    def _place(self, line: Line, arrival: Arrival, answer: Answer) -> Arrival | None:
         """Put a valid message where it belongs; gives back one that follows another branch."""
         message = arrival.message
         ours = arrival.rival or line.find(message.sequence)
@@ -251,15 +228,21 @@ class FeedBook:
         self._convict(arrival, ours, answer)
         return None
 
-    def _join(self, line: Line, answer: _Answer) -> Arrival | None:
+    def _join(self, line: Line, answer: Answer) -> Arrival | None:
         astray = line.join()
         if astray is not None and astray.peer is not None:
             answer.found(ForkSuspected(astray.peer, line.feed, line.reach))
-            later = line.discard(astray.peer, above=line.reach)
-            self._leave([astray, *later], answer)
+            self._leave([astray], answer)
+            self._forsake(line.discard(astray.peer, above=line.reach), answer)
         return astray
 
-    def _convict(self, arrival: Arrival, ours: ClassicMessage, answer: _Answer) -> None:
+    def _forsake(self, arrivals: Iterable[Arrival], answer: Answer) -> None:
+        """Let go what came with something wrong; who sent the same, too, is asked again."""
+        for arrival in arrivals:
+            answer.skip(arrival.also, arrival.message.author)
+        self._leave(arrivals, answer)
+
+    def _convict(self, arrival: Arrival, ours: ClassicMessage, answer: Answer) -> None:
         """Two valid messages for one place: keep both, and append nothing more.
 
         One such pair is kept a feed. It convicts; more would only fill the disk.
@@ -271,9 +254,9 @@ class FeedBook:
         answer.effects.append(m.Persist(token, (put_evidence(proof),)))
         self._leave([arrival, *self._lines[feed].discard()], answer)
 
-    def _bound_held(self, line: Line, answer: _Answer) -> None:
+    def _bound_held(self, line: Line, answer: Answer) -> None:
         for arrival in line.held.values():
-            answer.settle(arrival)  # else the missing one could not come from the same peer
+            answer.settle_arrival(arrival)  # else the missing one could not come from the same peer
         while len(line.held) > HELD_PER_FEED_MAX:
             self._let_go([line.held.pop(max(line.held))], answer)
         if line.held:
@@ -287,14 +270,15 @@ class FeedBook:
     def _held(self) -> int:
         return sum(len(self._lines[feed].held) for feed in self._holding)
 
-    def _let_go(self, arrivals: Iterable[Arrival], answer: _Answer) -> None:
+    def _let_go(self, arrivals: Iterable[Arrival], answer: Answer) -> None:
         for arrival in arrivals:
-            answer.skip(arrival)
+            answer.skip(arrival.peer, arrival.message.author)
+            answer.skip(arrival.also, arrival.message.author)
         self._leave(arrivals, answer)
 
     # ---- into the log ----
 
-    def _publish(self, wish: Publish, rng: m.Rng, answer: _Answer) -> None:
+    def _publish(self, wish: Publish, rng: m.Rng, answer: Answer) -> None:
         line = self._line(self.own)
         if reason := self._obstacle(line):
             answer.found(PublishRefused(wish.request, reason))
@@ -328,7 +312,7 @@ class FeedBook:
         """Strictly ascending: ssb-db2 hands on the history of a feed in the order of its stamps."""
         return now_ms if now_ms > self._stamp else round(self._stamp + 0.001, 3)
 
-    def _save(self, line: Line, answer: _Answer) -> None:
+    def _save(self, line: Line, answer: Answer) -> None:
         if batch := line.next_writes():
             token = self.tokens.new()
             self._writes[token] = line.feed
@@ -336,7 +320,7 @@ class FeedBook:
             head = put_head(line.feed, batch[-1].message.head)
             answer.effects.append(m.Persist(token, (*writes, head)))
 
-    def _saved(self, feed: FeedId, answer: _Answer) -> None:
+    def _saved(self, feed: FeedId, answer: Answer) -> None:
         line = self._lines[feed]
         saved, line.saving = line.saving, []
         line.durable = self.heads[feed] = saved[-1].message.head
@@ -357,15 +341,15 @@ class FeedBook:
 
     def _enter(self, line: Line, arrival: Arrival) -> None:
         self._lines[line.feed] = line
-        line.texts.add(arrival.message.encoded)
+        line.texts[arrival.message.encoded] = arrival
         self.waiting += 1
 
-    def _leave(self, arrivals: Iterable[Arrival], answer: _Answer) -> None:
+    def _leave(self, arrivals: Iterable[Arrival], answer: Answer) -> None:
         for arrival in arrivals:
             line = self._lines[arrival.message.author]
-            line.texts.remove(arrival.message.encoded)
+            del line.texts[arrival.message.encoded]
             self.waiting -= 1
-            answer.settle(arrival)
+            answer.settle_arrival(arrival)
             if not line.texts:
                 del self._lines[line.feed]
                 self._holding.pop(line.feed, None)

@@ -5,6 +5,7 @@ from qbix_node.feeds.messages import (
     Appended,
     ForkFound,
     ForkSuspected,
+    Head,
     Offered,
     Publish,
     PublishRefused,
@@ -242,6 +243,30 @@ def test_forger_does_not_keep_honest_peers_out(desk: Desk, alice: Author) -> Non
     desk.settle()
     assert desk.log(alice.feed) == [one, two, three]
     assert {refusal.peer for refusal in desk.findings(Refusal)} == {PETE}
+
+
+def test_honest_peer_is_asked_again_for_what_a_forger_sent_too(desk: Desk, alice: Author) -> None:
+    one, two, three = alice.write_many(3)
+    desk.offer(value_of(one, timestamp=1), two)
+    desk.offer(two, three, peer=QUIN)  # the second is a repeat, as yet
+    desk.settle()
+    assert desk.findings(Skipped) == [Skipped(QUIN, alice.feed, 1)]
+    desk.offer(one, two, peer=QUIN)
+    desk.settle()
+    assert desk.log(alice.feed) == [one, two, three]
+
+
+@pytest.mark.parametrize("wrong", ["signature", "branch"])
+def test_what_was_held_before_is_asked_for_again(desk: Desk, alice: Author, wrong: str) -> None:
+    one, two, three, four = alice.write_many(4)
+    desk.offer(one, four)
+    desk.offer(four, peer=QUIN)
+    desk.settle()
+    stray = Author("alice", Head(1, three.id)).write()
+    desk.offer(value_of(two, timestamp=1) if wrong == "signature" else stray)
+    desk.settle()
+    assert desk.findings(Skipped) == [Skipped(QUIN, alice.feed, 1)]
+    assert desk.book.waiting == 0
 
 
 # ---- forks ----
