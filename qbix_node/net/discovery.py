@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class LanDiscovery:
-    """Says who listens here, on TCP port `port`, and tells the keeper who else does."""
+    """Says who listens here, on TCP port `port`; the keeper is told who else does."""
 
     def __init__(
         self,

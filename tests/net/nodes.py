@@ -74,6 +74,7 @@ class Node:
     keys: KeyPair
     address: Address
     network: Network
+    post: Callable[[m.Event], Awaitable[None]]
     came: list[Link] = field(default_factory=list)  # all links, in order
     changed: trio.Event = field(default_factory=trio.Event)
     on_link: Callable[[Link], Awaitable[None]] | None = None
@@ -126,7 +127,7 @@ async def running_node(
     )
     keeper = ConnectionKeeper(PeerId(keys.public), limits, *read_peers(store))
     runner = Runner(keeper, network, store, system_rng(), InlineExecutor())
-    node = Node(keys, Address(host, port, PeerId(keys.public)), network)
+    node = Node(keys, Address(host, port, PeerId(keys.public)), network, post)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(runner.run)
         await nursery.start(network.run, node.accompany)
