@@ -18,10 +18,15 @@ from typing import Any
 import httpx
 import trio
 
+from qbix_node.daemon import node as daemon
+from qbix_node.daemon.config import load_config
+from qbix_node.daemon.home import Home
+from qbix_node.store.leveldb import LevelDbStore
+from qbix_node.wire import v8json
 from tests.interop.jspeer import PATIENCE_S, PEERS, Log, end_process, read_dump
 
 COMMAND = [sys.executable, "-m", "qbix_node"]
-PUBLISHING_AT_ONCE = 32
+PUBLISHING_AT_ONCE = 64
 LOOK_AGAIN_S = 0.05
 
 
@@ -44,6 +49,24 @@ def cli(home: Path, *arguments: str, code: int = 0) -> str:
 
 async def make_home(home: Path, *options: str) -> None:
     await trio.to_thread.run_sync(cli, home, "init", "--listen", "127.0.0.1:0", *options)
+
+
+async def write_feed(home: Path, contents: Iterable[bytes]) -> None:
+    """Publish these contents (JSON) by the node's own service; no request for each of so many."""
+    waiting = iter(contents)
+    config = load_config(home / "node.toml")
+    async with (
+        LevelDbStore.open(home / "store") as store,
+        daemon.open_node(Home(home), config, store) as node,
+    ):
+
+        async def publish() -> None:
+            for content in waiting:
+                await node.replication.publish(v8json.parse(content, "a content"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(PUBLISHING_AT_ONCE):
+                nursery.start_soon(publish)
 
 
 @dataclass(eq=False)
@@ -84,20 +107,6 @@ class Node:
     async def dial(self, *addresses: str) -> None:
         for address in addresses:
             await self.tell("/peers", address=address)
-
-    async def publish_all(self, contents: Iterable[bytes]) -> None:
-        """Contents in JSON, taken as they stand; many at once, in no particular order."""
-        waiting = iter(contents)
-
-        async def publish() -> None:
-            for content in waiting:
-                body = b'{"content": %s}' % content
-                answer = await self.control.post("/feeds/publish", content=body)
-                assert answer.is_success, answer.text
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(PUBLISHING_AT_ONCE):
-                nursery.start_soon(publish)
 
     async def reach(self, feed: str, sequence: int, *, within_s: float = PATIENCE_S) -> None:
         """Wait until the node has that feed at least up to `sequence`."""

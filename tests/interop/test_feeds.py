@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.interop.jspeer import PEERS, Engine, JsPeer, needs_js_peers, open_js_peer
-from tests.interop.node import make_home, open_node
+from tests.interop.node import make_home, open_node, write_feed
 
 LENGTH = 10_000
 
@@ -28,8 +28,7 @@ def written_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def write() -> None:
         await make_home(home)
-        async with open_node(home) as node:
-            await node.publish_all(contents.splitlines())
+        await write_feed(home, contents.splitlines())
 
     trio.run(write)
     return home
