@@ -3,7 +3,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := tests/interop/peers
-export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench lint format install peers lock clean
