@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PEERS := tests/interop/peers
+# Where it is set, each of the many processes of demo and tests would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench lint format install peers lock clean
