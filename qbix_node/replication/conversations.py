@@ -20,6 +20,8 @@ from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
 from qbix_node.wire.references import FeedId
 
+SEND_AGAIN_S = 20.0  # after a peer has asked anew for what it was sent
+
 
 @dataclass(slots=True)
 class Conversations:
@@ -28,6 +30,7 @@ class Conversations:
     forked: Collection[FeedId]
     peers: dict[m.PeerId, Peer] = field(default_factory=dict)
     sources: Sources = field(init=False)
+    doubts: dict[tuple[m.PeerId, FeedId], float] = field(default_factory=dict)  # until then
     _notes: dict[m.PeerId, dict[FeedId, int]] = field(default_factory=dict)
     _sends: list[m.Send] = field(default_factory=list)
 
@@ -51,13 +54,15 @@ class Conversations:
 
     # ---- a peer speaks, or is spoken to ----
 
-    def speak(self, peer_id: m.PeerId, now: float, *, heard: Collection[FeedId] = ()) -> None:
-        """Open the conversation with our clock, without what both are known to have."""
+    def speak(self, peer_id: m.PeerId, now: float) -> None:
+        """Open the conversation with our clock."""
         peer = self.peers[peer_id]
         peer.phase = Phase.TALKING
         self._notes.setdefault(peer_id, {})  # said even if empty: it is what the caller waits for
         for feed in self.following.replicated():
-            if feed in heard or not self._known_equal(peer, feed):
+            # SPEC replication 4: what both have is left out; having nothing is not.
+            theirs = peer.claims(feed)
+            if theirs != REFUSED and not 0 < theirs == self.head(feed):
                 self._join(peer_id, feed, now)
 
     def hear(self, peer_id: m.PeerId, notes: Mapping[FeedId, int], now: float) -> None:
@@ -66,12 +71,17 @@ class Conversations:
         replicated = [feed for feed in notes if self.following.replicates(feed)]
         for feed in replicated:
             exchange = peer.exchanges.setdefault(feed, Exchange())
-            queued = exchange.sent
+            queued, asked = exchange.sent, exchange.wants
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
                 self._sends.append(m.Send(peer_id, Stop(feed)))
+            self._doubt(peer_id, feed, exchange, now)
+            if asked and not exchange.wants and peer.claims(feed) < self.head(feed):
+                # ssb-ebt stops asking where a message reaches it twice, and goes on when it is
+                # told again what there is.
+                exchange.told = None
         if peer.phase is Phase.CALLED:
-            self.speak(peer_id, now, heard=notes)
+            self.speak(peer_id, now)
         for feed in replicated:
             self._answer(peer_id, feed, now)
         if len(replicated) < len(notes):
@@ -80,6 +90,7 @@ class Conversations:
     def leave(self, peer_id: m.PeerId, now: float) -> None:
         """The peer is gone: others take its place."""
         del self.peers[peer_id]
+        self.doubts = {place: at for place, at in self.doubts.items() if place[0] != peer_id}
         left = [feed for feed, source in self.sources.active.items() if source.peer == peer_id]
         for feed in left:
             del self.sources.active[feed]
@@ -90,8 +101,8 @@ class Conversations:
     def begin(self, feed: FeedId, now: float) -> None:
         """Ask one peer for a feed that is followed from now on: its author, where connected."""
         for peer_id in sorted(self._talking(), key=lambda peer: FeedId(peer) != feed):
-            self.peers[peer_id].refused.discard(feed)
-            self._join(peer_id, feed, now)
+            if self.peers[peer_id].claims(feed) != REFUSED:
+                self._join(peer_id, feed, now)
 
     def end(self, feed: FeedId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
@@ -100,6 +111,7 @@ class Conversations:
             peer = self.peers[peer_id]
             peer.rests.pop(feed, None)
             peer.muted.discard(feed)
+            self.doubts.pop((peer_id, feed), None)
             if peer.exchanges.pop(feed, None):
                 self._sends.append(m.Send(peer_id, Stop(feed)))
                 peer.refuse(feed)
@@ -158,6 +170,25 @@ class Conversations:
                 self.sources.set(feed, source, now)
                 self._note(source, feed)
 
+    def send_again(self, now: float) -> None:
+        """To peers that have asked anew and have said nothing else of the feed since."""
+        for place in [place for place, at in self.doubts.items() if at <= now]:
+            del self.doubts[place]
+            peer_id, feed = place
+            first, last = self.peers[peer_id].claims(feed) + 1, self.head(feed)
+            if first <= last:
+                self._sends.append(m.Send(peer_id, Range(feed, first, last, again=True)))
+
+    def _doubt(self, peer_id: m.PeerId, feed: FeedId, exchange: Exchange, now: float) -> None:
+        """SPEC replication 2.4: a note that crossed messages asks for them anew. They are not sent
+        twice: ssb-db2 then drops all that came with them. But they may be lost, so that they are
+        sent again if the peer still asks for them when they should have arrived.
+        """
+        if exchange.wants and exchange.sent < exchange.offered:
+            self.doubts[peer_id, feed] = now + SEND_AGAIN_S
+        else:
+            self.doubts.pop((peer_id, feed), None)
+
     def _pass_over(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
         self.sources.rest(feed, peer_id, now + REFUSED_REST_S)
         if self.sources.peer_of(feed) == peer_id:
@@ -170,15 +201,9 @@ class Conversations:
     def _talking(self) -> list[m.PeerId]:
         return [peer_id for peer_id, peer in self.peers.items() if peer.phase is Phase.TALKING]
 
-    def _known_equal(self, peer: Peer, feed: FeedId) -> bool:
-        """SPEC replication 4: request skipping. Nothing at all is never skipped."""
-        known = peer.clock.get(feed, 0)
-        return known == REFUSED or 0 < known == self.head(feed)
-
     def _join(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
         """Announce what we have; who is first to hear of it becomes the feed's source."""
-        free = feed not in self.sources.active and self.wanted(feed)
-        if free and self.peers[peer_id].claims(feed) != REFUSED:
+        if feed not in self.sources.active and self.wanted(feed):
             self.sources.set(feed, peer_id, now)
         self._note(peer_id, feed)
 
@@ -234,4 +259,4 @@ class Conversations:
         head = self.head(feed)
         if exchange.sent < head:
             self._sends.append(m.Send(peer_id, Range(feed, exchange.sent + 1, head)))
-            exchange.sent = head
+            exchange.sent = exchange.offered = head

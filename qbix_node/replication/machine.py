@@ -302,6 +302,7 @@ class Replicator:
         self._timers.discard(name)
         if name == _STALL:
             self.talks.check_stalls(now)
+            self.talks.send_again(now)
         elif name == _SAVE:
             return self._save_clocks(now)
         elif name == _HISTORY:
@@ -315,7 +316,7 @@ class Replicator:
 
     def _set_timers(self, now: float) -> Effects:
         needed = (
-            (_STALL, STALL_CHECK_S, bool(self.talks.sources.behind)),
+            (_STALL, STALL_CHECK_S, bool(self.talks.sources.behind or self.talks.doubts)),
             (_SAVE, SAVE_EVERY_S, bool(self.talks.peers)),
             (_HISTORY, ROUND_S, self._histories.busy),
         )

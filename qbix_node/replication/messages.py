@@ -54,11 +54,15 @@ class EbtEnded:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Send the peer these stored messages, after or instead of what still waits of that feed."""
+    """Send the peer these stored messages, after or instead of what still waits of that feed.
+
+    What was sent in this conversation is left out, unless it is to be sent `again`.
+    """
 
     feed: FeedId
     first: int
     last: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What waits to be sent to one peer: notes first, then a part of each feed in turn
-(SPEC replication 7). Bounded by the feeds that it is about: newer words replace older ones.
+"""What waits to be sent to one peer in one conversation: notes first, then a part of each feed in
+turn (SPEC replication 7). Bounded by the feeds that it is about: newer words replace older ones.
 """
 
 from dataclasses import dataclass, field
@@ -16,16 +16,22 @@ MESSAGES_MAX = 64  # read and sent at a time, so that feeds and peers take turns
 class Outbox:
     _notes: dict[FeedId, int] | None = None  # an empty set of notes is to be sent, too
     _ranges: dict[FeedId, Range] = field(default_factory=dict)  # whose turn is next comes first
+    _sent: dict[FeedId, int] = field(default_factory=dict)  # the highest sequence taken
 
     def put(self, message: EbtNotes | Range | Stop) -> None:
         match message:
             case EbtNotes(notes):
                 self._notes = {**(self._notes or {}), **notes}
+            case Range(feed, again=True):
+                self._ranges.setdefault(feed, message)  # unless it is being served anyway
             case Range(feed, first, last):
                 waiting = self._ranges.get(feed)
                 if waiting and waiting.last + 1 == first:
                     first = waiting.first
-                self._ranges[feed] = Range(feed, first, last)
+                else:
+                    first = max(first, self._sent.get(feed, 0) + 1)
+                if first <= last:
+                    self._ranges[feed] = Range(feed, first, last)
             case Stop(feed):
                 self._ranges.pop(feed, None)
 
@@ -39,8 +45,9 @@ class Outbox:
         if not self._ranges:
             return None
         waiting = self._ranges.pop(next(iter(self._ranges)))
-        end = waiting.first + MESSAGES_MAX
-        if end > waiting.last:
-            return waiting
-        self._ranges[waiting.feed] = Range(waiting.feed, end, waiting.last)
-        return Range(waiting.feed, waiting.first, end - 1)
+        feed, first = waiting.feed, waiting.first
+        last = min(first + MESSAGES_MAX - 1, waiting.last)
+        if last < waiting.last:
+            self._ranges[feed] = Range(feed, last + 1, waiting.last)
+        self._sent[feed] = max(last, self._sent.get(feed, 0))
+        return Range(feed, first, last)

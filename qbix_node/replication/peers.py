@@ -25,6 +25,7 @@ class Exchange:
     theirs: int | None = None  # the sequence they have, REFUSED, or None: not said yet
     wants: bool = False  # they asked to be sent what follows
     sent: int = 0  # they were sent, or sent us, everything up to here
+    offered: int = 0  # the highest sequence that was ever to be sent to them
     given: int = 0  # the highest sequence that they sent us
     told: int | None = None  # the last note that we sent
 

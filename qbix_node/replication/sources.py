@@ -54,7 +54,11 @@ class Sources:
         if at_work and not self.overdue(feed, now):
             self.behind[feed] = None
             return None
-        others = [peer for peer in self._others(source) if self._ahead(peer, feed, head)]
+        others = [
+            peer
+            for peer in self.peers
+            if self._ahead(peer, feed, head) and not (source and peer == source.peer)
+        ]
         if not others and not at_work:
             self.behind.pop(feed, None)
             return None
@@ -71,14 +75,6 @@ class Sources:
             return None
         peer_s, feed_s = now - self.peers[source.peer].progress_at, now - source.since
         return source.peer if peer_s >= STALL_S or feed_s >= FEED_STALL_S else None
-
-    def _others(self, source: Source | None) -> list[m.PeerId]:
-        """All others in turn, so that a feed goes round the peers and not between two."""
-        peers = list(self.peers)
-        if source is None:
-            return peers
-        at = peers.index(source.peer)
-        return peers[at + 1 :] + peers[:at]
 
     def _ahead(self, peer: m.PeerId, feed: FeedId, head: int) -> bool:
         state = self.peers[peer]

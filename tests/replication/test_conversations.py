@@ -2,6 +2,7 @@
 
 import pytest
 
+from qbix_node import machines as m
 from qbix_node.feeds.messages import ForkFound, Settled
 from qbix_node.replication.clocks import (
     CLOCKS_MAX,
@@ -32,11 +33,12 @@ from qbix_node.replication.messages import (
     make_note,
 )
 from qbix_node.replication.peers import REFUSALS_MAX
-from qbix_node.replication.sources import FEED_STALL_S, REST_S, STALL_S
+from qbix_node.replication.sources import FEED_STALL_S, REFUSED_REST_S, REST_S, STALL_S
 from qbix_node.wire.references import FeedId
 from tests.replication.network import Network, Node, Stranger, chain, feed_of, peer_of
 
-ALICE, BOB, CAROL = feed_of("alice"), feed_of("bob"), feed_of("carol")
+ALICE, BOB = feed_of("alice"), feed_of("bob")
+CAROL_PEER = peer_of("carol")
 WANT, HAVE = True, False
 
 
@@ -192,6 +194,26 @@ def test_nothing_is_announced_before_it_is_durable(network: Network) -> None:
     assert peer.notes()[node.feed] >> 1 == 1
 
 
+def test_peer_that_wants_no_more_is_told_what_there_is(network: Network) -> None:
+    node = network.node("node")
+    carol = call(node, "carol", {node.feed: note(0, WANT)})
+    node.publish(3)
+    network.settle(1)
+    carol.say(node, EbtNotes({node.feed: note(1, HAVE)}))
+    network.settle(1)
+    assert carol.notes()[node.feed] >> 1 == 3
+
+
+def test_peer_is_not_sent_what_it_sent(network: Network, node: Node) -> None:
+    """Though it wants the feed, and its note had left before."""
+    carol = call(node, "carol", {BOB: note(1, WANT)})
+    carol.offer(node, chain("bob", 3))
+    carol.say(node, EbtNotes({BOB: note(1, WANT)}))
+    network.settle(1)
+    assert node.head("bob") == 3
+    assert not node.sent
+
+
 def test_lower_number_wins(network: Network) -> None:
     """A peer that lost its data says so, and gets it again."""
     node = network.node("node")
@@ -246,11 +268,12 @@ def test_stalled_source_is_replaced_in_turn_by_all_that_have_more(
 
 
 def test_source_that_brings_something_is_not_stalled(network: Network, node: Node) -> None:
-    messages = chain("bob", 9)
-    carol, dave = (call(node, name, {BOB: note(9, HAVE)}) for name in ("carol", "dave"))
-    for n in range(4):
-        carol.offer(node, messages[2 * n : 2 * n + 2])
+    messages = chain("bob", 30)
+    carol, dave = (call(node, name, {BOB: note(30, HAVE)}) for name in ("carol", "dave"))
+    for message in messages[:25]:
+        carol.offer(node, [message])
         network.settle(STALL_S - 1)
+    assert 25 * (STALL_S - 1) > FEED_STALL_S
     assert dave.notes()[BOB] == note(0, HAVE)
 
 
@@ -317,6 +340,55 @@ def test_other_peers_take_the_place_of_a_source_that_gives_up_the_feed(
     assert dave.notes()[BOB] == note(0, WANT)
 
 
+def test_peer_that_takes_part_again_is_told_of_the_feed_again(network: Network, node: Node) -> None:
+    carol = call(node, "carol", {BOB: REFUSED})
+    call(node, "dave", {BOB: note(5, HAVE)})
+    carol.say(node, EbtNotes({BOB: note(3, HAVE)}))
+    network.settle(0.1)
+    assert [notes[BOB] for notes in said(carol) if BOB in notes] == [note(0, WANT), note(0, HAVE)]
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+def test_peer_that_refuses_a_feed_is_not_asked_for_it(
+    network: Network, node: Node, anyway: bool
+) -> None:
+    """Not even if it sends some of it."""
+    carol = Stranger(network, "carol")
+    network.link(node, carol)
+    carol.say(node, EbtNotes({BOB: REFUSED}))
+    if anyway:
+        carol.offer(node, chain("bob", 1))
+    network.settle(1)
+    assert BOB not in carol.notes()
+    assert asks(call(node, "dave", {}).notes()[BOB])
+
+
+def test_late_messages_of_a_stalled_source_make_it_a_good_one_again(
+    network: Network, node: Node
+) -> None:
+    slow, other = (call(node, name, {BOB: note(9, HAVE)}) for name in ("slow", "other"))
+    network.settle(STALL_S + 1)
+    assert asks(other.notes()[BOB])
+    slow.offer(node, chain("bob", 2))
+    network.settle(STALL_S + 1)
+    assert asks(slow.notes()[BOB])
+
+
+def test_peer_whose_messages_were_refused_is_listened_to_once_it_is_asked_again(
+    network: Network, node: Node
+) -> None:
+    carol = call(node, "carol", {BOB: note(3, HAVE)})
+    messages = chain("bob", 3)
+    carol.offer(node, [{**messages[0], "timestamp": 7} if isinstance(messages[0], dict) else None])
+    network.settle(REFUSED_REST_S - 10)
+    assert not asks(carol.notes()[BOB])
+    network.settle(20)
+    assert asks(carol.notes()[BOB])
+    carol.offer(node, messages)
+    network.settle(1)
+    assert node.head("bob") == 3
+
+
 def test_invalid_message_moves_the_feed_to_another_peer(network: Network, node: Node) -> None:
     bad, good = (call(node, name, {BOB: note(3, HAVE)}) for name in ("carol", "dave"))
     messages = chain("bob", 3)
@@ -343,7 +415,7 @@ def test_gap_is_asked_for_again(network: Network, node: Node) -> None:
 
 
 def test_follow_takes_effect_on_live_connections(network: Network, node: Node) -> None:
-    author, other = call(node, "alice", {}), call(node, "carol", {ALICE: note(3, HAVE)})
+    other, author = call(node, "carol", {ALICE: note(3, HAVE)}), call(node, "alice", {})
     assert other.notes()[ALICE] == REFUSED
     node.follow("alice")
     network.settle(0.1)
@@ -358,10 +430,12 @@ def test_unfollow_stops_asking_announcing_and_serving(network: Network, node: No
     node.ask(Unfollow(BOB))
     network.settle(0.1)
     assert carol.notes()[BOB] == REFUSED
+    before = len(carol.heard)
     carol.say(node, EbtNotes({BOB: note(0, WANT)}))
     carol.offer(node, chain("bob", 5))
     network.settle(1)
     assert not node.sent
+    assert len(carol.heard) == before
     assert node.head("bob") == 3  # what is stored stays
     assert not node.machine.serves(peer_of("carol"), BOB)
 
@@ -393,16 +467,22 @@ def test_follows_are_bounded(network: Network, node: Node) -> None:
 
 
 def test_blocked_peer_is_disconnected_and_its_feed_not_taken(network: Network, node: Node) -> None:
+    node.publish()
     bob = call(node, "bob", {BOB: note(3, HAVE)})
+    network.cut("node", "bob")
+    bob = call(node, "bob", {BOB: note(3, HAVE)})
+    assert node.disk.get(clock_key(peer_of("bob")))
     node.ask(Block(BOB))
     network.settle(1)
     assert PeerBlocked(peer_of("bob")) in node.findings
+    assert node.disk.get(clock_key(peer_of("bob"))) is None
     heard = len(bob.heard)
     bob.offer(node, chain("bob", 3))
     bob.say(node, EbtNotes({node.feed: note(0, WANT)}))
     network.settle(1)
     assert (len(bob.heard), node.head("bob"), node.sent) == (heard, 0, {})
     assert not node.machine.serves(peer_of("bob"), node.feed)
+    assert not node.unsettled()
 
 
 def test_blocked_peer_that_connects_again_gets_nothing(network: Network, node: Node) -> None:
@@ -455,7 +535,9 @@ def test_forked_feed_is_announced_and_served_but_not_asked_for(
     assert [(found.feed, found.sequence) for found in node.found(ForkFound)] == [(BOB, 6)]
     for peer in (carol, dave):
         assert peer.notes()[BOB] == note(6, HAVE)
+    dave.say(node, EbtNotes({BOB: note(9, HAVE)}))
     erin = call(node, "erin", {BOB: note(0, WANT)})
+    assert dave.notes()[BOB] == note(6, HAVE)
     assert erin.notes()[BOB] == note(6, HAVE)
     assert sorted(node.sent) == [("erin", BOB, n) for n in range(1, 7)]
 
@@ -538,6 +620,31 @@ def test_clocks_are_stored_now_and_then_where_they_changed(network: Network, nod
     assert unpack_clock(later).saved_s - unpack_clock(record).saved_s == SAVE_EVERY_S
 
 
+def test_nothing_is_stored_of_a_peer_that_said_nothing(network: Network, node: Node) -> None:
+    call(node, "carol")
+    network.cut("node", "carol")
+    network.settle(1)
+    assert node.disk.get(clock_key(peer_of("carol"))) is None
+
+
+def test_only_the_clock_that_was_asked_for_last_counts(node: Node) -> None:
+    def connect() -> m.Token:
+        effects = node.machine.handle(m.Connected(CAROL_PEER, outgoing=True), 0.0, node.network.rng)
+        return next(effect.token for effect in effects if isinstance(effect, m.Load))
+
+    first, second = connect(), connect()
+    for token, called in ((first, False), (second, True), (second, False)):
+        effects = node.machine.handle(m.Loaded(token, (None,)), 0.0, node.network.rng)
+        assert (m.Send(CAROL_PEER, EbtCall()) in effects) == called
+
+
+def test_second_connection_of_a_peer_starts_anew(network: Network, node: Node) -> None:
+    first = call(node, "carol", {BOB: note(3, HAVE)})
+    second = call(node, "carol")
+    assert said(second) == [{node.feed: note(0, WANT), BOB: note(0, WANT)}]
+    assert first.notes()[BOB] == note(0, WANT)
+
+
 def test_stored_clocks_are_bounded(network: Network, node: Node) -> None:
     for n in range(CLOCKS_MAX + 2):
         call(node, str(n), {})
@@ -547,12 +654,3 @@ def test_stored_clocks_are_bounded(network: Network, node: Node) -> None:
     assert len(stored) == CLOCKS_MAX
     assert peer_of("0") not in stored
     assert peer_of("2") in stored
-
-
-def test_peer_that_takes_part_again_is_told_of_the_feed_again(network: Network, node: Node) -> None:
-    carol = call(node, "carol", {BOB: REFUSED})
-    call(node, "dave", {BOB: note(0, HAVE)})
-    node.follow("alice")
-    carol.say(node, EbtNotes({BOB: note(3, HAVE)}))
-    network.settle(0.1)
-    assert [notes[BOB] for notes in said(carol) if BOB in notes] == [note(0, WANT)] * 2

@@ -47,6 +47,7 @@ def test_line_of_nodes_converges_without_sending_or_checking_anything_twice(seed
         node.publish(3)
         network.settle(1)
     assert_converged(nodes)
+    assert sum(node.sent.total() for node in nodes) == 4 * 5 * 103  # each over each link, one way
     for node in nodes:
         assert set(node.sent.values()) <= {1}
         assert set(node.verified.values()) == {1}

@@ -62,6 +62,20 @@ def test_what_follows_is_joined_and_what_starts_anew_replaces() -> None:
     assert take_all(outbox) == [Range(ALICE, 1, 3), Range(BOB, 2, 9)]
 
 
+def test_nothing_is_sent_twice_unless_it_is_to_be_sent_again() -> None:
+    outbox = Outbox()
+    outbox.put(Range(ALICE, 1, MESSAGES_MAX + 5))
+    assert outbox.take() == Range(ALICE, 1, MESSAGES_MAX)
+    outbox.put(Range(ALICE, 3, MESSAGES_MAX + 9))
+    outbox.put(Range(ALICE, 1, 2, again=True))  # it is being served
+    assert take_all(outbox) == [Range(ALICE, MESSAGES_MAX + 1, MESSAGES_MAX + 9)]
+    outbox.put(Stop(ALICE))
+    outbox.put(Range(ALICE, 3, MESSAGES_MAX + 9))
+    assert take_all(outbox) == []
+    outbox.put(Range(ALICE, 3, 4, again=True))
+    assert take_all(outbox) == [Range(ALICE, 3, 4)]
+
+
 def test_stop_takes_back_what_still_waits() -> None:
     outbox = Outbox()
     outbox.put(Range(ALICE, 1, 2))
