@@ -39,6 +39,7 @@ const BATCH = 500 // messages that are written at once
 const LOOK_MS = 20 // how often --expect is looked at
 const DIAL_AGAIN_MS = 250
 const DIALS_MAX = 40
+const CLOSE_PATIENCE_MS = 3000
 const BLOB_BYTES_MAX = 5 * 1024 * 1024
 
 console.log = console.error // what libraries print must not get between the events
@@ -248,8 +249,9 @@ class Peer {
     this.ending = true
     say('end', { code, ...spent() })
     const leave = () => process.stdout.write('', () => process.exit(code))
+    for (const rpc of this.links.values()) rpc.close(true, () => {}) // ssb-db waits for them for ever
     this.sbot.close(true, leave)
-    setTimeout(leave, 3000).unref()
+    setTimeout(leave, CLOSE_PATIENCE_MS).unref()
   }
 }
 
