@@ -1,13 +1,15 @@
-"""Receive a feed over EBT, store it, hand it on: processor time of the processes, and the disk."""
+"""Write a feed; receive one over EBT, store it and hand it on: processor time, and the disk."""
 
+import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
 from tests.interop.jspeer import JsPeer, open_js_peer
-from tests.interop.node import make_home, open_node
+from tests.interop.node import make_home, open_node, write_feed
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 TEXT_BYTES = 200
@@ -24,10 +26,11 @@ class Receiving:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """What there was to do."""
+class Writing:
+    """Seconds of processor time for a feed of their own, several messages at once."""
 
-    create_s: float  # ssb-db2 writing the feed
+    theirs_s: float
+    ours_s: float
     encoded_bytes: int  # the messages alone, as they are hashed
 
 
@@ -79,11 +82,21 @@ async def hand_on(address: str, feed: str, folder: Path, messages: int) -> None:
         await peer.reach(feed, messages)
 
 
-async def measure(folder: Path, messages: int) -> tuple[Raw, Receiving, Receiving]:
-    """The work, and how ssb-db2 and our node do it."""
+async def append(folder: Path, messages: int) -> float:
+    """Our own service in this process, so that no requests are measured."""
+    post = json.dumps({"type": "post", "text": "x" * TEXT_BYTES}).encode()
+    await make_home(folder / "author")
+    started_s = time.process_time()
+    await write_feed(folder / "author", [post] * messages)
+    return time.process_time() - started_s
+
+
+async def measure(folder: Path, messages: int) -> tuple[Writing, Receiving, Receiving]:
+    """How ssb-db2 and our node write, and how either receives what ssb-db2 wrote."""
     feed = {"seed": "alice", "messages": messages, "content": "bulk", "size": TEXT_BYTES}
     async with open_js_peer("db2", folder / "alice", **feed) as alice:
         encoded_bytes = sum(len(each.encoded.encode()) for each in (await alice.log()).values())
-        raw = Raw(alice.ready["created_cpu_s"], encoded_bytes)
         theirs = await javascript(alice, folder, messages)
-        return raw, theirs, await ours(alice, folder, messages)
+        mine = await ours(alice, folder, messages)
+        created_s = alice.ready["created_cpu_s"]
+    return Writing(created_s, await append(folder, messages), encoded_bytes), theirs, mine
