@@ -19,18 +19,23 @@ class Flow:
     def __init__(self, session: Session, limits: Limits) -> None:
         self.session = session
         self.closed_because: str | None = None
-        self._limits = limits
+        self._queue_max = limits.queued_bytes_per_peer_max
+        self._unread_max = limits.unread_bytes_per_peer_max
         self._unread_bytes = 0
         self._less = trio.lowlevel.ParkingLot()  # whoever waits for one of the two to shrink
         self._work = trio.Event()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether something may be queued for the peer."""
+        return self.closed_because is None and self.session.queued_bytes < self._queue_max
+
     async def wait_for_room(self) -> None:
-        """Until something may be queued for the peer. Raises LinkClosed."""
-        cap = self._limits.queued_bytes_per_peer_max
-        while self.closed_because is None and self.session.queued_bytes >= cap:
+        """Raises LinkClosed."""
+        while not self.has_room:
+            if self.closed_because is not None:
+                raise LinkClosed(self.closed_because)
             await self._less.park()
-        if self.closed_because is not None:
-            raise LinkClosed(self.closed_because)
 
     async def hand_over(self) -> None:
         """What was queued may be written: at once if it fills a write, else when all others that
@@ -69,9 +74,8 @@ class Flow:
         Twice the cap of the queue: senders stop at the cap, so what goes beyond it is answers to
         requests of a peer that does not read them.
         """
-        queue_max = 2 * self._limits.queued_bytes_per_peer_max
-        unread_max = self._limits.unread_bytes_per_peer_max
-        return self._unread_bytes >= unread_max or self.session.queued_bytes >= queue_max
+        queue_full = self.session.queued_bytes >= 2 * self._queue_max
+        return queue_full or self._unread_bytes >= self._unread_max
 
     async def wait_to_read(self) -> None:
         while self.full and self.closed_because is None:

@@ -12,12 +12,13 @@ from typing import Literal, NewType
 from qbix_node.errors import Malformed, Temporary
 from qbix_node.net import packets
 from qbix_node.net.limits import Limits
-from qbix_node.net.packets import Body, BodyKind, Packet, PacketParser
+from qbix_node.net.packets import Body, BodyKind, PacketParser
 from qbix_node.wire.v8json import JsonValue
 
 REQUESTS_MAX = 2**31 - 1  # request numbers are signed 32-bit integers that are used once
 ERROR_TEXT_MAX = 300  # characters of a peer's error message that are kept
 
+_STREAM_OR_END = packets.STREAM | packets.END
 _CLEAN_END = Body(BodyKind.JSON, b"true")
 
 Kind = Literal["async", "sync", "source", "duplex"]
@@ -85,7 +86,7 @@ class Session:
         self._requests_max = requests_max
         self._limits = limits
         self._parser = PacketParser(limits.packet_bytes_max)
-        self._open: dict[Channel, _Open] = {}  # requests of both sides
+        self._open: dict[int, _Open] = {}  # requests of both sides
         self._theirs = 0  # how many of them the peer made
         self._requests = 0  # made by us so far
         self._queue: deque[bytes] = deque()
@@ -99,39 +100,40 @@ class Session:
         events: list[Incoming] = []
         current = None  # the channel of the batch that grows
         bodies: list[Body] = []
-        for packet in self._parser.feed(plain):
-            channel = Channel(-packet.request)
-            stream = self._open.get(channel)
-            if stream and packet.flags & (packets.STREAM | packets.END) == packets.STREAM:
+        for flags, request, data in self._parser.feed(plain):
+            stream = self._open.get(-request)
+            if stream and flags & _STREAM_OR_END == packets.STREAM:
                 if not stream.takes_data:
-                    raise Malformed(f"muxrpc: data on request {packet.request}, which takes none")
+                    raise Malformed(f"muxrpc: data on request {request}, which takes none")
                 if stream.ended:
                     continue  # it was on its way when we ended the stream
-                if channel != current:
-                    current, bodies = channel, []
-                    events.append(Brought(channel, bodies))
-                bodies.append(Body(packets.kind_of(packet.flags), packet.body))
-            elif event := self._happened(packet, channel, stream):
+                if current != -request:
+                    current, bodies = -request, []
+                    events.append(Brought(Channel(current), bodies))
+                bodies.append(packets.body_of(flags, data))
+            elif event := self._happened(flags, request, packets.body_of(flags, data), stream):
                 current = None
                 events.append(event)
         return events
 
-    def _happened(self, packet: Packet, channel: Channel, stream: _Open | None) -> Incoming | None:
-        body = Body(packets.kind_of(packet.flags), packet.body)
-        if packet.request == 0:
+    def _happened(
+        self, flags: int, request: int, body: Body, stream: _Open | None
+    ) -> Incoming | None:
+        channel = Channel(-request)
+        if request == 0:
             # Old peers send messages under number 0, which nothing here asks for.
-            return None if packet.body or packet.flags else Goodbye()
+            return None if body.data or flags else Goodbye()
         if stream is None:
-            if packet.request < 0 or packet.flags & packets.END:
+            if request < 0 or flags & packets.END:
                 return None  # a late answer, or the answer to an end of ours
-            return self._receive_request(channel, body, packet.flags)
-        end = bool(packet.flags & packets.END)
+            return self._receive_request(channel, body, flags)
+        end = bool(flags & packets.END)
         if stream.kind == "async" and channel > 0:
             self._free(channel)
             error = _error_text(body) or "an error without a message" if end else None
             return Answered(channel, body, error)
         if not end:
-            raise Malformed(f"muxrpc: a packet that does not fit the open request {packet.request}")
+            raise Malformed(f"muxrpc: a packet that does not fit the open request {request}")
         if stream.kind in ("async", "sync"):
             return None  # an answer is under way; there is nothing to end
         self._free(channel)

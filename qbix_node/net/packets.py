@@ -6,7 +6,6 @@ What request numbers and ends mean is decided in muxrpc.py.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
 from qbix_node.errors import Malformed
 from qbix_node.wire.v8json import JsonValue, compact, parse
@@ -49,14 +48,11 @@ class Body:
                 raise Malformed(f"{what}: a binary packet where JSON is expected")
 
 
-class Packet(NamedTuple):
-    flags: int
-    request: int
-    body: bytes
+Packet = tuple[int, int, bytes]  # flags, request number, body: thousands of them in a read
 
 
-def kind_of(flags: int) -> BodyKind:
-    return _KINDS[flags & _KIND]
+def body_of(flags: int, data: bytes) -> Body:
+    return Body(_KINDS[flags & _KIND], data)
 
 
 _KINDS = tuple(BodyKind)
@@ -88,7 +84,7 @@ class PacketParser:
         return packets
 
     def _cut(self, data: bytes) -> tuple[list[Packet], int]:
-        packets = []
+        packets: list[Packet] = []
         at = 0
         self._needed = HEADER_BYTES
         while len(data) - at >= HEADER_BYTES:
@@ -103,6 +99,6 @@ class PacketParser:
             if end > len(data):
                 self._needed = end - at
                 break
-            packets.append(Packet(flags, request, data[at + HEADER_BYTES : end]))
+            packets.append((flags, request, data[at + HEADER_BYTES : end]))
             at = end
         return packets, at

@@ -38,7 +38,8 @@ class Stream:
         Raises StreamEnded, LinkClosed.
         """
         for body in bodies:
-            await self._flow.wait_for_room()
+            if not self._flow.has_room:
+                await self._flow.wait_for_room()
             if self._ended:
                 raise StreamEnded(self._refusal or "the stream has ended")
             self._flow.session.send(self._channel, body)

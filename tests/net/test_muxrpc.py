@@ -59,8 +59,9 @@ def said(speaker: Session) -> list[Packet]:
 
 
 def refusal_of(packet: Packet) -> JsonValue:
-    assert packet.flags & END
-    return Body(BodyKind.JSON, packet.body).json("error")
+    flags, _, data = packet
+    assert flags & END
+    return Body(BodyKind.JSON, data).json("error")
 
 
 # ---- how requests go ----
@@ -222,7 +223,7 @@ def test_requests_that_no_method_serves_are_refused_as_javascript_peers_do(
         return
     assert events == []
     (answer,) = said(bob)
-    assert (answer.request, answer.flags & STREAM) == (-5, flags)
+    assert (answer[1], answer[0] & STREAM) == (-5, flags)
     error = refusal_of(answer)
     assert isinstance(error, dict)
     assert str(error["message"]).startswith(message)
@@ -249,7 +250,7 @@ def test_more_open_requests_than_allowed_are_refused_until_one_ends() -> None:
     for number in (1, 2, 3):
         bob.receive(packets.encode(STREAM, number, ask))
     (answer,) = said(bob)
-    assert answer.request == -3
+    assert answer[1] == -3
     assert refusal_of(answer) == {
         "message": "too many open requests, at most 2",
         "name": "Error",
