@@ -21,6 +21,7 @@ import trio
 from qbix_node.daemon import node as daemon
 from qbix_node.daemon.config import load_config
 from qbix_node.daemon.home import Home
+from qbix_node.feeds.messages import Readers
 from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire import v8json
 from tests.interop.jspeer import PATIENCE_S, PEERS, Log, end_process, read_dump
@@ -51,7 +52,7 @@ async def make_home(home: Path, *options: str) -> None:
     await trio.to_thread.run_sync(cli, home, "init", "--listen", "127.0.0.1:0", *options)
 
 
-async def write_feed(home: Path, contents: Iterable[bytes]) -> None:
+async def write_feed(home: Path, contents: Iterable[bytes], readers: Readers | None = None) -> None:
     """Publish these contents (JSON) by the node's own service; no request for each of so many."""
     waiting = iter(contents)
     config = load_config(home / "node.toml")
@@ -62,7 +63,7 @@ async def write_feed(home: Path, contents: Iterable[bytes]) -> None:
 
         async def publish() -> None:
             for content in waiting:
-                await node.replication.publish(v8json.parse(content, "a content"))
+                await node.replication.publish(v8json.parse(content, "a content"), readers)
 
         async with trio.open_nursery() as nursery:
             for _ in range(PUBLISHING_AT_ONCE):
