@@ -90,13 +90,14 @@ class Remote:
 
     async def run(self) -> None:
         """Until cancelled, with the link."""
-        try:
-            async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
                 await self._around.post(m.Connected(self.link.peer, self.link.outgoing))
                 self.connected.set()
                 await trio.sleep_forever()
-        finally:
-            self._nursery = None
+            finally:
+                self._nursery = None  # in here: a nursery that is being left takes nothing more
 
     def carry_out(self, message: object) -> None:
         """A decision of the Replicator; of no use once the link is down."""
