@@ -14,7 +14,6 @@ from qbix_node.replication.messages import (
     Range,
     Stop,
     make_note,
-    sequence_of,
 )
 from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
@@ -101,8 +100,7 @@ class Conversations:
     def begin(self, feed: FeedId, now: float) -> None:
         """Ask one peer for a feed that is followed from now on: its author, where connected."""
         for peer_id in sorted(self._talking(), key=lambda peer: FeedId(peer) != feed):
-            if self.peers[peer_id].claims(feed) != REFUSED:
-                self._join(peer_id, feed, now)
+            self._join(peer_id, feed, now)
 
     def end(self, feed: FeedId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
@@ -220,13 +218,6 @@ class Conversations:
         self._choose(feed, now)
         if exchange.wants:
             self._serve(peer_id, feed, exchange)
-        elif self._unaware(exchange, self.head(feed)):
-            self._note(peer_id, feed)
-
-    def _unaware(self, exchange: Exchange, head: int) -> bool:
-        """Whether the peer neither has what we have nor was told of it."""
-        told = REFUSED if exchange.told is None else sequence_of(exchange.told)
-        return max(exchange.theirs or 0, told) < head
 
     def _refuse(self, peer_id: m.PeerId, notes: Mapping[FeedId, int]) -> None:
         peer = self.peers[peer_id]

@@ -208,3 +208,11 @@ def test_peer_on_another_branch_is_asked_for_the_proof_and_for_no_more(
     network.settle(2 * ROUND_S)
     assert [found.sequence for found in node.found(ForkFound)] == [3]
     assert old.heard[-1] == HistoryEnded(BOB)
+
+
+def test_second_connection_is_read_anew(network: Network, node: Node, old: Stranger) -> None:
+    network.link(node, old)
+    network.settle(1)
+    old.say(node, EbtEnded("no such method"))
+    network.settle(1)
+    assert asked(old) == [live(node.feed), live(BOB)] * 2

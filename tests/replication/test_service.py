@@ -324,6 +324,20 @@ async def test_what_is_neither_notes_nor_message_ends_the_connection(
         assert peer.closed_because is not None
 
 
+async def test_peer_may_call_before_the_link_is_attended_to(
+    alice: Site, autojump_clock: trio.testing.MockClock
+) -> None:
+    ours, keys = alice.replication.methods(), keys_of("bob")
+    async with (
+        running(alice),
+        linked({}, ours, keys_a=keys, keys_b=alice.keys) as (peer, link),
+    ):
+        stream = await peer.open("ebt.replicate", EBT_ARGUMENTS, "duplex")
+        await trio.sleep(1)
+        async with attending(alice, link):
+            assert await receive_json(stream) == [{format_feed(alice.feed): 0}]
+
+
 async def test_call_with_other_arguments_is_refused(
     alice: Site, autojump_clock: trio.testing.MockClock
 ) -> None:
