@@ -4,6 +4,7 @@ The store comes last: a home without one is unfinished, and making it again fini
 """
 
 import errno
+import os
 from pathlib import Path
 
 from qbix_node.crypto.entropy import new_keypair
@@ -32,7 +33,8 @@ def make_home(home: Home, settings: dict[str, str], *, secret: Path | None = Non
         home.secure()
         if settings or not home.config.exists():
             home.config.write_text(text, encoding="utf-8")
-        LevelDbStore.create(home.store)
+        LevelDbStore.create(home.store)  # and makes the names in the home durable
+        _sync(home.root.parent)
     except OSError as error:
         kind = Temporary if error.errno in (errno.ENOSPC, errno.EDQUOT) else ConfigError
         raise kind(f"{error.filename or home.root}: {error.strerror}") from error
@@ -70,3 +72,11 @@ def _settle_key(home: Home, brought: KeyPair | None) -> KeyPair:
     keys = brought or new_keypair()
     write_secret(home.secret, keys)
     return keys
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
