@@ -31,8 +31,10 @@ START_S = 1_800_000_000.0
 class Site:
     """A node: its replication, and the store that outlives it."""
 
-    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
-        self.keys: KeyPair = keys_of(name)
+    def __init__(
+        self, name: str, store: MemoryStore | None = None, *, keys: KeyPair | None = None
+    ) -> None:
+        self.keys = keys or keys_of(name)
         self.store = store or MemoryStore()
         self.findings: list[object] = []
         self.replication = Replication(

@@ -160,7 +160,7 @@ class Remote:
         """How the peer ended the conversation; None: the link is down, too."""
         try:
             while bodies := await stream.receive_many():
-                notes, messages = _sort(bodies)
+                notes, messages = sort_bodies(bodies)
                 if notes is not None:
                     self._around.counters.notes_received += len(notes)
                     await self._around.post(m.Received(self.link.peer, EbtNotes(notes)))
@@ -237,7 +237,7 @@ class Remote:
             await self._around.post(m.Received(self.link.peer, offered))
 
 
-def _sort(bodies: Sequence[Body]) -> tuple[dict[FeedId, int] | None, list[JsonValue]]:
+def sort_bodies(bodies: Sequence[Body]) -> tuple[dict[FeedId, int] | None, list[JsonValue]]:
     """The notes (None: there are none) and the messages; they don't depend on their order."""
     notes: dict[FeedId, int] | None = None
     messages: list[JsonValue] = []

@@ -16,3 +16,9 @@ export function blobId(text) {
   if (!uri && !(text.startsWith('&') && text.endsWith('.sha256'))) return null
   return fromBase64(base64, 32) ? `&${base64}.sha256` : null
 }
+
+/** The name as it is written, or null if the text is none. */
+export function feedId(text) {
+  const inner = /^@(.*)\.ed25519$/.exec(text)
+  return inner && fromBase64(inner[1], 32) ? text : null
+}
