@@ -40,7 +40,7 @@ def fill(path: Path, *, leave_bytes: int = 0) -> None:
 
 async def wait_until(condition: Callable[[], bool]) -> None:
     """What we wait for happens in a thread and on a disk; the clock is virtual."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110
         await trio.sleep(0.01)
 
 
