@@ -204,10 +204,19 @@ class Network:
                 await stream.send_all(shake.receive_hello(await _read(stream, HELLO_BYTES)))
                 peer = shake.receive_proof(await _read(stream, PROOF_BYTES))
                 await self._ask(attempt, k.Proven(attempt.id, peer))
+                await self._see_off(self._up.get(peer))
                 accept, session = shake.accept()
                 await stream.send_all(accept)
             link = Link(stream, session, self._methods, self._limits, outgoing=False, address=host)
             await self._run_link(attempt, link)
+
+    async def _see_off(self, replaced: _Attempt | None) -> None:
+        """JavaScript peers that see the end of the old connection after the new one came up (as
+        ssb-conn does) forget the new one. A dead connection is not waited for.
+        """
+        if replaced is not None:
+            with trio.move_on_after(self._limits.handshake_patience_s / 4):
+                await replaced.over.wait()
 
     async def _call(self, attempt: _Attempt, address: Address) -> None:
         shake = ClientHandshake(

@@ -8,13 +8,14 @@ import trio
 import trio.testing
 
 from qbix_node.errors import LocalError, Malformed
+from qbix_node.net.handshake import ACCEPT_BYTES, ClientHandshake
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Body, Link, Stream
 from qbix_node.net.methods import Method
 from qbix_node.net.transport import Transport
 from qbix_node.store.memory import MemoryStore
 from qbix_node.wire.v8json import JsonValue
-from tests.net.links import NETWORK_KEY
+from tests.net.links import ALICE, NETWORK_KEY
 from tests.net.nodes import PORT, Internet, Node, running_node
 
 Clock = trio.testing.MockClock
@@ -163,6 +164,37 @@ async def test_there_is_never_more_than_one_link_to_a_peer_at_a_time(
         await trio.sleep(5)
         assert [link.address for link in bob.network.links()] == ["elsewhere"]
     assert most == 1
+
+
+async def say_who_we_are(transport: Transport, bob: Node) -> trio.abc.Stream:
+    """As Alice, up to the point where Bob accepts."""
+    stream = await transport.dial("bob", PORT)
+    shake = ClientHandshake(NETWORK_KEY, ALICE, bob.peer, b"e" * 32)
+    await stream.send_all(shake.hello)
+    await stream.send_all(shake.receive_hello(bytes(await stream.receive_some())))
+    return stream
+
+
+async def test_the_old_connection_has_ended_when_the_new_one_is_accepted(
+    internet: Internet, alice: Node, bob: Node, autojump_clock: Clock
+) -> None:
+    await alice.network.add_peer(bob.address)
+    await alice.wait_for_links(1)
+    stream = await say_who_we_are(internet.transport("elsewhere"), bob)
+    assert len(await stream.receive_some()) == ACCEPT_BYTES
+    assert alice.came[0].closed_because == "the peer said goodbye"
+
+
+async def test_a_dead_connection_holds_up_no_new_one(
+    internet: Internet, bob: Node, autojump_clock: Clock
+) -> None:
+    await say_who_we_are(internet.transport("alice"), bob)
+    await bob.wait_for_links(1)  # and from now on nothing comes from there
+    stream = await say_who_we_are(internet.transport("elsewhere"), bob)
+    assert len(await stream.receive_some()) == ACCEPT_BYTES
+    assert trio.current_time() < 0.3
+    await bob.wait_for_links(2)
+    assert trio.current_time() < 1.1
 
 
 async def test_a_node_that_stops_says_goodbye(
