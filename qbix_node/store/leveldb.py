@@ -34,7 +34,7 @@ from qbix_node.store.writer import (
 )
 
 FREE_BYTES_MIN = 32 << 20  # with less nothing is written, so that LevelDB can still tidy up
-WRITE_BUFFER_BYTES = 4 << 20  # what LevelDB holds in memory, and in a log, before it makes a table
+WRITE_BUFFER_BYTES = 8 << 20  # in memory, and in a log, before LevelDB makes a table of it
 FILES_MAX = 256  # tables that LevelDB keeps open
 FILTER_BITS = 10  # a key: looking for what is absent reads a table in one of 100 cases
 

@@ -42,6 +42,11 @@ class MemoryDisk:
     def size_bytes(self) -> int:
         return sum(len(key) + len(value) for key, value in self._rows.items())
 
+    @property
+    def unsynced(self) -> int:
+        """How many batches were handed over since the last sync."""
+        return len(self._unsynced)
+
     def append(self, writes: Sequence[Write]) -> None:
         """Hand a batch over. It can be read, and is safe, after the next sync."""
         if self.full:
