@@ -101,4 +101,6 @@ def duration_text(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """Text of a peer for a terminal: control characters, which could steer it, are made visible."""
+    if text.isprintable():
+        return text
     return "".join([c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text])

@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -221,11 +220,11 @@ async def test_a_body_without_end_is_cut_off(server: None, path: Path) -> None:
 async def test_who_leaves_in_the_middle_is_forgotten(
     server: None, path: Path, api: MemoryApi
 ) -> None:
-    tail = ["curl", "-sN", "--unix-socket", str(path)]
-    tail.append(f"http://node/feeds/log?follow=1&feed={FEED}".replace("+", "%2B"))
-    process = await trio.lowlevel.open_process(tail, stdout=subprocess.DEVNULL)
+    feed = FEED.replace("+", "%2B")
+    async with await trio.open_unix_socket(str(path)) as stream:
+        head = f"GET /feeds/log?follow=1&feed={feed} HTTP/1.1\r\nHost: node\r\n\r\n"
+        await stream.send_all(head.encode())
+        with trio.fail_after(5):
+            await api.wait_for_waiters(1)
     with trio.fail_after(5):
-        await api.wait_for_waiters(1)
-        process.kill()
-        await process.wait()
         await api.wait_for_waiters(0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
@@ -13,7 +14,9 @@ from qbix_node.daemon.home import Home
 from qbix_node.daemon.setup import make_home
 from tests.interop.jspeer import PATIENCE_S
 from tests.interop.node import COMMAND, Node, open_node
+from tests.store import power
 
+ROOT, MOUNTS = power.needed()
 RSS_BYTES_MAX = 80 * 2**20
 STOP_S = 5.0
 
@@ -206,5 +209,51 @@ async def test_the_status_page_is_served_on_loopback(tmp_path: Path) -> None:
     make(tmp_path / "carol", status_page="127.0.0.1:0")
     async with open_node(tmp_path / "carol") as node:
         page = (await node.ask("/status"))["status_page"]
-        answer = await trio.run_process(["curl", "-sf", page], capture_stdout=True)
-        assert b"<title>qbix-node</title>" in answer.stdout
+        async with httpx.AsyncClient() as browser:
+            assert "<title>qbix-node</title>" in (await browser.get(page)).text
+
+
+async def test_the_supervisor_hears_how_it_goes(home: Path) -> None:
+    """Ready, alive and stopping, as systemd hears it."""
+    with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM) as supervisor:
+        await supervisor.bind(str(home.with_name("notify")))
+        supervising = {
+            "NOTIFY_SOCKET": str(home.with_name("notify")),
+            "WATCHDOG_USEC": "300000",
+        }
+        process = await trio.lowlevel.open_process(
+            [*COMMAND, "--home", str(home), "run"],
+            env={**os.environ, **supervising},
+            stderr=subprocess.DEVNULL,
+        )
+        told: list[str] = []
+        with trio.fail_after(PATIENCE_S):
+            while told.count("WATCHDOG=1") < 3:
+                told += (await supervisor.recv(4096)).decode().split("\n")
+            process.send_signal(signal.SIGTERM)
+            while "STOPPING=1" not in told:
+                told += (await supervisor.recv(4096)).decode().split("\n")
+            assert await process.wait() == 0
+    assert told[:2] == ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=opening the store"]
+    assert "STATUS=0 peers, 1 feeds, 0 messages" in told
+    assert told.index("READY=1") < told.index("WATCHDOG=1")
+
+
+@ROOT
+@MOUNTS
+async def test_a_full_disk_is_told_and_waited_for(tmp_path: Path) -> None:
+    with power.tmpfs(tmp_path / "disk", "size=48m") as disk:
+        other = disk / "other"
+        async with open_node(make(disk / "alice")) as node:
+            await node.tell("/feeds/publish", content={"type": "test"})
+            await trio.Path(other).write_bytes(bytes(20 << 20))
+            answer = await node.control.post("/feeds/publish", json={"content": {"type": "test"}})
+            assert answer.status_code == 503
+            assert answer.json()["error"]["exit_code"] == 75
+            assert "disk full" in answer.json()["error"]["message"]
+            assert (await node.control.get("/health")).status_code == 503
+            assert (await node.ask("/status"))["entries"] == 1
+            await trio.Path(other).unlink()
+            await node.tell("/feeds/publish", content={"type": "test"})
+            assert (await node.control.get("/health")).status_code == 200
+            assert await stop(node) == 0

@@ -1,0 +1,125 @@
+"""The demo, as somebody runs it: it ends with 0 only if all held, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.interop.jspeer import PEERS, needs_js_peers
+
+COMMAND = [sys.executable, "-m", "qbix_node", "demo"]
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Where the demo makes its homes."""
+    return {**os.environ, "TMPDIR": str(tmp_path)}
+
+
+def run_demo(
+    environment: dict[str, str], *options: str
+) -> tuple[subprocess.CompletedProcess[str], Any]:
+    run = subprocess.run(
+        [*COMMAND, "--json", *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=environment,
+    )
+    return run, json.loads(run.stdout)
+
+
+def processes_below(folder: Path) -> list[int]:
+    """Those with this folder in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def test_it_tells_its_story_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    run, told = run_demo(environment, "--nodes", "3")
+    assert run.returncode == 0, told
+    assert (told["ok"], told["failure"], len(told["nodes"])) == (True, None, 3)
+    assert [step["step"] for step in told["steps"]] == [
+        *("start", "connect", "publish", "answer", "blob", "private", "kill", "compare", "stop")
+    ]
+    figures = {step["step"]: step["figures"] for step in told["steps"]}
+    assert len(figures["compare"]["fingerprints"]) == 3
+    assert figures["kill"]["missed"] == figures["publish"]["messages"] == 100
+    assert processes_below(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_js_peers
+def test_a_javascript_peer_takes_part(environment: dict[str, str], tmp_path: Path) -> None:
+    run, told = run_demo(environment, "--nodes", "2", "--js-peer", str(PEERS))
+    assert run.returncode == 0, told
+    (step,) = [step for step in told["steps"] if step["step"] == "javascript"]
+    assert (told["javascript_peer"], step["figures"]["received"]) == (True, 60)
+    assert processes_below(tmp_path) == []
+
+
+def test_a_step_that_fails_is_named_and_its_logs_are_kept(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A JavaScript peer that says nothing but that it ends."""
+    peers = tmp_path / "peers"
+    (peers / "node_modules").mkdir(parents=True)
+    (peers / "db2-peer.cjs").write_text("process.exit(1)")
+    (peers / "node").write_text("#!/bin/sh\nexit 1\n")
+    (peers / "node").chmod(0o755)
+    environment["PATH"] = f"{peers}:{environment['PATH']}"
+    run, told = run_demo(environment, "--nodes", "2", "--js-peer", str(peers))
+    assert run.returncode == 1
+    assert told["failure"] == "javascript: the JavaScript peer ended"
+    assert (Path(told["folder"]) / "alice.log").read_text() != ""
+    assert processes_below(Path(told["folder"])) == []
+
+
+def test_kept_nodes_go_on_and_can_be_looked_at(environment: dict[str, str], tmp_path: Path) -> None:
+    run, told = run_demo(environment, "--nodes", "2", "--keep")
+    assert run.returncode == 0, told
+    try:
+        for node in told["nodes"]:
+            assert httpx.get(node["status_page"] + "health").json()["healthy"]
+    finally:
+        for node in told["nodes"]:
+            os.kill(node["pid"], signal.SIGTERM)
+    wait_until_gone(Path(told["folder"]))
+
+
+def test_ctrl_c_ends_all_that_was_started(environment: dict[str, str], tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        COMMAND, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if line.startswith("connect"):
+            break
+    demo.send_signal(signal.SIGINT)
+    rest = demo.stdout.read()
+    assert demo.wait(PATIENCE_S) == 130
+    demo.stdout.close()
+    assert "FAILED interrupted" in rest
+    assert processes_below(tmp_path) == []
+
+
+def wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + 10
+    while processes_below(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
