@@ -72,7 +72,7 @@ class ConnectionKeeper:
         self.known = known  # peers that a person added
         self.blocked = blocked
         self._key = key
-        self._limits = limits
+        self.limits = limits  # may be replaced at any time
         self._started = False
         self._heard: dict[PeerId, tuple[Address, float]] = {}  # and until when that counts
         self._links: dict[LinkId, _Link] = {}
@@ -138,7 +138,7 @@ class ConnectionKeeper:
         return (m.Persist(token, (write,)), *effects)
 
     def _why_not(self, wish: _Wish) -> str | None:
-        most = self._limits.known_peers_max
+        most = self.limits.known_peers_max
         match wish:
             case AddPeer(_, Address(key=key)):
                 if key == self._key:
@@ -161,7 +161,7 @@ class ConnectionKeeper:
         if peer == self._key or peer in self.blocked:
             return
         if peer not in self._heard:
-            if len(self._heard) >= self._limits.heard_peers_max:
+            if len(self._heard) >= self.limits.heard_peers_max:
                 return
             # It hears of us at the same moment: who waits less dials, and the other need not.
             self._retries.setdefault(peer, _Retry(0, now + rng.random()))
@@ -176,13 +176,13 @@ class ConnectionKeeper:
 
     def _let_in(self, link: LinkId, host: str, now: float) -> _Effects:
         same_host = sum([other.host == host for other in self._links.values()])
-        if self._busy() >= self._limits.connections_max:
+        if self._busy() >= self.limits.connections_max:
             return (_hang_up(link, "too many connections"),)
-        if same_host >= self._limits.connections_per_host_max:
+        if same_host >= self.limits.connections_per_host_max:
             return (_hang_up(link, "too many connections from one host"),)
         effects: _Effects = ()
         strangers = [other for other, state in self._links.items() if state.peer is None]
-        if len(strangers) >= self._limits.handshakes_max:
+        if len(strangers) >= self.limits.handshakes_max:
             oldest = strangers[0]
             self._drop(oldest)
             effects = (_hang_up(oldest, "too many handshakes"),)
@@ -274,8 +274,8 @@ class ConnectionKeeper:
         return len(self._peers)
 
     def _room_for(self, peer: PeerId) -> int:
-        reserved = 0 if peer in self.known else self._limits.connections_reserved
-        return self._limits.connections_max - reserved
+        reserved = 0 if peer in self.known else self.limits.connections_reserved
+        return self.limits.connections_max - reserved
 
     # ---- dialling ----
 

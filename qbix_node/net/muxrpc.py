@@ -196,11 +196,8 @@ class Session:
         return channel
 
     def send(self, channel: Channel, body: Body) -> None:
-        """On a stream that is open. Bodies longer than the cap or empty ones are ours to avoid:
-        a JavaScript peer takes an empty one for the goodbye.
-        """
+        """On a stream that is open."""
         assert not self._open[channel].ended
-        assert 0 < len(body.data) <= self._limits.packet_bytes_max
         self._put(packets.STREAM, channel, body)
 
     def end(self, channel: Channel, error: str | None = None) -> None:
@@ -263,6 +260,8 @@ class Session:
             self._theirs -= 1
 
     def _put(self, flags: int, channel: Channel, body: Body) -> None:
+        # SPEC transport 4: JavaScript peers take an empty body for the goodbye.
+        assert 0 < len(body.data) <= self._limits.packet_bytes_max
         if not self._said_goodbye:
             packet = packets.encode(flags, channel, body)
             self._queue.append(packet)

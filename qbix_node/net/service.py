@@ -79,7 +79,7 @@ class Network:
         self._network_key = network_key
         self._transport = transport
         self._methods = methods
-        self._limits = limits
+        self.limits = limits  # may be replaced: connections from then on go by the new ones
         self._post = post
         self._listen = listen
         self._entropy = entropy
@@ -200,14 +200,14 @@ class Network:
         shake = ServerHandshake(self._network_key, self._keys, self._entropy(SEED_BYTES))
         async with stream:
             await self._ask(attempt, k.Arrived(attempt.id, host))
-            with trio.fail_after(self._limits.handshake_patience_s):
+            with trio.fail_after(self.limits.handshake_patience_s):
                 await stream.send_all(shake.receive_hello(await _read(stream, HELLO_BYTES)))
                 peer = shake.receive_proof(await _read(stream, PROOF_BYTES))
                 await self._ask(attempt, k.Proven(attempt.id, peer))
                 await self._see_off(self._up.get(peer))
                 accept, session = shake.accept()
                 await stream.send_all(accept)
-            link = Link(stream, session, self._methods, self._limits, outgoing=False, address=host)
+            link = Link(stream, session, self._methods, self.limits, outgoing=False, address=host)
             await self._run_link(attempt, link)
 
     async def _see_off(self, replaced: _Attempt | None) -> None:
@@ -215,24 +215,24 @@ class Network:
         ssb-conn does) forget the new one. A dead connection is not waited for.
         """
         if replaced is not None:
-            with trio.move_on_after(self._limits.handshake_patience_s / 4):
+            with trio.move_on_after(self.limits.handshake_patience_s / 4):
                 await replaced.over.wait()
 
     async def _call(self, attempt: _Attempt, address: Address) -> None:
         shake = ClientHandshake(
             self._network_key, self._keys, address.key, self._entropy(SEED_BYTES)
         )
-        with trio.fail_after(self._limits.dial_patience_s):
+        with trio.fail_after(self.limits.dial_patience_s):
             stream = await self._transport.dial(address.host, address.port)
         async with stream:
             await self._ask(attempt, k.Reached(attempt.id))
-            with trio.fail_after(self._limits.handshake_patience_s):
+            with trio.fail_after(self.limits.handshake_patience_s):
                 await stream.send_all(shake.hello)
                 await stream.send_all(shake.receive_hello(await _read(stream, HELLO_BYTES)))
                 session = shake.receive_accept(await _read(stream, ACCEPT_BYTES))
             await self._ask(attempt, k.Proven(attempt.id, session.peer))
             link = Link(
-                stream, session, self._methods, self._limits, outgoing=True, address=str(address)
+                stream, session, self._methods, self.limits, outgoing=True, address=str(address)
             )
             await self._run_link(attempt, link)
 
