@@ -8,13 +8,13 @@ import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import plyvel
 import trio
 
 from qbix_node.crypto.entropy import random_bytes
@@ -32,6 +32,11 @@ from qbix_node.store.writer import (
     put_commit,
     read_commit,
 )
+
+if sys.version_info >= (3, 13):
+    import plyvel_next as plyvel  # the same interface; plyvel has no wheels from here on
+else:
+    import plyvel
 
 FREE_BYTES_MIN = 32 << 20  # with less nothing is written, so that LevelDB can still tidy up
 WRITE_BUFFER_BYTES = 8 << 20  # in memory, and in a log, before LevelDB makes a table of it

@@ -1,7 +1,7 @@
 import hashlib
+import sys
 from pathlib import Path
 
-import plyvel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +14,11 @@ from qbix_node.store.journal import (
     read_records,
     sound_bytes,
 )
+
+if sys.version_info >= (3, 13):
+    import plyvel_next as plyvel
+else:
+    import plyvel
 
 VALUES = [hashlib.shake_128(b"%d" % i).digest(i * 97 % 5000) for i in range(60)]
 
