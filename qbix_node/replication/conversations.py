@@ -8,13 +8,7 @@ from dataclasses import dataclass, field
 from qbix_node import machines as m
 from qbix_node.feeds.messages import Head
 from qbix_node.replication.following import Following
-from qbix_node.replication.messages import (
-    REFUSED,
-    EbtNotes,
-    Range,
-    Stop,
-    make_note,
-)
+from qbix_node.replication.messages import REFUSED, EbtNotes, Range, Stop, make_note
 from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
 from qbix_node.wire.references import FeedId
@@ -74,6 +68,7 @@ class Conversations:
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
                 self._sends.append(m.Send(peer_id, Stop(feed)))
+                exchange.offered = exchange.sent  # the rest has not left, or will arrive
             self._doubt(peer_id, feed, exchange, now)
             if asked and not exchange.wants and peer.claims(feed) < self.head(feed):
                 # ssb-ebt stops asking where a message reaches it twice, and goes on when it is

@@ -59,6 +59,21 @@ def test_what_a_peer_keeps_asking_for_is_sent_again(node: Node) -> None:
     assert [node.sent["dave", node.feed, n] for n in (1, 2, 3)] == [1, 1, 1]
 
 
+def test_what_was_taken_back_is_sent_once_when_it_is_asked_for_anew(node: Node) -> None:
+    node.network.delay_s = 0.0
+    carol = Stranger(node.network, "carol")
+    node.network.link(carol, node)
+    carol.say(node, EbtCall())
+    node.network.settle(1)
+    ask(carol, node, 0, receive=WANT)
+    ask(carol, node, 0, receive=HAVE)
+    node.network.settle(1)
+    assert not node.sent
+    ask(carol, node, 0, receive=WANT)
+    node.network.settle(60)
+    assert node.sent == {("carol", node.feed, n): 1 for n in (1, 2, 3)}
+
+
 def test_nothing_is_sent_again_in_another_conversation(node: Node) -> None:
     for _ in range(2):
         ask(peer_that_asked(node, "carol"), node, 1, receive=WANT)
