@@ -22,6 +22,7 @@ from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
 from qbix_node.net.discovery import LanDiscovery
 from qbix_node.net.interfaces import local_interfaces
+from qbix_node.net.limits import Limits
 from qbix_node.net.link import Link
 from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.records import read_peers
@@ -49,6 +50,10 @@ class Node:
     pulse: Pulse
     started_at: float = field(default_factory=trio.current_time)
     status_page: Endpoint | None = None
+
+    def limit(self, limits: Limits) -> None:
+        """For connections from now on."""
+        self.keeper.limits = self.network.limits = limits
 
     async def call(self, peers: Iterable[Address]) -> None:
         """Call these from now on, unless that is so already."""

@@ -24,7 +24,12 @@ from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire.references import format_feed
 
 STATUS_S = 30.0  # how often the supervisor is told how it goes
-RELOADED = ("log_level", "log_format", "peers")  # by SIGHUP; the rest holds until the next start
+RELOADED = (
+    "log_level",
+    "log_format",
+    "peers",
+    "limits",
+)  # by SIGHUP; the rest holds until the next start
 
 log = structlog.get_logger()
 
@@ -141,6 +146,7 @@ async def _reload(node: Node, config_path: Path | None) -> None:
         for item in fields(Config)
         if getattr(config, item.name) != getattr(node.config, item.name)
     ]
+    node.limit(config.limits)
     await node.call(config.peers)
     log.info("config.reloaded", changed=changed)
     if later := [name for name in changed if name not in RELOADED]:

@@ -12,6 +12,7 @@ import trio
 
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.setup import make_home
+from qbix_node.net.limits import Limits
 from tests.interop.jspeer import PATIENCE_S
 from tests.interop.node import COMMAND, Node, open_node
 from tests.store import power
@@ -52,6 +53,18 @@ async def refused(home: Path, *arguments: str, code: int) -> str:
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
     return ended.stderr
+
+
+async def has_room_for_one_only(node: Node) -> bool:
+    """Whether a second connection is closed at once, before the time for a handshake is over."""
+    host, port = node.address.removeprefix("net:").split("~")[0].split(":")
+    async with (
+        await trio.open_tcp_stream(host, int(port)),
+        await trio.open_tcp_stream(host, int(port)) as second,
+    ):
+        begun = trio.current_time()
+        assert await second.receive_some(1) == b""
+        return trio.current_time() - begun < Limits().handshake_patience_s / 2
 
 
 async def stop(node: Node) -> int:
@@ -148,10 +161,12 @@ async def test_sighup_reads_the_settings_again(home: Path) -> None:
     settings = home / "node.toml"
     async with open_node(home) as node:
         before = settings.read_text()
-        settings.write_text(before + f'peers = ["{other}"]\n')
+        limits = "[limits]\nconnections_per_host_max = 1\n"
+        settings.write_text(before + f'peers = ["{other}"]\n' + limits)
         node.process.send_signal(signal.SIGHUP)
         await logged(home, "config.reloaded")
         assert other in [peer["address"] for peer in await node.ask("/peers")]
+        assert await has_room_for_one_only(node)
         settings.write_text("lisetn = 3\n")
         node.process.send_signal(signal.SIGHUP)
         refusal = await logged(home, "config.refused")
