@@ -118,7 +118,7 @@ class Remote:
                 raise AssertionError(f"nothing to send: {message}")
 
     def settle(self, count: int) -> None:
-        self._unsettled -= count
+        self._unsettled = max(0, self._unsettled - count)  # some may be of an earlier link
         self._settled.set()
         self._settled = trio.Event()
 
