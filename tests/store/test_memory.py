@@ -134,3 +134,22 @@ def test_a_full_disk_takes_no_batch() -> None:
     disk.sync()
     assert disk.get(b"a1") == b"v"
     assert disk.size_bytes() == 6
+
+
+async def test_only_a_store_that_was_closed_leaves_a_clean_disk() -> None:
+    store = MemoryStore()
+    assert store.was_clean
+    assert not MemoryStore(store.disk).was_clean
+    again = store.crash(Dice(0.0))
+    await store.aclose()  # the dead one
+    assert not again.disk.was_clean
+    await again.aclose()
+    assert MemoryStore(again.disk).was_clean
+
+
+async def test_a_full_disk_shows_before_anybody_writes() -> None:
+    store = MemoryStore()
+    store.disk.full = True
+    assert store.degraded == "disk full"
+    store.disk.full = False
+    assert store.degraded is None
