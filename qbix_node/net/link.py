@@ -184,8 +184,7 @@ class Link:
     def _dispatch(self, event: muxrpc.Incoming, nursery: trio.Nursery) -> None:
         match event:
             case muxrpc.Brought(channel, bodies):
-                stream = self._streams.get(channel)
-                if stream is not None and self._flow.closed_because is None:
+                if stream := self._streams.get(channel):
                     stream.bring(bodies)
             case muxrpc.Asked():
                 self._start_to_serve(event, nursery)
@@ -204,6 +203,8 @@ class Link:
                 assert_never(other)
 
     def _start_to_serve(self, asked: muxrpc.Asked, nursery: trio.Nursery) -> None:
+        if self._flow.closed_because is not None:
+            return  # there is no way back for an answer
         scope = trio.CancelScope()
         opened = None
         if asked.kind in ("source", "duplex"):
@@ -269,14 +270,13 @@ class Link:
             if now >= silent_since + self._limits.silence_max_s:
                 self._lose(f"silent for {now - silent_since:.0f} s")
             if now >= silent_since + self._limits.heartbeat_s:
-                self._ask_for_a_sign_of_life()
+                with suppress(LinkClosed):
+                    self._ask_for_a_sign_of_life()
                 silent_since = now
             ask_at = silent_since + self._limits.heartbeat_s
 
     def _ask_for_a_sign_of_life(self) -> None:
-        """Even the refusal of a peer without `gossip.ping` is one."""
-        if self._flow.closed_because is not None:
-            return
+        """Even the refusal of a peer without `gossip.ping` is one. Raises LinkClosed."""
         if self._ping is None or self._ping.ended:
             self._ping = self._open(ping.NAME, [], "duplex")
         self._ping.drop_unread()
@@ -292,7 +292,7 @@ class Link:
             return ask()
         except Temporary as error:  # a new connection has numbers again
             self.close(str(error))
-            raise
+            raise LinkClosed(str(error)) from error
 
     # ---- its end ----
 

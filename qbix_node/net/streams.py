@@ -78,6 +78,8 @@ class Stream:
         self._wake()
 
     def bring(self, bodies: list[Body]) -> None:
+        if self._flow.closed_because is not None:
+            return  # nothing bounds any more what arrives
         cost = sum([len(body.data) for body in bodies]) + PACKET_COST_BYTES * len(bodies)
         self._flow.received(cost)
         self._inbox_cost += cost

@@ -499,3 +499,13 @@ async def test_the_peer_is_who_the_handshake_says(links: tuple[Link, Link]) -> N
     alice, bob = links
     assert alice.peer == BOB.public
     assert (alice.outgoing, bob.outgoing) == (True, False)
+
+
+async def test_what_arrives_after_our_goodbye_is_not_kept(autojump_clock: Clock) -> None:
+    async with link_to_stranger(METHODS) as (alice, stranger):
+        stream = await alice.open("repeat", [], "duplex")
+        alice.close("enough")
+        await stranger.say(packets.encode(packets.STREAM, -1, ENTRY))
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(LinkClosed, match="enough"):
+            await stream.receive_many()
