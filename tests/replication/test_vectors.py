@@ -28,7 +28,7 @@ from qbix_node.store.memory import MemoryStore
 from qbix_node.wire.references import format_feed, parse_feed
 from qbix_node.wire.v8json import JsonValue, parse
 from tests.net.links import linked
-from tests.replication.test_service import Site, attending, running
+from tests.replication.sites import Site, attending, running
 
 VECTORS = Path("spec/vectors")
 NOTES = json.loads((VECTORS / "ebt-notes.json").read_text())

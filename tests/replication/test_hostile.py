@@ -1,0 +1,77 @@
+"""What a peer may try against the one machine that all peers share."""
+
+import pytest
+
+from qbix_node.feeds.messages import Refusal
+from qbix_node.replication.messages import EbtCall, EbtNotes, asks, make_note
+from qbix_node.replication.sources import STALL_S
+from qbix_node.wire.references import format_feed
+from qbix_node.wire.v8json import JsonValue
+from tests.replication.network import Network, Node, Stranger, chain, feed_of, peer_of
+
+BOB = feed_of("bob")
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def node(network: Network) -> Node:
+    """Follows bob."""
+    node = network.node("node")
+    node.follow("bob")
+    network.settle(1)
+    return node
+
+
+def caller(node: Node, name: str) -> Stranger:
+    peer = Stranger(node.network, name)
+    node.network.link(peer, node)
+    peer.say(node, EbtCall())
+    node.network.settle(0.1)
+    return peer
+
+
+@pytest.mark.parametrize("author", [[], {}, None, True, 1, "", "@", "\ud800"])
+def test_author_that_is_no_text_from_a_peer_that_is_not_listened_to(
+    network: Network, node: Node, author: JsonValue
+) -> None:
+    peer = caller(node, "mallory")
+    own: JsonValue = {"author": format_feed(node.feed), "sequence": 1}
+    peer.offer(node, [own])
+    peer.offer(node, [own, {"author": author}])
+    network.settle(1)
+    assert [each.feed for each in node.found(Refusal)] == [node.feed, None]
+    assert not node.unsettled()
+
+
+def test_liars_in_any_number_do_not_keep_a_feed_from_us(network: Network, node: Node) -> None:
+    liars = [caller(node, f"liar {n}") for n in range(20)]
+    for liar in liars:
+        liar.say(node, EbtNotes({BOB: make_note(1000, receive=False)}))
+    honest = caller(node, "honest")
+    honest.say(node, EbtNotes({BOB: make_note(5, receive=False)}))
+    network.settle((len(liars) + 1) * (STALL_S + 1))
+    assert node.machine.talks.sources.peer_of(BOB) == peer_of("honest") or any(
+        asks(message.notes[BOB])
+        for message in honest.heard
+        if isinstance(message, EbtNotes) and BOB in message.notes
+    )
+
+
+def test_liars_are_passed_over_once_somebody_brought_the_feed(
+    network: Network, node: Node
+) -> None:
+    liars = [caller(node, f"liar {n}") for n in range(20)]
+    for liar in liars:
+        liar.say(node, EbtNotes({BOB: make_note(1000, receive=False)}))
+    network.settle(100)
+    honest = caller(node, "honest")
+    honest.say(node, EbtNotes({BOB: make_note(5, receive=False)}))
+    network.settle(2 * STALL_S)
+    assert asks(honest.notes()[BOB])
+    honest.offer(node, chain("bob", 5))
+    network.settle(1)
+    assert node.head("bob") == 5
