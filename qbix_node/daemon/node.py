@@ -21,7 +21,6 @@ from qbix_node.daemon.secret import read_secret
 from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
 from qbix_node.net.discovery import LanDiscovery
-from qbix_node.net.interfaces import local_interfaces
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Link
 from qbix_node.net.machine import ConnectionKeeper
@@ -32,6 +31,7 @@ from qbix_node.replication.service import Replication
 from qbix_node.runtime import Runner, ThreadExecutor
 from qbix_node.store.leveldb import LevelDbStore
 
+DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
 
 
@@ -142,8 +142,12 @@ def _has_ipv6() -> bool:
 
 
 def _reachable(host: str) -> str:
-    """An address of this machine where `host` means all of them."""
+    """Where `host` means all addresses of this machine: the one that it goes out by."""
     if host not in {"0.0.0.0", "::"}:  # noqa: S104
         return host
-    interfaces = local_interfaces()
-    return interfaces[0].address if interfaces else "127.0.0.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(DOCUMENTATION_ADDRESS)  # a datagram socket sends nothing for that
+        except OSError:
+            return "127.0.0.1"  # no network
+        return str(probe.getsockname()[0])
