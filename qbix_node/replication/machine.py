@@ -215,7 +215,7 @@ class Replicator:
         peer = self.talks.peers.get(peer_id)
         if peer is None:
             return [m.Emit(Settled(peer_id, len(offered.messages)))]
-        muted: set[JsonValue] = set()
+        muted: set[str | None] = set()
         for name, sequence in _highest(offered.messages).items():
             feed = _feed(name)
             if feed is not None and feed in peer.muted:
@@ -342,8 +342,9 @@ class Replicator:
         return self._clocks.keep(peer_id, sequences, self._epoch_s + now)
 
 
-def _author(value: JsonValue) -> JsonValue:
-    return value.get("author") if isinstance(value, dict) else None
+def _author(value: JsonValue) -> str | None:
+    author = value.get("author") if isinstance(value, dict) else None
+    return author if isinstance(author, str) else None
 
 
 def _feed(name: str) -> FeedId | None:

@@ -1,5 +1,6 @@
 """Who sends us which feed: one peer each, another one when it stalls (SPEC replication 3)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -63,10 +64,11 @@ class Sources:
             self.behind.pop(feed, None)
             return None
         self.behind[feed] = None
-        ready = [peer for peer in others if self.peers[peer].rests.get(feed, now) <= now]
+        ready = [peer for peer in others if self._rest(peer, feed) <= now]
         if source and at_work and ready:
             self.rest(feed, source.peer, now + REST_S)
-        return ready[0] if ready else None
+        # Who never failed first, or liars could take turns for ever.
+        return min(ready, key=lambda peer: self._rest(peer, feed), default=None)
 
     def overdue(self, feed: FeedId, now: float) -> m.PeerId | None:
         """The source of the feed, if nothing new has come from it for too long."""
@@ -75,6 +77,10 @@ class Sources:
             return None
         peer_s, feed_s = now - self.peers[source.peer].progress_at, now - source.since
         return source.peer if peer_s >= STALL_S or feed_s >= FEED_STALL_S else None
+
+    def _rest(self, peer: m.PeerId, feed: FeedId) -> float:
+        """Until when it rests, or rested."""
+        return self.peers[peer].rests.get(feed, -math.inf)
 
     def _ahead(self, peer: m.PeerId, feed: FeedId, head: int) -> bool:
         state = self.peers[peer]
