@@ -15,6 +15,7 @@ from qbix_node.blobs.service import Blobs, open_blobs
 from qbix_node.crypto.entropy import system_rng
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import Config, Endpoint
+from qbix_node.daemon.guard import GuardedStore
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.pulse import Pulse
 from qbix_node.daemon.secret import read_secret
@@ -73,17 +74,19 @@ async def open_node(home: Home, config: Config, store: LevelDbStore) -> AsyncIte
     """A node that listens and replicates while the block runs. Raises LocalError."""
     keys, rng, executor = read_secret(home.secret), system_rng(), ThreadExecutor()
     files = await executor.run(lambda: DiskFiles(home.blobs))
+    guarded = GuardedStore(store)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(guarded.watch)
         replication = Replication(
-            keys, store, rng=rng, executor=executor, clocks_valid=store.was_clean
+            keys, guarded, rng=rng, executor=executor, clocks_valid=store.was_clean
         )
         await nursery.start(replication.run)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
 
-        async with open_blobs(files, store, config.blobs, executor=executor, rng=rng) as blobs:
-            keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(store))
+        async with open_blobs(files, guarded, config.blobs, executor=executor, rng=rng) as blobs:
+            keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
             network = Network(
                 keys,
                 config.network_key,
@@ -93,9 +96,9 @@ async def open_node(home: Home, config: Config, store: LevelDbStore) -> AsyncIte
                 post=post,
                 listen=_places(config.listen),
             )
-            keeping = Runner(keeper, network, store, rng, executor)
+            keeping = Runner(keeper, network, guarded, rng, executor)
             node = Node(
-                keys, home, config, store, replication, blobs, keeper, network, Pulse(store)
+                keys, home, config, store, replication, blobs, keeper, network, Pulse(guarded)
             )
             async with _linked(node, keeping):
                 yield node

@@ -89,7 +89,7 @@ async def test_feeds_are_written_read_and_checked(home: Path, person: Person) ->
         assert await person.asks("feed", "verify", own) == {"feed": own, "verified": 2}
         assert await person.types("feed", "verify", own) == "2 messages, all good\n"
         assert (await person.asks("feed", "list"))[0]["sequence"] == 2
-        refusal = await person.is_refused("feed", "publish", "--content", '{"type": "x"}', code=1)
+        refusal = await person.is_refused("feed", "publish", "--content", '{"type": "x"}', code=65)
         assert "content has no type of 3 to 52 characters" in refusal
         unknown = await person.is_refused("feed", "log", PEER_ID, code=1)
         assert "qbix-node follow" in unknown

@@ -1,5 +1,6 @@
 """The daemon as a process: how it starts, replicates, listens to signals, and ends."""
 
+import contextlib
 import json
 import os
 import signal
@@ -272,3 +273,23 @@ async def test_a_full_disk_is_told_and_waited_for(tmp_path: Path) -> None:
             await node.tell("/feeds/publish", content={"type": "test"})
             assert (await node.control.get("/health")).status_code == 200
             assert await stop(node) == 0
+
+
+async def test_damage_that_is_come_across_ends_it(home: Path) -> None:
+    async with open_node(home) as node:
+        for number in range(50):
+            content = {"type": "test", "number": number, "text": "x" * 2000}
+            await node.tell("/feeds/publish", content=content)
+    async with open_node(home):
+        pass  # opened again, LevelDB has put its log into a table
+    for table in (home / "store" / "db").glob("*.ldb"):
+        data = bytearray(await trio.Path(table).read_bytes())
+        data[len(data) // 2] ^= 1
+        await trio.Path(table).write_bytes(data)
+    async with open_node(home) as node:
+        query: dict[str, str | int] = {"feed": node.id, "follow": 1}
+        with contextlib.suppress(httpx.TransportError):
+            await node.control.get("/feeds/log", params=query)
+        with trio.fail_after(PATIENCE_S):
+            assert await node.process.wait() == 78
+    assert "qbix-node store repair" in home.with_suffix(".stderr").read_text()
