@@ -1,11 +1,11 @@
 """Run one machine on trio: feed it events, carry out its effects (spec/machines.md).
 
-Answers to effects come back in the order in which the work was done, writes reach the store in the
-order of their effects, and all writes that wait while one is under way go to the store as one.
+Answers to effects come back in the order in which the work was done, before anything else that waits.
+Writes reach the store in the order of their effects; those that wait while one is under way go to it
+as one.
 """
 
-import contextlib
-import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, assert_never
@@ -68,21 +68,19 @@ class Runner:
     store: Store
     rng: m.Rng
     executor: Executor
-    _post: trio.MemorySendChannel[m.Event] = field(init=False)
-    _events: trio.MemoryReceiveChannel[m.Event] = field(init=False)
-    _answer: trio.MemorySendChannel[m.Event] = field(init=False)
-    _answers: trio.MemoryReceiveChannel[m.Event] = field(init=False)
-    _persist: trio.MemorySendChannel[m.Persist] = field(init=False)
-    _persists: trio.MemoryReceiveChannel[m.Persist] = field(init=False)
+    _post: trio.MemorySendChannel[m.Event | None] = field(init=False)
+    _events: trio.MemoryReceiveChannel[m.Event | None] = field(init=False)
+    # Neither has a bound here: a machine bounds what it has in flight, and with it what these hold.
+    _answers: deque[m.Event] = field(default_factory=deque)
+    _persists: deque[m.Persist] = field(default_factory=deque)
+    _answered: trio.Event = field(default_factory=trio.Event)
+    _persisting: trio.Event = field(default_factory=trio.Event)
     _held: dict[m.Token, list[m.Send]] = field(default_factory=dict)  # by the write awaited
     _timers: Timers = field(default_factory=Timers)
     _alarm: trio.CancelScope = field(default_factory=trio.CancelScope)  # ends when a timer is due
 
     def __post_init__(self) -> None:
-        self._post, self._events = trio.open_memory_channel[m.Event](0)
-        # No bound here: a machine bounds what it has in flight, and with it what these can hold.
-        self._answer, self._answers = trio.open_memory_channel[m.Event](math.inf)
-        self._persist, self._persists = trio.open_memory_channel[m.Persist](math.inf)
+        self._post, self._events = trio.open_memory_channel[m.Event | None](0)
 
     async def post(self, event: m.Event) -> None:
         await self._post.send(event)
@@ -90,12 +88,18 @@ class Runner:
     async def run(self) -> None:
         """Run until cancelled. What fails in the machine or in a write ends the process."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._bring_answers)
+            nursery.start_soon(self._announce_answers)
             nursery.start_soon(self._write_in_order)
             nursery.start_soon(self._fire_timers)
             async for event in self._events:
-                for effect in self.machine.handle(event, trio.current_time(), self.rng):
-                    self._perform(effect, nursery)
+                for _ in range(len(self._answers)):  # not those that they lead to: others wait too
+                    self._handle(self._answers.popleft(), nursery)
+                if event is not None:
+                    self._handle(event, nursery)
+
+    def _handle(self, event: m.Event, nursery: trio.Nursery) -> None:
+        for effect in self.machine.handle(event, trio.current_time(), self.rng):
+            self._perform(effect, nursery)
 
     def _perform(self, effect: m.Effect, nursery: trio.Nursery) -> None:
         match effect:
@@ -107,43 +111,53 @@ class Runner:
                 self.world.found(effect.finding)
             case m.Persist():
                 self._held[effect.token] = []
-                self._persist.send_nowait(effect)
+                self._persists.append(effect)
+                self._persisting.set()
             case m.Verify() if len(effect.checks) <= INLINE_CHECKS_MAX:
-                self._answer.send_nowait(m.Verified(effect.token, verify_checks(effect.checks)))
+                self._answer(m.Verified(effect.token, verify_checks(effect.checks)))
             case m.Verify():
                 nursery.start_soon(self._verify, effect)
             case m.Load():
                 values = tuple([self.store.get(key) for key in effect.keys])
-                self._answer.send_nowait(m.Loaded(effect.token, values))
+                self._answer(m.Loaded(effect.token, values))
             case m.SetTimer():
                 self._timers.set(effect.name, effect.at)
                 self._alarm.deadline = self._timers.next_at()
             case other:
                 assert_never(other)
 
-    async def _bring_answers(self) -> None:
-        async for event in self._answers:
-            await self.post(event)
+    def _answer(self, event: m.Event) -> None:
+        self._answers.append(event)
+        self._answered.set()
+
+    async def _announce_answers(self) -> None:
+        while True:
+            await self._answered.wait()
+            self._answered = trio.Event()
+            await self._post.send(None)
 
     async def _write_in_order(self) -> None:
-        async for persist in self._persists:
-            together = [persist]
-            with contextlib.suppress(trio.WouldBlock):
-                while len(together) < PERSISTS_MAX:
-                    together.append(self._persists.receive_nowait())
-            await self.store.write([write for each in together for write in each.writes])
-            for each in together:
-                for send in self._held.pop(each.token):
-                    self.world.send(send.to, send.message)
-                self._answer.send_nowait(m.Persisted(each.token))
+        while True:
+            await self._persisting.wait()
+            self._persisting = trio.Event()
+            while self._persists:
+                count = min(len(self._persists), PERSISTS_MAX)
+                await self._write([self._persists.popleft() for _ in range(count)])
+
+    async def _write(self, together: list[m.Persist]) -> None:
+        await self.store.write([write for each in together for write in each.writes])
+        for each in together:
+            for send in self._held.pop(each.token):
+                self.world.send(send.to, send.message)
+            self._answer(m.Persisted(each.token))
 
     async def _verify(self, effect: m.Verify) -> None:
         oks = await self.executor.run(lambda: verify_checks(effect.checks))
-        self._answer.send_nowait(m.Verified(effect.token, oks))
+        self._answer(m.Verified(effect.token, oks))
 
     async def _fire_timers(self) -> None:
         while True:
             with trio.CancelScope(deadline=self._timers.next_at()) as self._alarm:
                 await trio.sleep_forever()
             for name in self._timers.due(trio.current_time()):
-                self._answer.send_nowait(m.TimerFired(name))
+                self._answer(m.TimerFired(name))

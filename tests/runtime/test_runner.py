@@ -264,6 +264,36 @@ async def test_a_load_is_answered_in_the_order_of_its_keys(nursery: trio.Nursery
     assert machine.events[1:] == [m.Loaded(ONE, (b"3", None, b"1"))]
 
 
+async def test_an_answer_does_not_wait_behind_what_peers_send(nursery: trio.Nursery) -> None:
+    """Else a machine would get few answers while many peers talk, and stand still at its limits."""
+    run, machine, _ = runner(
+        lambda event: (m.Load(ONE, (b"k",)),) if event == m.Requested(0) else (),
+    )
+    for i in range(100):
+        nursery.start_soon(run.post, m.Requested(i))
+    await wait_all_tasks_blocked()
+    nursery.start_soon(run.run)
+    await wait_all_tasks_blocked()
+    assert len(machine.events) == 101
+    asked = machine.events.index(m.Requested(0))
+    assert m.Loaded(ONE, (None,)) in machine.events[asked + 1 : asked + 3]
+
+
+async def test_what_peers_send_does_not_wait_behind_answers_without_end(
+    nursery: trio.Nursery,
+) -> None:
+    run, machine, _ = runner(
+        lambda event: () if event == m.Requested("stop") else (m.Load(ONE, (b"k",)),)
+    )
+    nursery.start_soon(run.run)
+    await run.post(START)
+    with trio.fail_after(5):
+        await run.post(m.Requested("stop"))
+    machine.script = lambda _event: ()
+    await wait_all_tasks_blocked()
+    assert len(machine.events) < 50
+
+
 async def test_who_posts_waits_while_the_machine_is_not_run(autojump_clock: MockClock) -> None:
     run, machine, _ = runner(on_start())
     with trio.move_on_after(5) as waited:
