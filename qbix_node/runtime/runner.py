@@ -1,8 +1,8 @@
 """Run one machine on trio: feed it events, carry out its effects (spec/machines.md).
 
-Answers to effects come back in the order in which the work was done, before anything else that waits.
-Writes reach the store in the order of their effects; those that wait while one is under way go to it
-as one.
+Answers come back in the order in which the work was done, and before anything else that waits.
+Writes reach the store in the order of their effects; those that wait while one is under way go to
+it as one.
 """
 
 from collections import deque
