@@ -30,8 +30,9 @@ class Limits:
 
     # Body of one packet. A longer one closes the connection.
     packet_bytes_max: int = 1024 * 1024
-    # Requests of a peer that are open at a time. A further one is answered with an error; a peer
-    # that goes on to twice as many without ending any is cut off.
+    # Requests of a peer that are open, or still worked on, at a time. A further one is answered
+    # with an error; a peer that goes on to twice as many without ending any is cut off, and so is
+    # one that leaves as many of ours open.
     streams_per_peer_max: int = 256
     # Waiting to be sent to a peer. Whoever sends waits; nothing more is read from a peer that
     # makes the node queue twice as much by its requests.

@@ -126,8 +126,9 @@ class Link:
     async def open(self, name: str, args: list[JsonValue], kind: StreamKind) -> Stream:
         """Raises LinkClosed. A refusal shows when the stream is read."""
         await self._flow.wait_for_room()
+        await trio.lowlevel.checkpoint_if_cancelled()  # not after: nobody would end the stream
         stream = self._open(name, args, kind)
-        await self._flow.hand_over()
+        self._flow.start_writing()
         return stream
 
     def close(self, reason: str) -> None:
@@ -232,6 +233,7 @@ class Link:
         if stream is not None:
             self._streams.pop(asked.channel, None)
             stream.end_now(refusal)
+            self._session.done(asked.channel)
         elif refusal is not None:
             self._session.refuse(asked.channel, refusal)
         else:
@@ -290,7 +292,7 @@ class Link:
     def _number(self, ask: Callable[[], Channel]) -> Channel:
         try:
             return ask()
-        except Temporary as error:  # a new connection has numbers again
+        except Temporary as error:  # a new connection begins afresh
             self.close(str(error))
             raise LinkClosed(str(error)) from error
 

@@ -75,7 +75,9 @@ Incoming = Asked | Answered | Brought | Ended | Goodbye
 class _Open:
     kind: Kind
     takes_data: bool  # whether the peer may send on it
-    ended: bool = False  # by us; the peer's end, which frees it, is still to come
+    served: bool = False  # a method of ours is at work for it
+    ended: bool = False  # by us
+    over: bool = False  # ended by the peer
 
 
 class Session:
@@ -105,6 +107,8 @@ class Session:
             if stream and flags & _STREAM_OR_END == packets.STREAM:
                 if not stream.takes_data:
                     raise Malformed(f"muxrpc: data on request {request}, which takes none")
+                if stream.over:
+                    raise Malformed(f"muxrpc: data on request {request}, which the peer ended")
                 if stream.ended:
                     continue  # it was on its way when we ended the stream
                 if current != -request:
@@ -136,7 +140,11 @@ class Session:
             raise Malformed(f"muxrpc: a packet that does not fit the open request {request}")
         if stream.kind in ("async", "sync"):
             return None  # an answer is under way; there is nothing to end
-        self._free(channel)
+        if stream.over:
+            return None
+        stream.over = True
+        if not stream.served:  # else its number is taken, and counts, until the method is done
+            self._free(channel)
         if stream.ended:
             return None
         # Peers end both directions at once, so we do as well.
@@ -162,7 +170,7 @@ class Session:
         elif self._theirs >= self._limits.streams_per_peer_max:
             refusal = f"too many open requests, at most {self._limits.streams_per_peer_max}"
         else:
-            self._add(channel, kind, takes_data=kind == "duplex")
+            self._add(channel, kind, takes_data=kind == "duplex").served = True
             return Asked(channel, name, args, kind)
         self._refuse_request(channel, refusal, stream=stream, data_follows=wanted != "source")
         return None
@@ -203,10 +211,17 @@ class Session:
     def end(self, channel: Channel, error: str | None = None) -> None:
         """End a stream, if it still is open."""
         stream = self._open.get(channel)
-        if stream and not stream.ended:
+        if stream and not stream.ended and not stream.over:
             stream.ended = True
             body = _CLEAN_END if error is None else _error(error)
             self._put(packets.END | packets.STREAM, channel, body)
+
+    def done(self, channel: Channel) -> None:
+        """The method that served this stream of the peer has returned."""
+        stream = self._open[channel]
+        stream.served = False
+        if stream.over:
+            self._free(channel)
 
     def answer(self, channel: Channel, body: Body) -> None:
         self._free(channel)
@@ -245,14 +260,17 @@ class Session:
     def _new_channel(self) -> Channel:
         if self._requests == self._requests_max:
             raise Temporary("this connection has used up its request numbers")
+        if len(self._open) - self._theirs >= 2 * self._limits.streams_per_peer_max:
+            raise Temporary("the peer does not end streams that were ended here")
         self._requests += 1
         return Channel(self._requests)
 
-    def _add(self, channel: Channel, kind: Kind, *, takes_data: bool) -> None:
+    def _add(self, channel: Channel, kind: Kind, *, takes_data: bool) -> _Open:
         if self._theirs >= 2 * self._limits.streams_per_peer_max:
             raise Malformed(f"muxrpc: {self._theirs} requests were refused and none is ended")
         self._theirs += 1
-        self._open[channel] = _Open(kind, takes_data=takes_data)
+        stream = self._open[channel] = _Open(kind, takes_data=takes_data)
+        return stream
 
     def _free(self, channel: Channel) -> None:
         del self._open[channel]

@@ -320,6 +320,48 @@ async def test_too_many_requests_at_a_time_are_refused() -> None:
             await alice.call("echo", [], patience_s=1)
 
 
+async def test_a_number_that_is_used_again_does_not_free_what_it_named_before() -> None:
+    ask = Body.of_json({"name": ["repeat"], "args": [], "type": "duplex"})
+    end = packets.encode(packets.STREAM | packets.END, 1, Body.of_json(True))
+    async with link_to_stranger(METHODS, limits=Limits(streams_per_peer_max=2)) as (alice, peer):
+        await peer.say(packets.encode(packets.STREAM, 1, ask), end)
+        await trio.testing.wait_all_tasks_blocked()  # that one is done
+        await peer.say(packets.encode(packets.STREAM, 1, ask), end)
+        await trio.testing.wait_all_tasks_blocked()
+        assert alice.closed_because is None
+        await peer.say(packets.encode(packets.STREAM, 1, ask), end, packets.encode(8, 1, ask))
+        await trio.testing.wait_all_tasks_blocked()
+        assert alice.closed_because == "muxrpc: data on request 1, which the peer ended"
+
+
+async def test_methods_at_work_are_bounded_though_the_peer_ends_its_requests() -> None:
+    at_work = 0
+
+    async def stubborn(link: Link, args: list[JsonValue], stream: Stream | None) -> None:
+        nonlocal at_work
+        at_work += 1
+        await trio.sleep_forever()
+
+    ask = Body.of_json({"name": ["stubborn"], "args": [], "type": "duplex"})
+    end = Body.of_json(True)
+    methods = {"stubborn": Method("duplex", stubborn)}
+    async with link_to_stranger(methods, limits=Limits(streams_per_peer_max=3)) as (_, stranger):
+        for number in range(1, 6):
+            await stranger.say(packets.encode(packets.STREAM, number, ask))
+            await stranger.say(packets.encode(packets.STREAM | packets.END, number, end))
+        await trio.testing.wait_all_tasks_blocked()
+        assert at_work == 3
+
+
+async def test_a_stream_that_nobody_waits_for_is_not_opened(links: tuple[Link, Link]) -> None:
+    alice, _ = links
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await alice.open("flood", [], "source")
+    await trio.testing.wait_all_tasks_blocked()
+    assert alice.bytes_in == 0
+
+
 # ---- signs of life ----
 
 

@@ -257,7 +257,34 @@ def test_more_open_requests_than_allowed_are_refused_until_one_ends() -> None:
         "stack": "",
     }
     bob.receive(packets.encode(STREAM | END, 1, Body.of_json(None)))
+    bob.done(Channel(-1))
     assert len(bob.receive(packets.encode(STREAM, 4, ask))) == 1
+
+
+def test_a_request_that_the_peer_ended_counts_while_we_work_on_it() -> None:
+    bob = session(streams_per_peer_max=2)
+    ask, end = request(["ebt", "replicate"], kind="duplex"), Body.of_json(None)
+    for number in (1, 2):
+        bob.receive(packets.encode(STREAM, number, ask))
+        assert bob.receive(packets.encode(STREAM | END, number, end)) == [
+            Ended(Channel(-number), None)
+        ]
+        assert bob.receive(packets.encode(STREAM | END, number, end)) == []
+    said(bob)
+    assert bob.receive(packets.encode(STREAM, 3, ask)) == []
+    assert refusal_of(said(bob)[0])
+    with pytest.raises(Malformed, match="data on request 2, which the peer ended"):
+        bob.receive(packets.encode(STREAM, 2, ask))
+
+
+def test_a_peer_that_ends_nothing_of_ours_is_asked_nothing_more() -> None:
+    alice = session(streams_per_peer_max=2)
+    for _ in range(4):
+        alice.end(alice.open("blobs.get", [], "source"))
+    with pytest.raises(Temporary, match="does not end streams"):
+        alice.open("blobs.get", [], "source")
+    alice.receive(packets.encode(STREAM | END, -1, Body.of_json(True)))
+    alice.open("blobs.get", [], "source")
 
 
 def test_answered_calls_do_not_count() -> None:
