@@ -41,8 +41,11 @@ def demo(context: Context, /, *, nodes: int, js_peer: str | None, keep: bool) ->
         for name, port in zip(NAMES, free_ports(nodes), strict=False)
     ]
     network_key = encode_base64(random_bytes(32))
-    story = Story(cast, folder, network_key, js_scripts=None if absent else scripts)
-    telling = Telling(context.out, story, keep=keep, absent=absent)
+    story = Story(cast, folder, network_key)
+    js_scripts = None if absent else scripts
+    telling = Telling(
+        context.out, story, story.steps(js_scripts=js_scripts, stop=not keep), keep, absent
+    )
     return trio.run(telling.run)
 
 
@@ -52,9 +55,10 @@ class Telling:
 
     out: Output
     story: Story
+    steps: dict[str, Step]
     keep: bool
     absent: str | None  # why there is no JavaScript peer
-    steps: list[JsonValue] = field(default_factory=list)
+    taken: list[JsonValue] = field(default_factory=list)
     failure: str | None = None
     begun: float = field(default_factory=time.perf_counter)
 
@@ -84,7 +88,7 @@ class Telling:
         self._say(f"{len(self.story.nodes)} nodes on this machine, in {self.story.folder}")
         if self.absent:
             self._say(f"(no JavaScript peer: {self.absent})")
-        for name, step in self.story.steps(stop=not self.keep).items():
+        for name, step in self.steps.items():
             await self._take(name, step)
             if self.failure:
                 return
@@ -95,11 +99,11 @@ class Telling:
             told = await step()
         except (StepFailedError, QbixError, ExceptionGroup) as error:
             self.failure = f"{name}: {_reason(error)}"
-            self.steps.append({"step": name, "ok": False, "reason": _reason(error)})
+            self.taken.append({"step": name, "ok": False, "reason": _reason(error)})
             return
         ms = round(1000 * (time.perf_counter() - begun))
         text: list[JsonValue] = [*told.sentences]
-        self.steps.append(
+        self.taken.append(
             {"step": name, "ok": True, "ms": ms, "figures": told.figures, "text": text}
         )
         first, *rest = told.sentences
@@ -135,7 +139,7 @@ class Telling:
             "javascript_peer": self.absent is None,
             "folder": str(folder) if self.failure or self.keep else None,
             "nodes": [_row(node) for node in self.story.nodes],
-            "steps": self.steps,
+            "steps": self.taken,
         }
         self.out.show(document, f"demo: {outcome} ({seconds:.1f} s)")
 
