@@ -176,6 +176,8 @@ def _verified(line: JsonValue, head: Head | None, name: str) -> Head:
     message = validate(stored.value, head)
     if isinstance(message, Refused):
         reason = message.reason
+    elif format_feed(message.author) != name:
+        reason = "it is a message of another feed"
     elif stored.key != format_message(message.id):
         reason = "it is stored under another id than its own"
     else:

@@ -1,6 +1,7 @@
 """The commands against a real daemon: what they print for people and for programs."""
 
 import hashlib
+import io
 import json
 import socket
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.secret import write_secret
 from qbix_node.daemon.setup import make_home
-from qbix_node.wire.references import format_blob, format_feed
+from qbix_node.feeds.authoring import make_message
+from qbix_node.http.api import Entry
+from qbix_node.http.app import control_app
+from qbix_node.http.serve import open_control_socket, serve
+from qbix_node.wire import v8json
+from qbix_node.wire.references import FeedId, format_blob, format_feed, format_message
+from qbix_node.wire.v8json import JsonValue
+from tests.http.memory_api import ALICE, MemoryApi
 from tests.interop.node import open_node
 
 PEER = "net:127.0.0.1:9~shs:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -241,3 +249,65 @@ async def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
     (bad,) = [row for row in findings if row["verdict"] == "bad"]
     assert bad["subject"] == subject
     assert advice in bad["advice"]
+
+
+async def test_a_log_can_be_followed_until_enough_has_come(home: Path, person: Person) -> None:
+    async with open_node(home) as node, trio.open_nursery() as nursery:
+        told: list[str] = []
+
+        async def follow() -> None:
+            told.append(await person.types("feed", "log", node.id, "--follow", "--limit", "2"))
+
+        nursery.start_soon(follow)
+        for number in range(2):
+            await trio.sleep(0.2)
+            await node.tell("/feeds/publish", content={"type": "test", "number": number})
+    assert told[0].count('"type":"test"') == 2
+
+
+async def test_content_comes_from_stdin(
+    home: Path, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = io.TextIOWrapper(io.BytesIO(b'{"type": "test", "text": "piped"}'))
+    monkeypatch.setattr("sys.stdin", content)
+    async with open_node(home):
+        entry = await person.asks("feed", "publish", "--file", "-")
+    assert entry["value"]["content"]["text"] == "piped"
+
+
+FORGED = {"type": "test", "text": "forged"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "reason"),
+    [
+        ({"content": FORGED}, None, "signature does not match"),
+        ({"sequence": 2}, None, "previous is not text"),
+        ({}, bytes(32), "it is stored under another id than its own"),
+        ({}, None, "it is a message of another feed"),
+    ],
+)
+async def test_a_feed_that_does_not_hold_is_found(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, JsonValue],
+    key: bytes | None,
+    reason: str,
+) -> None:
+    """A node that shows something else than what was signed as the feed ALICE."""
+    (tmp_path / "home").mkdir()
+    other = "another feed" in reason
+    api, author = MemoryApi(), KeyPair.from_seed(ALICE)
+    api.feed = FeedId(bytes(32) if other else author.public)
+    message = make_message(author, None, {"type": "test", "text": "signed"}, 1)
+    value = v8json.parse(message.encoded.encode(), "message")
+    assert isinstance(value, dict)
+    api.messages.append(Entry(format_message(key or message.id), value | changes))
+    person = Person(tmp_path / "home", capsys)
+    async with trio.open_nursery() as nursery:
+        path = tmp_path / "home" / "control.sock"
+        nursery.start_soon(serve, control_app(api), [open_control_socket(path)])
+        name = format_feed(api.feed)
+        told = await person.is_refused("feed", "verify", name, code=1)
+        nursery.cancel_scope.cancel()
+    assert f"message 1 of {name}: {reason}" in told

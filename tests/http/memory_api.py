@@ -27,6 +27,7 @@ BLOB = BlobId(b"b" * 32)
 
 @dataclass
 class MemoryApi:
+    feed: FeedId = ALICE
     wrong: list[str] = field(default_factory=list)
     known: dict[PeerId, str] = field(default_factory=dict)
     followed: set[FeedId] = field(default_factory=set)
@@ -111,7 +112,7 @@ class MemoryApi:
             raise LocalError(f"{len(self.messages)} messages are here, not {sequence}")
 
     def log(self, feed: FeedId, first: int, limit: int, *, private: bool) -> list[Entry]:
-        if feed != ALICE:
+        if feed != self.feed:
             raise LocalError("no message of that feed is here")
         self.logs_read.append(limit)
         found = self.messages[first - 1 : first - 1 + limit]
