@@ -18,7 +18,7 @@ import pytest
 import trio
 
 PEERS = Path(__file__).parent / "peers"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 Engine = Literal["db2", "db"]
 Event = dict[str, Any]

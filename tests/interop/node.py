@@ -1,4 +1,4 @@
-"""Drive our own daemon as people and programs do: the command line and the control socket.
+"""Drive our own daemon as programs do: as a process of its own, by its control socket.
 
 It says itself when it is ready (sd_notify), so nothing is polled; only the process that was
 started here is ever ended.
@@ -6,7 +6,6 @@ started here is ever ended.
 
 import json
 import os
-import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -19,6 +18,7 @@ import httpx
 import trio
 
 from qbix_node.daemon import node as daemon
+from qbix_node.daemon import setup
 from qbix_node.daemon.config import load_config
 from qbix_node.daemon.home import Home
 from qbix_node.feeds.messages import Readers
@@ -26,7 +26,6 @@ from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire import v8json
 from tests.interop.jspeer import PATIENCE_S, PEERS, Log, end_process, read_dump
 
-COMMAND = [sys.executable, "-m", "qbix_node"]
 PUBLISHING_AT_ONCE = 64
 LOOK_AGAIN_S = 0.05
 
@@ -35,21 +34,10 @@ class NodeFailedError(Exception):
     """The daemon ended, or did not say in time what it should have said."""
 
 
-def cli(home: Path, *arguments: str, code: int = 0) -> str:
-    """What a command prints; it has to end with that exit code."""
-    run = subprocess.run(
-        [*COMMAND, "--home", home, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert run.returncode == code, run.stderr
-    return run.stdout
-
-
-async def make_home(home: Path, *options: str) -> None:
-    await trio.to_thread.run_sync(cli, home, "init", "--listen", "127.0.0.1:0", *options)
+async def make_home(home: Path, *, secret: Path | None = None) -> None:
+    """As `qbix-node init` does it."""
+    settings = {"listen": "127.0.0.1:0"}
+    await trio.to_thread.run_sync(lambda: setup.make_home(Home(home), settings, secret=secret))
 
 
 async def write_feed(home: Path, contents: Iterable[bytes], readers: Readers | None = None) -> None:
@@ -131,12 +119,12 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(home: Path, *options: str) -> AsyncIterator[Node]:
+async def open_node(home: Path) -> AsyncIterator[Node]:
     """Our daemon on that home, ready."""
     name = f"qbix-node-test-{uuid.uuid4()}"
     notices = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM)
     await notices.bind("\0" + name)
-    command = [*COMMAND, "--home", str(home), *options, "run"]
+    command = [sys.executable, "-m", "qbix_node", "--home", str(home), "run"]
     with notices, home.with_suffix(".stderr").open("ab") as errors:
         process = await trio.lowlevel.open_process(
             command, stderr=errors, env={**os.environ, "NOTIFY_SOCKET": "@" + name}

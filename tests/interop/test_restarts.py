@@ -57,7 +57,7 @@ async def test_node_that_lost_its_store_gets_everything_again(
                 await node.tell("/feeds/publish", content={"type": "test", "number": number})
             await node.reach(alice.id, LENGTH)
             await alice.reach(node.id, 3)
-        await make_home(tmp_path / "n2", "--secret", str(tmp_path / "n" / "secret"))
+        await make_home(tmp_path / "n2", secret=tmp_path / "n" / "secret")
         async with open_node(tmp_path / "n2") as node_again:
             assert node_again.id == node.id
             await node_again.follow(alice.id)
