@@ -158,4 +158,4 @@ async def _wait_until_ready(
 
 def _control(home: Path) -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(uds=str(home / "control.sock"))
-    return httpx.AsyncClient(transport=transport, base_url="http://node", timeout=PATIENCE_S)
+    return httpx.AsyncClient(transport=transport, base_url="http://node", timeout=2 * PATIENCE_S)
