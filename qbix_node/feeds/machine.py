@@ -290,7 +290,7 @@ class FeedBook:
                 content = private.seal(content, readers, self.keys, line.tip, rng.randbytes)
             message = make_message(self.keys, line.tip, content, stamp)
         except BadInput as error:
-            answer.found(PublishRefused(wish.request, str(error)))
+            answer.found(PublishRefused(wish.request, str(error), bad_content=True))
             return
         self._stamp = stamp
         arrival = Arrival(message, wish.timestamp_ms, None, wish.request, valid=True)

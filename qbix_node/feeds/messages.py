@@ -102,6 +102,7 @@ class Published:
 class PublishRefused:
     request: int
     reason: str
+    bad_content: bool = False  # it could never be published; else perhaps later
 
 
 @dataclass(frozen=True, slots=True)

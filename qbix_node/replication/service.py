@@ -12,7 +12,7 @@ import trio
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
-from qbix_node.errors import LocalError
+from qbix_node.errors import BadInput, LocalError
 from qbix_node.feeds.messages import (
     Appended,
     ClassicMessage,
@@ -78,7 +78,7 @@ class _Wish:
 
     decided: trio.Event = field(default_factory=trio.Event)
     message: ClassicMessage | None = None
-    refusal: str | None = None
+    refusal: LocalError | None = None
 
 
 class Replication:
@@ -277,7 +277,7 @@ class Replication:
             raise
         await wish.decided.wait()
         if wish.refusal is not None:
-            raise LocalError(wish.refusal)
+            raise wish.refusal
         return wish
 
     def _decide(self, finding: Published | PublishRefused | Granted | Denied) -> None:
@@ -289,8 +289,10 @@ class Replication:
         match finding:
             case Published(message=message):
                 wish.message = message
-            case PublishRefused(reason=reason) | Denied(reason=reason):
-                wish.refusal = reason
+            case PublishRefused(reason=reason, bad_content=bad_content):
+                wish.refusal = BadInput(reason) if bad_content else LocalError(reason)
+            case Denied(reason=reason):
+                wish.refusal = LocalError(reason)
             case Granted():
                 pass
         wish.decided.set()

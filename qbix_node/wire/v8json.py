@@ -76,7 +76,8 @@ def _parse_slowly(data: bytes, what: str) -> JsonValue:
     except UnicodeDecodeError as error:
         raise Malformed(f"{what}: not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise Malformed(f"{what}: not JSON: {error.msg} at character {error.pos}") from error
+        problem = f"{error.msg.removesuffix(' at')} at character {error.pos}"
+        raise Malformed(f"{what}: not JSON: {problem}") from error
     except RecursionError as error:
         raise _too_deep(what) from error
     except ValueError as error:

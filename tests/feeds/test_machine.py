@@ -455,7 +455,7 @@ def test_publishing_goes_on_after_a_restart(desk: Desk) -> None:
 def test_content_that_is_no_content_is_refused(desk: Desk) -> None:
     request = desk.publish({"text": "no type"})
     assert desk.findings(PublishRefused) == [
-        PublishRefused(request, "content has no type of 3 to 52 characters")
+        PublishRefused(request, "content has no type of 3 to 52 characters", bad_content=True)
     ]
     assert (desk.writes, desk.book.waiting) == ([], 0)
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from qbix_node.errors import LocalError
+from qbix_node.errors import BadInput, LocalError
 from qbix_node.feeds.messages import Published
 from qbix_node.machines import PeerId
 from qbix_node.replication.messages import PeerBlocked
@@ -71,7 +71,7 @@ async def test_publish_returns_once_the_message_is_durable(
 
 async def test_publish_says_why_not(alice: Site, autojump_clock: trio.testing.MockClock) -> None:
     async with running(alice):
-        with pytest.raises(LocalError, match="__proto__"):
+        with pytest.raises(BadInput, match="__proto__"):
             await alice.replication.publish({"type": "test", "__proto__": 1})
 
 
