@@ -64,7 +64,7 @@ class Histories:
     def give_up(self, peer: m.PeerId, feed: FeedId) -> tuple[m.Effect, ...]:
         """Do not ask this peer for the feed again."""
         reader = self._readers.get(peer)
-        if reader is None:
+        if reader is None or feed not in reader.feeds:
             return ()
         reader.given_up.add(feed)
         return self._drop(peer, reader, feed)

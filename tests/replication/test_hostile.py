@@ -3,7 +3,14 @@
 import pytest
 
 from qbix_node.feeds.messages import Refusal
-from qbix_node.replication.messages import EbtCall, EbtNotes, asks, make_note
+from qbix_node.replication.messages import (
+    EbtCall,
+    EbtEnded,
+    EbtNotes,
+    HistoryRequest,
+    asks,
+    make_note,
+)
 from qbix_node.replication.sources import STALL_S
 from qbix_node.wire.references import format_feed
 from qbix_node.wire.v8json import JsonValue
@@ -63,3 +70,18 @@ def test_liars_in_any_number_do_not_keep_a_feed_from_us(network: Network, node: 
     honest.say(node, EbtNotes({BOB: make_note(7, receive=False)}))
     network.settle(STALL_S + 1)
     assert asks(honest.notes()[BOB])
+
+
+def test_words_about_a_feed_count_for_nothing_before_it_is_asked_for(
+    network: Network, node: Node
+) -> None:
+    """Else a peer that is read by history could name feeds without end, each kept for good."""
+    old = caller(node, "mallory")
+    old.say(node, EbtEnded("no such method"))
+    network.settle(0.1)
+    alice = feed_of("alice")
+    old.offer(node, [{"author": format_feed(alice)}])
+    network.settle(0.1)
+    node.follow("alice")
+    network.settle(1)
+    assert alice in [asked.feed for asked in old.heard if isinstance(asked, HistoryRequest)]

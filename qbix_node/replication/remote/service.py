@@ -43,6 +43,9 @@ from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
 
 OFFER_MAX = 256  # messages handed to the Replicator at once
+# A message has at most 8192 characters; some peers write "<" as \u003c. What is longer is
+# not looked at: one packet of nested arrays could have us write 85 MB of indented text.
+MESSAGE_BYTES_MAX = 64 * 1024
 UNSETTLED_MAX = 512  # of one peer: it is not read on before the FeedBook has dealt with some
 
 _EBT = "ebt.replicate"
@@ -201,11 +204,13 @@ class Remote:
         place = request.feed, request.limit is not None  # the proof of a fork has one of its own
         reading = self._readings[place] = trio.CancelScope()
         try:
-            stream = await self.link.open(_HISTORY, format_history_request(request), "source")
-            with reading:
-                ended = HistoryEnded(request.feed, await self._read_messages(stream))
-                await self._around.post(m.Received(self.link.peer, ended))
-            await stream.end()
+            with reading:  # from the start: who does not read may keep us from asking
+                stream = await self.link.open(_HISTORY, format_history_request(request), "source")
+                try:
+                    ended = HistoryEnded(request.feed, await self._read_messages(stream))
+                    await self._around.post(m.Received(self.link.peer, ended))
+                finally:
+                    await stream.end()
         except LinkClosed:
             return
         except Malformed as error:
@@ -246,14 +251,24 @@ def sort_bodies(bodies: Sequence[Body]) -> tuple[dict[FeedId, int] | None, list[
         if not isinstance(value, dict):
             raise Malformed("ebt.replicate: neither notes nor a message, but no JSON object")
         if is_message(value):
+            _check_size(body)
             messages.append(value)
         else:
-            notes = (notes or {}) | parse_notes(value)
+            notes = {} if notes is None else notes
+            notes.update(parse_notes(value))
     return notes, messages
 
 
 def _messages(bodies: Sequence[Body]) -> list[JsonValue]:
     """The messages of a history; peers may wrap them, and say other things in between."""
+    for body in bodies:
+        _check_size(body)
     values = [body.json("createHistoryStream") for body in bodies]
     inner = [value.get("value", value) if isinstance(value, dict) else value for value in values]
     return [value for value in inner if isinstance(value, dict) and is_message(value)]
+
+
+def _check_size(body: Body) -> None:
+    """Raises Malformed."""
+    if len(body.data) > MESSAGE_BYTES_MAX:
+        raise Malformed(f"a message of {len(body.data)} bytes, {MESSAGE_BYTES_MAX} are allowed")
