@@ -56,6 +56,7 @@ def block(context: Context, key: str) -> None:
 @click.argument("key")
 @click.pass_obj
 def unblock(context: Context, key: str) -> None:
+    """Take its calls again."""
     _ask(context, "/peers/unblock", "peer", format_feed(parse_feed(key)), "unblocked")
 
 

@@ -24,12 +24,8 @@ from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire.references import format_feed
 
 STATUS_S = 30.0  # how often the supervisor is told how it goes
-RELOADED = (
-    "log_level",
-    "log_format",
-    "peers",
-    "limits",
-)  # by SIGHUP; the rest holds until the next start
+# By SIGHUP; the rest holds until the next start.
+RELOADED = ("log_level", "log_format", "peers", "limits")
 
 log = structlog.get_logger()
 
