@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -15,9 +16,10 @@ from qbix_node.daemon.home import Home
 from qbix_node.daemon.setup import make_home
 from qbix_node.net.limits import Limits
 from tests.interop.jspeer import PATIENCE_S
-from tests.interop.node import COMMAND, Node, open_node
+from tests.interop.node import Node, open_node
 from tests.store import power
 
+COMMAND = [sys.executable, "-m", "qbix_node"]
 ROOT, MOUNTS = power.needed()
 RSS_BYTES_MAX = 80 * 2**20
 STOP_S = 5.0
