@@ -14,9 +14,10 @@ from pathlib import Path
 from qbix_node.crypto.entropy import random_bytes
 from qbix_node.errors import DamagedStore, LocalError
 from qbix_node.ports import Put
+from qbix_node.store.database import Database, repair_database
 from qbix_node.store.folder import Folder, Lock, copy_database
 from qbix_node.store.journal import sound_bytes
-from qbix_node.store.leveldb import ID_KEY, Database, judge, repair_database, trial
+from qbix_node.store.leveldb import ID_KEY, judge, trial
 from qbix_node.store.watermark import Mark, Watermark
 from qbix_node.store.writer import COMMIT_KEY, put_commit, read_commit
 
@@ -134,7 +135,7 @@ def _damaged_tables(folder: Folder) -> list[str]:
     try:
         copy_database(folder.database, folder.trial)
         return repair_database(folder.trial)
-    except LocalError:
-        return []
+    except (LocalError, OSError):
+        return []  # then what is wrong is not in a table
     finally:
         shutil.rmtree(folder.trial, ignore_errors=True)

@@ -18,7 +18,7 @@ from qbix_node.errors import ConfigError, DamagedStore, Temporary
 
 FORMAT = 1
 STOP_HINT = "stop it first, or talk to it: `qbix-node status`"
-REPAIR_HINT = "stop the node and run `qbix-node store repair`; nothing was changed so far"
+REPAIR_HINT = "`qbix-node store check` says more, `qbix-node store repair` keeps what can be read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,21 @@
-"""The store on LevelDB (spec/storage.md). The only module that knows plyvel.
+"""The store on LevelDB (spec/storage.md): a folder, its lock and watermark, a database, a writer.
 
-`LevelDbStore` is the store of a running node; `Database` is one open LevelDB, for it and for
-`store.check`. Reads happen on the caller's thread, which is trio's, batches in a worker thread.
+Reads happen on the caller's thread, which is trio's, batches in a worker thread.
 """
 
-import errno
 import os
-import re
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from qbix_node.crypto.entropy import random_bytes
-from qbix_node.errors import ConfigError, DamagedStore, LocalError, Temporary
+from qbix_node.errors import ConfigError, DamagedStore, LocalError
 from qbix_node.ports import Put, Write
-from qbix_node.store.folder import REPAIR_HINT, STOP_HINT, Folder, Lock, copy_database
+from qbix_node.store.database import WRITE_BUFFER_BYTES, Database, explain
+from qbix_node.store.folder import REPAIR_HINT, Folder, Lock, copy_database
 from qbix_node.store.journal import find_gap
 from qbix_node.store.watermark import Mark, Watermark
 from qbix_node.store.writer import (
@@ -33,19 +28,8 @@ from qbix_node.store.writer import (
     read_commit,
 )
 
-if sys.version_info >= (3, 13):
-    import plyvel_next as plyvel  # the same interface; plyvel has no wheels from here on
-else:
-    import plyvel
-
 FREE_BYTES_MIN = 32 << 20  # with less nothing is written, so that LevelDB can still tidy up
-WRITE_BUFFER_BYTES = 8 << 20  # in memory, and in a log, before LevelDB makes a table of it
-FILES_MAX = 256  # tables that LevelDB keeps open
-FILTER_BITS = 10  # a key: looking for what is absent reads a table in one of 100 cases
-
 ID_KEY = META + b"store"
-FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
-CUT_SHORT = (os.strerror(errno.ENOENT), os.strerror(errno.EINVAL))  # so LevelDB says of a file
 
 
 class LevelDbStore(trio.abc.AsyncResource):
@@ -79,7 +63,7 @@ class LevelDbStore(trio.abc.AsyncResource):
             new.path.rename(path)
             Folder(path.parent).sync()
         except OSError as error:
-            raise explain(error, new.database, otherwise=ConfigError) from error
+            raise explain(error, path / "db", otherwise=ConfigError) from error
 
     @classmethod
     def open(
@@ -148,7 +132,7 @@ class _Head:
     """Carries batches to the database, one at a time, in one thread."""
 
     def __init__(
-        self, database: "Database", watermark: Watermark, *, free_bytes_min: int, synced: bool
+        self, database: Database, watermark: Watermark, *, free_bytes_min: int, synced: bool
     ) -> None:
         self.database = database
         self._watermark = watermark
@@ -186,7 +170,7 @@ class _Head:
 
 
 @contextmanager
-def trial(folder: Folder) -> Iterator["Database"]:
+def trial(folder: Folder) -> Iterator[Database]:
     """Open a copy of the database, because LevelDB deletes files when it opens one: what turns out
     to be damaged stays as it was found.
     """
@@ -202,159 +186,18 @@ def trial(folder: Folder) -> Iterator["Database"]:
         shutil.rmtree(folder.trial, ignore_errors=True)
 
 
-def judge(folder: Folder, database: "Database", *, store_id: str, mark: Mark | None) -> int:
+def judge(folder: Folder, database: Database, *, store_id: str, mark: Mark | None) -> int:
     """Return how many batches the database holds; raise if it is another, or ends too early."""
     commit = read_commit(database.get(COMMIT_KEY))
     if database.get(ID_KEY) != store_id.encode():
-        raise damaged(folder, "store.json speaks of another database")
+        raise damaged(folder, f"{folder.marker} speaks of another database")
     if mark is not None and commit < mark.commit:
-        raise damaged(folder, f"it ends with batch {commit}, {mark.commit} was acknowledged")
+        raise damaged(
+            folder,
+            f"{folder.database} ends with batch {commit}, but batch {mark.commit} was acknowledged",
+        )
     return commit
 
 
 def damaged(folder: Folder, what: str) -> DamagedStore:
     return DamagedStore(f"the store in {folder.path} is damaged: {what}", hint=REPAIR_HINT)
-
-
-class Database:
-    """One open LevelDB. What it raises is ours, with the file that it is about."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        create: bool = False,
-        shown_as: Path | None = None,
-        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
-    ) -> None:
-        self.path = path
-        self.reopening_bytes = 2 * write_buffer_bytes  # a table of the log, and some for the rest
-        self._shown_as = shown_as or path
-        self._write_buffer_bytes = write_buffer_bytes
-        self._db: Any = None
-        self._open(create=create)
-
-    def _open(self, *, create: bool = False) -> None:
-        try:
-            self._db = plyvel.DB(
-                str(self.path),
-                create_if_missing=create,
-                error_if_exists=create,
-                paranoid_checks=True,
-                write_buffer_size=self._write_buffer_bytes,
-                max_open_files=FILES_MAX,
-                bloom_filter_bits=FILTER_BITS,
-            )
-        except plyvel.Error as error:
-            raise self._explain(error, otherwise=ConfigError) from error
-
-    def reopen(self) -> None:
-        """If this fails, nothing can be read until it succeeds."""
-        self.close()
-        self._open()
-
-    def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    def get(self, key: bytes) -> bytes | None:
-        try:
-            value: bytes | None = self._use().get(key, verify_checksums=True)
-        except plyvel.Error as error:
-            raise self._explain(error) from error
-        return value
-
-    def scan(
-        self, start: bytes, stop: bytes, *, limit: int, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
-        bounds = {"start": start, "stop": stop, "reverse": reverse}
-        try:
-            with self._use().iterator(**bounds, verify_checksums=True) as rows:
-                return list(islice(rows, limit))
-        except plyvel.Error as error:
-            raise self._explain(error) from error
-
-    def read_all(self) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            with self._use().iterator(verify_checksums=True, fill_cache=False) as rows:
-                yield from rows
-        except plyvel.Error as error:
-            raise self._explain(error) from error
-
-    def write(self, writes: Sequence[Write], *, sync: bool) -> None:
-        """All or none. After DiskFull nothing can be written before `reopen`."""
-        batch = self._use().write_batch(sync=sync)
-        for write in writes:
-            if isinstance(write, Put):
-                batch.put(write.key, write.value)
-            else:
-                batch.delete(write.key)
-        try:
-            batch.write()
-        except plyvel.Error as error:
-            raise self._explain(error) from error
-
-    def size_bytes(self) -> int:
-        with os.scandir(self.path) as files:
-            return sum(_size_bytes(each) for each in files)
-
-    def _explain(
-        self, error: plyvel.Error, *, otherwise: type[LocalError] = Temporary
-    ) -> LocalError:
-        failure = explain(error, self._shown_as, otherwise=otherwise)
-        said = str(failure).replace(str(self.path), str(self._shown_as))
-        if isinstance(error, plyvel.CorruptionError) and str(self.path) not in _text(error):
-            said += f" in {self._culprit()}"
-        return type(failure)(said, hint=failure.hint)
-
-    def _culprit(self) -> str:
-        """The file that LevelDB found damaged, if it did not say so in its error."""
-        if self._db is not None:
-            return f"a table in {self._shown_as}"
-        dropped = re.search(r"/(\S+): dropping", (self.path / "LOG").read_text(errors="replace"))
-        manifests = [each.name for each in self.path.glob("MANIFEST-*")]
-        return str(self._shown_as / (Path(dropped[1]).name if dropped else manifests[0]))
-
-    def _use(self) -> Any:
-        if self._db is None:
-            raise Temporary(f"the store in {self._shown_as.parent} is not open")
-        return self._db
-
-
-def _size_bytes(file: "os.DirEntry[str]") -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # LevelDB deletes files while we look
-        return 0
-
-
-def repair_database(path: Path) -> list[str]:
-    """Rebuild a closed database from whatever can be read; return the tables that were damaged."""
-    try:
-        plyvel.repair_db(str(path), paranoid_checks=True, bloom_filter_bits=FILTER_BITS)
-    except plyvel.Error as error:
-        raise explain(error, path) from error
-    told = (path / "LOG").read_text(errors="replace")
-    return [f"{int(each):06}.ldb" for each in re.findall(r"Table #(\d+): \d+ entries [^Or]", told)]
-
-
-def explain(
-    error: plyvel.Error | OSError, path: Path, *, otherwise: type[LocalError] = Temporary
-) -> LocalError:
-    """What plyvel or the system raised, as a sentence with a next step."""
-    text = _text(error)
-    if text.endswith(FULL):
-        return DiskFull(f"disk full: {text}", hint="make room on that disk")
-    if "/LOCK: " in text:
-        return Temporary(f"the store in {path.parent} is in use: {text}", hint=STOP_HINT)
-    damage = text.endswith(CUT_SHORT) or "does not exist" in text
-    if isinstance(error, plyvel.CorruptionError) or damage:
-        return DamagedStore(f"the store in {path.parent} is damaged: {text}", hint=REPAIR_HINT)
-    return otherwise(f"the store in {path.parent} can't be used: {text}")
-
-
-def _text(error: plyvel.Error | OSError) -> str:
-    if isinstance(error.args[0], bytes):
-        return error.args[0].decode("utf-8", "replace")
-    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)

@@ -71,6 +71,13 @@ async def test_a_scan_is_bounded_and_ordered(store: AnyStore) -> None:
     assert store.scan(b"k1", b"k4", limit=0) == []
 
 
+async def test_a_scan_backwards_finds_a_key_that_is_its_start(store: AnyStore) -> None:
+    await store.write([Put(key, b"v") for key in (b"a", b"b", b"c")])
+    assert store.scan(b"b", b"c", limit=9, reverse=True) == [(b"b", b"v")]
+    assert store.scan(b"c", b"d", limit=9, reverse=True) == [(b"c", b"v")]
+    assert store.scan(b"a", b"b", limit=9, reverse=True) == [(b"a", b"v")]
+
+
 async def test_an_empty_write_waits_for_those_before_it(store: AnyStore) -> None:
     await store.write([])
     assert everything(store) == []

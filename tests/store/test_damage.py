@@ -232,6 +232,17 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(
     assert ends.count("refused") > 75
 
 
+@pytest.mark.parametrize("damage", REFUSED.values(), ids=REFUSED.keys())
+def test_a_check_finds_all_damage(wreck: Wreck, damage: Damage) -> None:
+    damage(wreck)
+    try:
+        report = check(wreck.path)
+    except LocalError as error:  # without store.json it can't even begin
+        assert "store.json" in str(error) or "format" in str(error)  # noqa: PT017
+    else:
+        assert report.damage is not None
+
+
 @pytest.mark.parametrize("pattern", ["*.log", "*.ldb", "MANIFEST*"])
 def test_a_check_names_the_damaged_file_and_changes_nothing(wreck: Wreck, pattern: str) -> None:
     file = wreck.one(pattern)
