@@ -15,4 +15,5 @@ class Limits:
     peer_fetches_max: int = 2  # of these, from one peer
     sympathy_bytes_max: int = 1024 * 1024 * 1024  # on disk by sympathy only; the oldest give way
     peer_gets_max: int = 4  # blobs served to one peer at a time; more wait
+    peer_listens_max: int = 16  # calls of createWants over one connection; more are refused
     unsent_notes_max: int = 8192  # for one peer that does not read; then its stream ends

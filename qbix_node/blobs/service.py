@@ -100,6 +100,7 @@ class Blobs:
         self._serving = Serving(exchange.held, self._reader, turn=self._turn, failed=self._unread)
         self._links: dict[m.PeerId, Link] = {}
         self._listeners: dict[m.PeerId, _Listener] = {}
+        self._listens: WeakKeyDictionary[Link, int] = WeakKeyDictionary()  # calls of createWants
         self._turns: WeakKeyDictionary[Link, trio.Semaphore] = WeakKeyDictionary()
         self._fetches: dict[int, trio.CancelScope] = {}
         self._waits: dict[BlobId, list[_Wait]] = {}
@@ -202,8 +203,7 @@ class Blobs:
     # ---- for peers ----
 
     def methods(self) -> Methods:
-        wants = Method("source", self._serve_wants)
-        return {**self._serving.methods(), "blobs.createWants": wants}
+        return {**self._serving.methods(), "blobs.createWants": Method("source", self._serve_wants)}
 
     async def on_link(self, link: Link) -> None:
         """Hear what the peer wants and has, while the link is up."""
@@ -238,6 +238,9 @@ class Blobs:
     async def _serve_wants(self, link: Link, args: list[JsonValue], stream: Stream | None) -> None:
         assert stream is not None  # it is a source
         peer = link.peer
+        self._listens[link] = self._listens.get(link, 0) + 1
+        if self._listens[link] > self._limits.peer_listens_max:  # each costs us all that is wanted
+            raise RemoteError("blobs.createWants was called too often over this connection")
         if before := self._listeners.get(peer):
             before.news.set()  # it asks anew: the earlier stream ends
         listener = self._listeners[peer] = _Listener(Outbox(self._limits.unsent_notes_max))

@@ -135,14 +135,16 @@ class Replication:
 
     async def on_link(self, link: Link) -> None:
         """Replicate over this link until cancelled."""
-        if earlier := self._peers.get(link.peer):
-            await earlier.gone.wait()
-        remote = self._peers[link.peer] = self._remote(link)
+        remote = self._remote(link)
         try:
+            if earlier := self._peers.get(link.peer):
+                await earlier.gone.wait()
+            self._peers[link.peer] = remote
             await remote.run()
         finally:
             del self._remotes[link]
-            self._left.send_nowait(remote)  # one for each link: no bound of its own is needed
+            if self._peers.get(link.peer) is remote:
+                self._left.send_nowait(remote)  # one for each link: no bound of its own is needed
 
     def _remote(self, link: Link) -> Remote:
         """The same one for who comes first, be it the link or a request of the peer."""
@@ -332,7 +334,9 @@ class Replication:
 
     def _report(self, refusal: Refusal) -> None:
         self.counters.messages_refused += 1
-        log.info(
+        remote = self._peers.get(refusal.peer)
+        tell = log.info if remote and remote.may_report() else log.debug
+        tell(
             "message.refused",
             peer=format_feed(refusal.peer),
             feed=format_feed(refusal.feed) if refusal.feed else None,

@@ -642,6 +642,18 @@ async def test_the_earlier_stream_of_wants_ends_when_a_peer_asks_anew(
         assert await earlier.receive_many() == []
 
 
+async def test_a_peer_that_asks_for_wants_again_and_again_is_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with node(limits=Limits(peer_listens_max=2)) as alice, strange(alice, {}) as (_, peer):
+        for _ in range(2):
+            stream = await peer.open("blobs.createWants", [], "source")
+            assert len(await stream.receive_many()) == 1
+        refused = await peer.open("blobs.createWants", [], "source")
+        with pytest.raises(RemoteRefusal, match="too often"):
+            await refused.receive_many()
+
+
 async def test_a_peer_that_does_not_read_its_notes_is_no_longer_told(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -46,6 +46,8 @@ OFFER_MAX = 256  # messages handed to the Replicator at once
 # A message has at most 8192 characters; some peers write "<" as \u003c. What is longer is
 # not looked at: one packet of nested arrays could have us write 85 MB of indented text.
 MESSAGE_BYTES_MAX = 64 * 1024
+REPORTS_MAX = 16  # refused messages of one link in the log; further ones only when debugging
+CALLS_MAX = 16  # of ebt.replicate over one link: each costs us our whole clock
 UNSETTLED_MAX = 512  # of one peer: it is not read on before the FeedBook has dealt with some
 
 _EBT = "ebt.replicate"
@@ -87,6 +89,8 @@ class Remote:
         self._news = trio.Event()
         self._talk: trio.CancelScope | None = None  # the conversation by EBT, while there is one
         self._we_called = False
+        self._calls = 0
+        self._reports = 0
         self._readings: dict[tuple[FeedId, bool], trio.CancelScope] = {}
         self._unsettled = 0
         self._settled = trio.Event()
@@ -125,6 +129,11 @@ class Remote:
         self._settled.set()
         self._settled = trio.Event()
 
+    def may_report(self) -> bool:
+        """Whether one more refused message is worth a line in the log."""
+        self._reports += 1
+        return self._reports <= REPORTS_MAX
+
     # ---- EBT ----
 
     async def _call_ebt(self) -> None:
@@ -137,6 +146,9 @@ class Remote:
         """The peer called. Raises Malformed if that is not its part."""
         if self._talk and self._we_called:
             raise Malformed("ebt.replicate is called by the side that dialled, and only once")
+        self._calls += 1
+        if self._calls > CALLS_MAX:
+            raise Malformed(f"ebt.replicate was called {CALLS_MAX} times over this connection")
         if self._talk:
             self._talk.cancel()
         self._we_called = False
