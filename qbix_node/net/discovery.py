@@ -19,6 +19,8 @@ INTERVAL_S = 2.0
 DATAGRAMS_MAX = 16
 PAUSE_S = 0.1
 
+SWITCH_OFF = "switch off the discovery of peers on the local network (lan_discovery)"
+
 log = structlog.get_logger()
 
 
@@ -49,10 +51,8 @@ class LanDiscovery:
             try:
                 await udp.bind(("", self._udp_port))
             except OSError as error:
-                raise LocalError(
-                    f"can't listen on UDP port {self._udp_port}: {error.strerror}",
-                    hint="switch off the discovery of peers on the local network",
-                ) from error
+                what = f"can't listen on UDP port {self._udp_port}: {error.strerror}"
+                raise LocalError(what, hint=SWITCH_OFF) from error
             task_status.started()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._announce, udp)
@@ -60,7 +60,12 @@ class LanDiscovery:
 
     async def _announce(self, udp: trio.socket.SocketType) -> None:
         while True:
-            for interface in self._interfaces():
+            try:
+                interfaces = self._interfaces()
+            except OSError as error:  # a sandbox may forbid to list them
+                what = f"can't list the network interfaces: {error.strerror}"
+                raise LocalError(what, hint=SWITCH_OFF) from error
+            for interface in interfaces:
                 datagram = announce(Address(interface.address, self._port, self._key))
                 try:
                     await udp.sendto(datagram, (interface.broadcast, self._udp_port))

@@ -87,6 +87,7 @@ class Network:
         self._attempts: dict[k.LinkId, _Attempt] = {}
         self._up: dict[PeerId, _Attempt] = {}
         self._wishes: dict[int, _Wish] = {}
+        self._nursery: trio.Nursery | None = None  # while it runs
 
     async def run(
         self,
@@ -100,12 +101,15 @@ class Network:
         self._on_link = on_link
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            for host, port in self._listen:
-                bound = await nursery.start(self._transport.serve, host, port, self._accept)
-                self.listening.append((host, bound))
-            await self._post(m.Requested(k.Start()))
-            task_status.started()
-            await trio.sleep_forever()
+            try:
+                for host, port in self._listen:
+                    bound = await nursery.start(self._transport.serve, host, port, self._accept)
+                    self.listening.append((host, bound))
+                await self._post(m.Requested(k.Start()))
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # what the keeper still decides is not begun any more
 
     def links(self) -> list[Link]:
         """Those that are up, by peer."""
@@ -148,7 +152,8 @@ class Network:
     def found(self, finding: object) -> None:
         match finding:
             case k.Dial(link, address):
-                self._nursery.start_soon(self._dial, link, address)
+                if self._nursery is not None:
+                    self._nursery.start_soon(self._dial, link, address)
             case k.Proceed(link):
                 if attempt := self._attempts.get(link):
                     attempt.may_proceed.set()

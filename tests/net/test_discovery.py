@@ -1,5 +1,6 @@
 """Announcements that really travel: between two network namespaces joined by a cable."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from qbix_node.machines import PeerId
 from qbix_node.net.address import Address, parse_address
 from qbix_node.net.announcements import announce
 from qbix_node.net.discovery import DATAGRAMS_MAX, LanDiscovery
+from qbix_node.net.interfaces import Interface
 from tests.net.links import ALICE, BOB
 
 LOOPBACK = ("127.0.0.1", 0)
@@ -66,6 +68,18 @@ async def test_a_port_that_is_taken_is_an_error_with_a_hint() -> None:
         with pytest.raises(LocalError, match=f"can't listen on UDP port {port}: ") as error:
             await discovery.run()
     assert error.value.hint
+
+
+async def test_a_machine_that_hides_its_interfaces_is_an_error_with_a_hint(udp_port: int) -> None:
+    def forbidden() -> list[Interface]:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    discovery = LanDiscovery(
+        PeerId(ALICE.public), 1, Ear().post, udp_port=udp_port, interfaces=forbidden
+    )
+    with pytest.raises(ExceptionGroup) as error:
+        await discovery.run()
+    assert error.group_contains(LocalError, match="interfaces: Operation not permitted")
 
 
 # ---- on a network ----

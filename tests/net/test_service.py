@@ -11,6 +11,7 @@ from qbix_node.errors import LocalError, Malformed
 from qbix_node.net.handshake import ACCEPT_BYTES, ClientHandshake
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Body, Link, Stream
+from qbix_node.net.messages import Dial, LinkId
 from qbix_node.net.methods import Method
 from qbix_node.net.transport import Transport
 from qbix_node.store.memory import MemoryStore
@@ -66,6 +67,15 @@ async def test_peers_are_found_again_after_a_restart(
         await alice.network.add_peer(bob.address)
     async with running_node("alice", internet.transport("alice"), store=store) as alice:
         await alice.wait_for_links(1)
+
+
+async def test_a_decision_that_comes_after_the_end_is_not_begun(
+    internet: Internet, bob: Node
+) -> None:
+    async with running_node("alice", internet.transport("alice")) as alice:
+        pass
+    alice.network.found(Dial(LinkId(outgoing=True, number=1), bob.address))
+    assert internet.dials == 0
 
 
 async def test_a_lost_connection_is_made_again(
