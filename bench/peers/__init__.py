@@ -2,5 +2,5 @@
 
 On demand only: it needs Node.js and the JavaScript peers (make peers), and takes half a minute.
 JavaScript gets faster while it works, Python does not: with 10,000 messages, which the goals are
-about, a third of what ssb-db2 takes is warming up; with `--messages 50000` receivers are nearly even.
+about, a third of what ssb-db2 takes is warming up; with `--messages 50000` both are nearly even.
 """
