@@ -46,11 +46,11 @@ class LevelDbStore(trio.abc.AsyncResource):
     @staticmethod
     def create(path: Path) -> None:
         """Make an empty store. There is no other way to get one: `open` never makes anything."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise LocalError(f"{path} exists already", hint="keep it, or choose another home")
         new = Folder(path.with_name(path.name + ".new"))  # it counts once it has its own name
         store_id = random_bytes(16).hex()
         try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise LocalError(f"{path} exists already", hint="keep it, or choose another home")
             shutil.rmtree(new.path, ignore_errors=True)
             new.path.mkdir(mode=0o700, parents=True)
             database = Database(new.database, create=True)
