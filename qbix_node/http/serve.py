@@ -26,6 +26,7 @@ from qbix_node.http.draining import HANG_UP, Draining
 CONNECTIONS_MAX = 64  # further ones wait until one has ended
 HEAD_BYTES_MAX = 16 * 1024
 IDLE_S = 30.0  # a connection without a request is closed
+ERROR_CHARS_MAX = 200  # of what hypercorn failed at, in the log
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), with its NUL
 
 log = structlog.get_logger()
@@ -103,6 +104,10 @@ async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
         try:
             state = ConnectionState({HANG_UP: partial(trio.aclose_forcefully, stream)})
             await TCPServer(wrapped, config, context, state, connection)
+        except Exception as error:  # noqa: BLE001  (told in one line)
+            # Some bytes of HTTP/2 make hypercorn fail. They end a connection, not the node: on
+            # loopback every user of this machine may send them.
+            log.warning("http.broken", reason=repr(error)[:ERROR_CHARS_MAX])
         finally:
             streams.discard(stream)
             room.release()
