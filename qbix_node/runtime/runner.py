@@ -7,6 +7,7 @@ it as one.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, assert_never
 
@@ -18,6 +19,7 @@ from qbix_node.ports import Store
 from qbix_node.runtime.timers import Timers
 
 INLINE_CHECKS_MAX = 8  # about half a millisecond of signatures: a thread costs more than it frees
+EVENTS_MAX = 16  # handled in one turn of trio, which costs more than many an event
 PERSISTS_MAX = 256  # writes of one machine that go to the store as one
 
 T = TypeVar("T")
@@ -92,10 +94,18 @@ class Runner:
             nursery.start_soon(self._write_in_order)
             nursery.start_soon(self._fire_timers)
             async for event in self._events:
-                for _ in range(len(self._answers)):  # not those that they lead to: others wait too
-                    self._handle(self._answers.popleft(), nursery)
-                if event is not None:
-                    self._handle(event, nursery)
+                waiting = [event]
+                with suppress(trio.WouldBlock):
+                    while len(waiting) < EVENTS_MAX:
+                        waiting.append(self._events.receive_nowait())
+                for each in waiting:
+                    self._take(each, nursery)
+
+    def _take(self, event: m.Event | None, nursery: trio.Nursery) -> None:
+        for _ in range(len(self._answers)):  # not those that they lead to: others wait too
+            self._handle(self._answers.popleft(), nursery)
+        if event is not None:
+            self._handle(event, nursery)
 
     def _handle(self, event: m.Event, nursery: trio.Nursery) -> None:
         for effect in self.machine.handle(event, trio.current_time(), self.rng):

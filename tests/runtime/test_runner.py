@@ -14,7 +14,7 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Temporary
 from qbix_node.runtime import Executor, InlineExecutor, Runner, ThreadExecutor
-from qbix_node.runtime.runner import INLINE_CHECKS_MAX, PERSISTS_MAX
+from qbix_node.runtime.runner import EVENTS_MAX, INLINE_CHECKS_MAX, PERSISTS_MAX
 from qbix_node.store.memory import MemoryStore
 
 ALICE = KeyPair.from_seed(bytes(32))
@@ -292,6 +292,22 @@ async def test_what_peers_send_does_not_wait_behind_answers_without_end(
     machine.script = lambda _event: ()
     await wait_all_tasks_blocked()
     assert len(machine.events) < 50
+
+
+async def test_what_waits_is_handled_in_one_turn_up_to_a_limit(nursery: trio.Nursery) -> None:
+    run, machine, _ = runner(on_start())
+    handled: set[int] = set()  # whenever others had their turn
+
+    async def post() -> None:
+        await run.post(START)
+        handled.add(len(machine.events))
+
+    for _ in range(2 * EVENTS_MAX):
+        nursery.start_soon(post)
+    await wait_all_tasks_blocked()
+    nursery.start_soon(run.run)
+    await wait_all_tasks_blocked()
+    assert handled - {0} == {EVENTS_MAX, 2 * EVENTS_MAX}
 
 
 async def test_who_posts_waits_while_the_machine_is_not_run(autojump_clock: MockClock) -> None:
