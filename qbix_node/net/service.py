@@ -189,13 +189,16 @@ class Network:
         with attempt.scope:
             try:
                 await work()
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, RemoteError) as e:
-                attempt.reason = str(e) or "connection lost"
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                attempt.reason = str(error) or "connection lost"
             except trio.TooSlowError:
                 attempt.reason = "too slow"
-            except Exception:
+            except Exception as error:
                 # A bug that one connection reaches must not take the others down with it.
-                log.exception("connection.failed", remote=remote)
+                refusal = remote_error(error)
+                attempt.reason = str(refusal or "internal error")
+                if refusal is None:
+                    log.exception("connection.failed", remote=remote)
         del self._attempts[attempt.id]
         if attempt.link is None:
             log.debug("connection.ended", remote=remote, reason=attempt.reason)
@@ -263,7 +266,7 @@ class Network:
             attempt.over.set()
             if self._up.get(link.peer) is attempt:
                 del self._up[link.peer]
-        log.info("link.down", reason=link.closed_because, **who)
+            log.info("link.down", reason=link.closed_because, **who)
 
     async def _accompany(self, link: Link) -> None:
         try:

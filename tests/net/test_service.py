@@ -6,11 +6,12 @@ from contextlib import suppress
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from qbix_node.errors import LocalError, Malformed
 from qbix_node.net.handshake import ACCEPT_BYTES, ClientHandshake
 from qbix_node.net.limits import Limits
-from qbix_node.net.link import Body, Link, Stream
+from qbix_node.net.link import Body, Link, LinkClosed, Stream
 from qbix_node.net.messages import Dial, LinkId
 from qbix_node.net.methods import Method
 from qbix_node.net.transport import Transport
@@ -332,6 +333,27 @@ async def test_a_peer_that_breaks_a_protocol_is_hung_up_on(
     await bob.wait_for_links(1)
     await trio.testing.wait_all_tasks_blocked()
     assert bob.came[0].closed_because == "note: expected a number"
+
+
+async def test_who_notices_the_end_of_a_link_while_it_is_stopped_is_no_bug(
+    alice: Node, bob: Node, autojump_clock: Clock
+) -> None:
+    async def accompany(link: Link) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)  # cancelled, beside what the other one raises
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise LinkClosed("the peer said goodbye")
+
+    bob.on_link = accompany
+    await alice.network.add_peer(bob.address)
+    await bob.wait_for_links(1)
+    with capture_logs() as lines:
+        await alice.network.remove_peer(bob.peer)
+        await trio.sleep(2)
+    assert "connection.failed" not in [line["event"] for line in lines]
+    assert [line["event"] for line in lines].count("link.down") == 2
 
 
 @pytest.mark.expects_error_log("link.failed")
