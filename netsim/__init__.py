@@ -1,1 +1,1 @@
-"""The simulator: many nodes of this product in one process, repeatable from one seed."""
+"""The place of the simulator, which is to come: it will drive the machines of qbix_node."""
