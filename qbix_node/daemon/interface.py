@@ -106,7 +106,11 @@ class Interface:
 
     def feeds(self) -> list[api.FeedRow]:
         return [
-            api.FeedRow(format_feed(row.feed), row.sequence, row.own, row.following, row.forked)
+            api.FeedRow(
+                *(format_feed(row.feed), row.sequence),
+                *(row.own, row.following, row.forked),
+                row.claimed,
+            )
             for row in self._node.replication.feeds()
         ]
 

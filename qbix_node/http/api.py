@@ -28,6 +28,7 @@ class FeedRow:
     own: bool
     following: bool
     forked: bool
+    claimed: int  # of the newest message that a connected peer says it has
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class MemoryApi:
         raise RuntimeError("something that nobody thought of")
 
     def feeds(self) -> list[FeedRow]:
-        return [FeedRow(format_feed(ALICE), len(self.messages), True, False, False)]
+        return [FeedRow(format_feed(ALICE), len(self.messages), True, False, False, 0)]
 
     def following(self) -> list[str]:
         return [format_feed(feed) for feed in sorted(self.followed)]
