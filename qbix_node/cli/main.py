@@ -14,7 +14,7 @@ import click
 
 from qbix_node import __version__
 from qbix_node.cli.frame import Group
-from qbix_node.cli.output import ReaderGone
+from qbix_node.cli.output import ReaderGone, printable
 from qbix_node.errors import ExitCode, LocalError, QbixError
 
 INTERRUPTED = 130  # as shells say of SIGINT; 141 of SIGPIPE
@@ -104,4 +104,4 @@ def _confess(error: Exception) -> int:
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)  # it may quote what a peer said

@@ -182,3 +182,13 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_errors_do_not_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = str(tmp_path / "\x1b[31m")
+    assert run(["--home", home, "run"]) == ExitCode.CONFIG
+    told = capsys.readouterr().err
+    assert "\\x1b[31m" in told
+    assert "\x1b" not in told
