@@ -98,8 +98,10 @@ def read_evidence(store: Store, feed: FeedId) -> Evidence | None:
         return None
     try:
         received_ms, ours, theirs = packing.unpack(record, "evidence record")
-    except (Malformed, ValueError) as error:
+    except (Malformed, ValueError, TypeError) as error:
         raise DamagedStore(f"the evidence about {format_feed(feed)} is damaged") from error
+    if [type(part) for part in (received_ms, ours, theirs)] != [int, bytes, bytes]:
+        raise DamagedStore(f"the evidence about {format_feed(feed)} is damaged")
     return Evidence(received_ms, _stored_message(ours, feed), _stored_message(theirs, feed))
 
 

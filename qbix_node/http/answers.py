@@ -70,7 +70,7 @@ async def refuse_malformed(_: Request, error: Exception) -> Response:
 async def refuse_http(request: Request, error: Exception) -> Response:
     """No such path, or not with this method."""
     assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path}: {error.detail}"
+    message = f"{request.method} {request.scope['path']}: {error.detail}"
     hint = "docs/http-api.md lists what there is"
     return refusal(message, error.status_code, hint=hint, code=ExitCode.USAGE)
 

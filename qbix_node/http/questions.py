@@ -20,11 +20,11 @@ async def read_object(request: Request, *names: str) -> dict[str, JsonValue]:
         async for piece in pieces:
             body += piece
             if len(body) > BODY_BYTES_MAX:
-                raise BadInput(f"{request.url.path}: the body has more than {BODY_BYTES_MAX} bytes")
-    value = v8json.parse(bytes(body), f"{request.url.path}: the body")
+                raise BadInput(f"{_path(request)}: the body has more than {BODY_BYTES_MAX} bytes")
+    value = v8json.parse(bytes(body), f"{_path(request)}: the body")
     if not isinstance(value, dict):
-        raise BadInput(f"{request.url.path}: the body is no JSON object")
-    _only(value, names, request.url.path)
+        raise BadInput(f"{_path(request)}: the body is no JSON object")
+    _only(value, names, _path(request))
     return value
 
 
@@ -47,9 +47,9 @@ class Query:
 
     def __init__(self, request: Request, *names: str) -> None:
         self._values = dict(request.query_params)
-        _only(self._values, names, request.url.path)
+        _only(self._values, names, _path(request))
         if len(request.query_params.multi_items()) > len(self._values):
-            raise BadInput(f"{request.url.path}: a parameter stands there twice")
+            raise BadInput(f"{_path(request)}: a parameter stands there twice")
 
     def text(self, name: str) -> str:
         return text_of(self._values, name)
@@ -64,6 +64,12 @@ class Query:
 
     def flag(self, name: str) -> bool:
         return self.number(name, 0, most=1) == 1
+
+
+def _path(request: Request) -> str:
+    """Not from `request.url`, which takes no query but UTF-8."""
+    path: str = request.scope["path"]
+    return path
 
 
 def _only(values: Mapping[str, object], names: tuple[str, ...], path: str) -> None:

@@ -1,7 +1,8 @@
 """Rows of the API from their JSON: the client's half of `dataclasses.asdict`."""
 
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from qbix_node.errors import Malformed
 from qbix_node.wire.v8json import JsonValue
@@ -32,4 +33,17 @@ def _read(value: JsonValue, kind: Any) -> Any:  # noqa: ANN401  (follows the typ
     if get_origin(kind) is list and isinstance(value, list):
         (item_kind,) = get_args(kind)
         return [_read(item, item_kind) for item in value]
+    if not _fits(value, kind):
+        raise Malformed("the daemon's answer has a member of another type")
     return value
+
+
+def _fits(value: JsonValue, kind: Any) -> bool:  # noqa: ANN401  (as above)
+    origin = get_origin(kind)
+    if origin is Literal:
+        return value in get_args(kind)
+    if origin in {Union, UnionType}:
+        return any(_fits(value, each) for each in get_args(kind))
+    if origin in {list, dict}:  # of JSON: what is in it has any type
+        return isinstance(value, origin)
+    return type(value) in ({int, float} if kind is float else {kind})

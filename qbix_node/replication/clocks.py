@@ -17,6 +17,7 @@ _PREFIX = b"r/c"
 _SCAN = 16  # records read at once: each may hold thousands of feeds
 _FEED_BYTES = 32
 _ENTRY_BYTES = _FEED_BYTES + 4
+_DAMAGED = "the stored clock of a peer is damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,12 @@ def unpack_clock(record: bytes) -> StoredClock:
     """Raises DamagedStore."""
     try:
         saved_s, entries = unpack(record, "stored clock")
-        ends = range(_ENTRY_BYTES, len(entries) + _ENTRY_BYTES, _ENTRY_BYTES)
-        rows = [entries[end - _ENTRY_BYTES : end] for end in ends]
     except (Malformed, ValueError, TypeError) as error:
-        raise DamagedStore("the stored clock of a peer is damaged") from error
-    if not isinstance(saved_s, int) or any(len(row) != _ENTRY_BYTES for row in rows):
-        raise DamagedStore("the stored clock of a peer is damaged")
+        raise DamagedStore(_DAMAGED) from error
+    if type(saved_s) is not int or type(entries) is not bytes or len(entries) % _ENTRY_BYTES:
+        raise DamagedStore(_DAMAGED)
+    starts = range(0, len(entries), _ENTRY_BYTES)
+    rows = [entries[start : start + _ENTRY_BYTES] for start in starts]
     return StoredClock(
         saved_s,
         {

@@ -18,6 +18,7 @@ from qbix_node.errors import ConfigError, DamagedStore, Temporary
 
 FORMAT = 1
 STOP_HINT = "stop it first, or talk to it: `qbix-node status`"
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 REPAIR_HINT = "`qbix-node store check` says more, `qbix-node store repair` keeps what can be read"
 
 
@@ -68,7 +69,7 @@ class Folder:
         try:
             marker = json.loads(self.marker.read_bytes())
             version, store_id = int(marker["format"]), str(marker["id"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             message = f"the store in {self.path} is damaged: store.json can't be read ({error})"
             raise DamagedStore(message, hint=REPAIR_HINT) from error
         if version > FORMAT:

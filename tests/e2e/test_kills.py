@@ -109,11 +109,11 @@ async def introduce(victim: Victim) -> None:
 async def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     async with trio.open_nursery() as nursery:
         for name in ("first", "second"):
+            (tmp_path / name).mkdir()
             nursery.start_soon(kill_often, tmp_path / name)
 
 
 async def kill_often(folder: Path) -> None:
-    folder.mkdir()
     homes = folder / "steady", folder / "victim"
     for home in homes:
         make_home(Home(home), {"listen": "127.0.0.1:0"})

@@ -1,4 +1,8 @@
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qbix_node.errors import DamagedStore
 from qbix_node.feeds.records import (
@@ -11,9 +15,12 @@ from qbix_node.feeds.records import (
     read_forked,
     read_heads,
     read_log,
+    unpack_message,
 )
 from qbix_node.ports import Put
 from qbix_node.store.memory import MemoryStore
+from qbix_node.wire.packing import pack
+from qbix_node.wire.references import FeedId
 from tests.feeds.authors import START_MS, Author
 
 
@@ -71,3 +78,24 @@ async def test_damage_is_named(store: MemoryStore, alice: Author) -> None:
     await store.write([Put(b"f/h" + alice.feed, b"")])
     with pytest.raises(DamagedStore, match="the head record"):
         read_heads(store)
+
+
+FEED = FeedId(bytes(32))
+TEXTS = st.sampled_from([b"{}", b"[]", b'{"author": 1}', b'{"sequence": 1, "content": {}}'])
+
+
+@given(st.binary(max_size=60) | TEXTS.map(lambda text: bytes(40) + text))
+def test_any_record_is_a_message_or_damaged(record: bytes) -> None:
+    with suppress(DamagedStore):
+        unpack_message(FEED, 1, record).message()
+
+
+PARTS = st.integers(0, 2**64 - 1) | st.none() | st.text(max_size=4) | TEXTS | st.binary(max_size=8)
+
+
+@given(st.binary() | (PARTS | st.lists(PARTS, max_size=4)).map(pack))
+async def test_any_record_is_evidence_or_damaged(record: bytes) -> None:
+    store = MemoryStore()
+    await store.write([Put(b"f/x" + FEED, record)])
+    with suppress(DamagedStore):
+        read_evidence(store, FEED)

@@ -1,12 +1,19 @@
 """What peers said earlier is not repeated, unless it may be wrong."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qbix_node import machines as m
+from qbix_node.errors import DamagedStore
 from qbix_node.replication.clocks import (
     CLOCKS_MAX,
     TRUSTED_S,
+    StoredClock,
     clock_key,
+    pack_clock,
     read_clock_ages,
     unpack_clock,
 )
@@ -16,10 +23,33 @@ from qbix_node.replication.messages import (
     EbtCall,
     EbtNotes,
 )
+from qbix_node.wire.packing import pack
+from qbix_node.wire.references import FeedId
 from tests.replication.network import Network, Node, chain, peer_of
 from tests.replication.strangers import ALICE, BOB, HAVE, WANT, call, note, said
 
 CAROL_PEER = peer_of("carol")
+FEEDS = st.binary(min_size=32, max_size=32).map(FeedId)
+SEQUENCES = st.integers(-1, 2**31 - 1)
+PARTS = (
+    st.integers(-(2**63), 2**64 - 1)
+    | st.none()
+    | st.booleans()
+    | st.sampled_from([b"", bytes(36), "x" * 36, (0,) * 36])
+)
+RECORDS = st.binary() | st.lists(PARTS, max_size=3).map(pack)
+
+
+@given(RECORDS)
+def test_any_record_is_a_clock_or_damaged(record: bytes) -> None:
+    with suppress(DamagedStore):
+        assert pack_clock(unpack_clock(record)) == record
+
+
+@given(st.integers(0, 2**40), st.dictionaries(FEEDS, SEQUENCES, max_size=4))
+def test_a_clock_comes_back_as_it_was_packed(saved_s: int, sequences: dict[FeedId, int]) -> None:
+    clock = StoredClock(saved_s, sequences)
+    assert unpack_clock(pack_clock(clock)) == clock
 
 
 def test_what_both_have_is_not_announced_again(network: Network, node: Node) -> None:

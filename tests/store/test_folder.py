@@ -1,19 +1,23 @@
 """One process at a time, and a store only where one was made."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from qbix_node.errors import ConfigError, ExitCode, LocalError, Temporary
+from qbix_node.errors import ConfigError, DamagedStore, ExitCode, LocalError, Temporary
 from qbix_node.ports import Put
 from qbix_node.store.check import check, repair
+from qbix_node.store.folder import Folder
 from qbix_node.store.leveldb import LevelDbStore
 
 HOLDER = """
@@ -126,3 +130,16 @@ def test_what_the_system_refuses_is_told_in_a_sentence(path: Path) -> None:
     (path.parent / "file").write_text("")
     with pytest.raises(ConfigError, match="Not a directory"):
         LevelDbStore.create(path.parent / "file" / "store")
+
+
+PARTS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+MARKERS = PARTS | st.lists(PARTS) | st.fixed_dictionaries({"format": PARTS, "id": PARTS})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(marker=st.binary() | MARKERS.map(json.dumps).map(str.encode))
+def test_any_marker_is_read_or_refused(ram_path: Path, marker: bytes) -> None:
+    folder = Folder(ram_path)
+    folder.marker.write_bytes(marker)
+    with suppress(DamagedStore, ConfigError):
+        assert isinstance(folder.read_marker(), str)
