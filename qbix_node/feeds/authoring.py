@@ -6,8 +6,16 @@ from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import BadInput
 from qbix_node.feeds.messages import SIGNATURE_SUFFIX, ClassicMessage, Head
 from qbix_node.feeds.validation import UNITS_MAX, content_fault, message_id, units
-from qbix_node.wire.references import FeedId, encode_base64, format_feed, format_message
+from qbix_node.wire.references import (
+    FeedId,
+    decode_base64,
+    encode_base64,
+    format_feed,
+    format_message,
+)
 from qbix_node.wire.v8json import JsonValue, has_surrogate, stringify
+
+BOX_BYTES_MIN = 24 + 32  # nonce and key of a box1, which JavaScript peers read without a look
 
 
 def make_message(
@@ -45,8 +53,12 @@ def _poison(content: JsonValue, encoded: str) -> str:
     """Why peers would sign for this and then hand on something else, or "".
 
     ssb-db2 stores BIPF, which alters lone surrogates; a __proto__ member gets lost in JavaScript
-    objects; both leave a feed that nobody can get past.
+    objects; both leave a feed that nobody can get past. A box too short to be one ends ssb-db.
     """
+    if isinstance(content, str):
+        box = decode_base64(content.partition(".")[0]) or b""
+        short = len(box) < BOX_BYTES_MIN
+        return "content is too short for a box: peers that try to open it stop" if short else ""
     traces = "\\ud" in encoded or "__proto__" in encoded or "null" in encoded
     return _find_poison(content) if traces else ""
 

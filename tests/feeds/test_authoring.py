@@ -14,7 +14,7 @@ def test_message_is_what_its_reader_makes_of_it(alice: Author) -> None:
         {"type": "post", "text": "plain"},
         {"type": "post", "text": "é 語 😀 \u2028 \x7f \x00"},
         {"10": 1, "type": "post", "9": [1.5, -0.0, 1e21, {}, []]},
-        "aGk=.box",
+        "aGkh" * 19 + ".box",
     ]
     head = None
     for content in contents:
@@ -41,6 +41,7 @@ def test_longest_message_is_written_and_a_longer_one_is_not(alice: Author) -> No
         ({"type": "post", "\udfff": 1}, "half of a UTF-16 pair"),
         ({"type": "post", "a": [{"b": ["\ud800"]}]}, "half of a UTF-16 pair"),
         ({"type": "post", "a": {"__proto__": 1}}, "named __proto__"),
+        ("aGk=.box", "too short for a box"),
         ({"type": "post", "a": [float("inf")]}, "beyond all numbers"),
         ({"type": "post", "a": float("nan")}, "beyond all numbers"),
     ],
