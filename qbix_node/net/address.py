@@ -16,7 +16,8 @@ TEXT_MAX = 1024  # characters, with all addresses of a peer
 EXPECTED = "net:HOST:PORT~shs:BASE64KEY or HOST:PORT:@BASE64KEY.ed25519"
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
-_IP = re.compile(r"[0-9a-f:.]+(%[a-z0-9_.-]{1,16})?", re.IGNORECASE)  # with an interface
+_INTERFACE = r"%(?=.{1,16}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+_IP = re.compile(rf"[0-9a-f:.]+({_INTERFACE})?", re.IGNORECASE)
 _LOCAL_NETWORKS = [
     ipaddress.ip_network(text)
     for text in (
@@ -62,7 +63,7 @@ def _parse_one(text: str) -> Address | None:
     host, _, port_text = place.replace("!:", ":").rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     key = decode_base64(key_text, 32)
-    if key is None or curve_public(key) is None or not _is_host(host) or not _is_port(port_text):
+    if key is None or curve_public(key) is None or not is_host(host) or not _is_port(port_text):
         return None
     return Address(host, int(port_text), PeerId(key))
 
@@ -71,7 +72,8 @@ def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """An IP address, or a name of labels that every resolver takes (RFC 1035 2.3.4)."""
     if _NAME.fullmatch(text):
         return True
     return _IP.fullmatch(text) is not None and _as_ip(text) is not None

@@ -29,7 +29,10 @@ class Transport(Protocol):
 
 class TcpTransport:
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
-        return await trio.open_tcp_stream(host, port)
+        try:
+            return await trio.open_tcp_stream(host, port)
+        except UnicodeError as error:  # of the codec for names
+            raise OSError(f"{host!r} is no name of a host") from error
 
     async def serve(
         self,
@@ -48,9 +51,10 @@ class TcpTransport:
 
         try:
             listeners = await trio.open_tcp_listeners(port, host=host)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise LocalError(
-                f"can't listen on {host}:{port}: {error.strerror}",
+                f"can't listen on {host}:{port}: {reason}",
                 hint="choose another address to listen on, or stop what uses this one",
             ) from error
         task_status.started(listeners[0].socket.getsockname()[1])

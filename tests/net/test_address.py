@@ -49,6 +49,7 @@ def test_addresses_are_read_as_peers_write_them(text: str, address: Address) -> 
         f"net::8008~shs:{KEY}",
         f"net:a b:8008~shs:{KEY}",
         f"net:fe80::1%a b:8008~shs:{KEY}",
+        f"net:fe80::1%a..b:8008~shs:{KEY}",
         f"net:a..b:8008~shs:{KEY}",
         f"net:{'a' * 64}:8008~shs:{KEY}",
         f"net:{'a.' * 126}aa:8008~shs:{KEY}",

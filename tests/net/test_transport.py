@@ -39,6 +39,16 @@ async def test_a_port_that_is_taken_is_an_error_with_a_hint() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_a_host_that_can_not_be_a_name_is_no_bug() -> None:
+    async def accept(stream: trio.abc.Stream, host: str) -> None:
+        await stream.aclose()
+
+    with pytest.raises(OSError, match=r"'a\.\.b' is no name of a host"):
+        await TcpTransport().dial("a..b", 1)
+    with pytest.raises(LocalError, match=r"can't listen on a\.\.b:1: "):
+        await TcpTransport().serve("a..b", 1, accept)
+
+
 async def test_a_dial_to_nobody_fails() -> None:
     with trio.socket.socket() as reserved:
         await reserved.bind(("127.0.0.1", 0))  # bound, but it does not listen
