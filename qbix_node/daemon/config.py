@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from qbix_node.blobs.limits import Limits as BlobLimits
 from qbix_node.errors import ConfigError, Malformed
-from qbix_node.net.address import Address, parse_address
+from qbix_node.net.address import Address, is_host, parse_address
 from qbix_node.net.limits import Limits
 from qbix_node.wire.references import decode_base64
 
 MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac230839b755845a9ffb")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
+FILE_BYTES_MAX = 1 << 20
 EXAMPLE = "configs/node.example.toml"
 
 T = TypeVar("T", Limits, BlobLimits)
@@ -50,11 +51,14 @@ def parse_endpoint(text: str) -> Endpoint:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise Malformed(f"{text!r} is no HOST:PORT: an IPv6 address stands in brackets, [::1]:8008")
-    if not colon or not (port.isascii() and port.isdigit() and int(port) < 2**16):
-        raise Malformed(f"{text!r} is no HOST:PORT: the port is a number from 0 to 65535")
-    if any(character.isspace() for character in host):
-        raise Malformed(f"{text!r} is no HOST:PORT: the host has a space in it")
+        raise Malformed(
+            f"{_shown(text)} is no HOST:PORT: an IPv6 address stands in brackets, [::1]:8008"
+        )
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not colon or not digits or int(port) >= 2**16:
+        raise Malformed(f"{_shown(text)} is no HOST:PORT: the port is a number from 0 to 65535")
+    if host and not is_host(host):
+        raise Malformed(f"{_shown(text)} is no HOST:PORT: no name or address of a host")
     return Endpoint(host, int(port))
 
 
@@ -83,6 +87,13 @@ def _one_of(*choices: str) -> Callable[[object], str]:
         return str(value)
 
     return read
+
+
+def _host(value: object) -> str:
+    host = _text(value)
+    if host and not is_host(host):
+        raise ValueError("no name or address of a host")
+    return host
 
 
 def _endpoint(value: object) -> Endpoint:
@@ -127,7 +138,7 @@ class Config:
 
 _READERS: Mapping[str, Callable[[object], object]] = {
     "listen": _endpoint,
-    "announce": _text,
+    "announce": _host,
     "network_key": _network_key,
     "peers": _peers,
     "lan_discovery": _flag,
@@ -140,12 +151,15 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 def load_config(path: Path) -> Config:
     """Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError(
             f"{path}: can't be read: {error.strerror}",
             hint="name a readable file with --config, or leave --config out",
         ) from error
+    if len(data) > FILE_BYTES_MAX:
+        raise ConfigError(f"{path}: longer than the {FILE_BYTES_MAX} bytes of a settings file")
     return parse_config(data, str(path))
 
 
@@ -155,7 +169,9 @@ def parse_config(data: bytes, file: str) -> Config:
         table = tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 at byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise ConfigError(f"{file}: not TOML: nested too deeply") from error
+    except ValueError as error:  # of tomllib, and of int() for thousands of digits
         raise ConfigError(f"{file}: not TOML: {error}") from error
     return _read_config(table, file)
 
@@ -164,7 +180,7 @@ def _read_config(table: Mapping[str, object], file: str) -> Config:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key == "limits":
-            values[key] = _read_table(value, Limits(), f"{file}: {key}")
+            values[key] = _read_limits(value, f"{file}: {key}")
         elif key == "blobs":
             values[key] = _read_table(value, BlobLimits(), f"{file}: {key}")
         elif read := _READERS.get(key):
@@ -175,6 +191,18 @@ def _read_config(table: Mapping[str, object], file: str) -> Config:
         else:
             raise _unknown(key, [*_READERS, "limits", "blobs"], file)
     return Config(**values)
+
+
+def _read_limits(table: object, where: str) -> Limits:
+    limits = _read_table(table, Limits(), where)
+    if limits.connections_reserved >= limits.connections_max:
+        raise ConfigError(
+            f"{where}: connections_reserved = {limits.connections_reserved} is not below"
+            f" connections_max = {limits.connections_max}:"
+            " peers that nobody added could never connect",
+            hint="set both; what is not set has its default",
+        )
+    return limits
 
 
 def _read_table(table: object, default: T, where: str) -> T:
@@ -202,5 +230,8 @@ def _unknown(key: str, known: Iterable[str], where: str) -> ConfigError:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of tables in each other
+        return "(too large to show)"
     return text if len(text) <= 60 else text[:57] + "..."

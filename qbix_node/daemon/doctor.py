@@ -143,9 +143,10 @@ def _port(config: Config) -> Finding:
         with socket.socket(family, kind, protocol) as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         advice = "set another `listen` in node.toml, or stop what uses this one"
-        return Finding("port", "bad", f"{config.listen}: {error.strerror}", advice)
+        reason = error.strerror if isinstance(error, OSError) else error
+        return Finding("port", "bad", f"{config.listen}: {reason}", advice)
     return Finding("port", "good", f"{config.listen} is free")
 
 

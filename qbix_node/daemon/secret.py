@@ -77,11 +77,19 @@ def write_secret(path: Path, keys: KeyPair) -> None:
         os.fsync(file.fileno())
 
 
+def load_secret(path: Path) -> KeyPair:
+    """Raises OSError, Malformed."""
+    with path.open("rb") as file:
+        data = file.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise Malformed(f"{path}: longer than the {FILE_BYTES_MAX} bytes of a secret")
+    return parse_secret(data, str(path))
+
+
 def read_secret(path: Path) -> KeyPair:
     """Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            return parse_secret(file.read(FILE_BYTES_MAX), str(path))
+        return load_secret(path)
     except OSError as error:
         raise ConfigError(f"{path}: the node's key can't be read: {error.strerror}") from error
     except Malformed as error:

@@ -11,7 +11,7 @@ from qbix_node.crypto.entropy import new_keypair
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import EXAMPLE, parse_config
 from qbix_node.daemon.home import DIRECTORY_MODE, Home
-from qbix_node.daemon.secret import FILE_BYTES_MAX, parse_secret, read_secret, write_secret
+from qbix_node.daemon.secret import load_secret, read_secret, write_secret
 from qbix_node.errors import BadInput, ConfigError, LocalError, Malformed, Temporary
 from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire import v8json
@@ -55,7 +55,7 @@ def _settings_text(settings: dict[str, str]) -> str:
 
 def _read_brought(path: Path) -> KeyPair:
     try:
-        return parse_secret(path.read_bytes()[:FILE_BYTES_MAX], str(path))
+        return load_secret(path)
     except Malformed as error:
         raise BadInput(str(error)) from None
     except OSError as error:

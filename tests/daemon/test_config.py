@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from contextlib import suppress
@@ -6,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qbix_node.blobs.limits import Limits as BlobLimits
@@ -72,6 +73,7 @@ def test_all_kinds_of_values_are_read() -> None:
         log_format = "json"
         [limits]
         connections_max = 7
+        connections_reserved = 6
         handshake_patience_s = 2
         """.encode(),
         "node.toml",
@@ -136,7 +138,34 @@ def test_a_file_that_is_no_text() -> None:
         parse_config(b'announce="\xff"', "node.toml")
 
 
+def test_a_file_without_an_end() -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: longer than the 1048576 bytes"):
+        load_config(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("reserved", [64, 65])
+def test_what_is_reserved_leaves_strangers_a_connection(reserved: int) -> None:
+    told = refused(f"[limits]\nconnections_max = 64\nconnections_reserved = {reserved}")
+    assert str(told) == (
+        f"node.toml: limits: connections_reserved = {reserved} is not below connections_max = 64:"
+        " peers that nobody added could never connect"
+    )
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a." * 127, "a\0b", "a b", "::1%a..b", "[::1]"])
+def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
+    with pytest.raises(Malformed, match="no name or address of a host"):
+        parse_endpoint(f"[{host}]:1")
+    with pytest.raises(ConfigError, match="no name or address of a host"):
+        parse_config(f"announce = {json.dumps(host)}".encode(), "node.toml")
+
+
 @given(st.binary(max_size=100) | st.text(max_size=100).map(lambda text: text.encode()))
+@example(b"listen = " + b"1" * 5000)
+@example(b"listen = 0x" + b"f" * 5000)
+@example(b"listen = " + b"[" * 5000)
+@example(b"listen." + b"a." * 5000 + b"a = 1")
+@example(b'listen = ":' + b"1" * 5000 + b'"')
 def test_any_bytes_are_settings_or_a_config_error(data: bytes) -> None:
     with suppress(ConfigError):
         parse_config(data, "node.toml")

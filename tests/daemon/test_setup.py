@@ -60,9 +60,9 @@ def test_impossible_settings_make_nothing(home: Home) -> None:
 
 @pytest.mark.parametrize("value", ['x"\nlog_level = "debug', "tab\t", "\\"])
 def test_a_setting_can_not_bring_another_along(home: Home, value: str) -> None:
-    make_home(home, {"announce": value})
-    assert load_config(home.config).announce == value
-    assert load_config(home.config).log_level == "info"
+    with pytest.raises(BadInput, match="no name or address of a host"):
+        make_home(home, {"announce": value})
+    assert not home.root.exists()
 
 
 def test_an_identity_that_is_brought_may_not_publish_yet(home: Home, tmp_path: Path) -> None:
@@ -85,6 +85,12 @@ def test_two_identities_are_one_too_many(home: Home, tmp_path: Path) -> None:
     write_secret(tmp_path / "secret", KeyPair.from_seed(bytes(32)))
     with pytest.raises(LocalError, match="another identity"):
         make_home(home, {}, secret=tmp_path / "secret")
+
+
+def test_a_file_without_an_end_is_no_secret(home: Home) -> None:
+    with pytest.raises(BadInput, match="/dev/zero: longer than the 65536 bytes of a secret"):
+        make_home(home, {}, secret=Path("/dev/zero"))
+    assert not home.root.exists()
 
 
 def test_a_file_that_is_no_secret_makes_nothing(home: Home, tmp_path: Path) -> None:
