@@ -7,7 +7,7 @@ for somebody to take it: an answer given early would never be read, and its conn
 import trio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DRAINED_BYTES_MAX = 64 << 20  # more than that, or slower than this: the connection is cut
+DRAINED_BYTES_MAX = 64 << 20  # more than that, or slower than this: answered, then cut off
 DRAIN_S = 10.0
 HANG_UP = "hang_up"  # in the state of a connection: the function that cuts it
 
@@ -19,11 +19,16 @@ class Draining:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             body = _Body(receive)
+            taken = True
 
             async def send_after_body(message: Message) -> None:
-                if message["type"] == "http.response.start" and not await body.drain():
-                    await scope["state"][HANG_UP]()
+                nonlocal taken
+                if message["type"] == "http.response.start":
+                    taken = await body.drain()
                 await send(message)
+                # A client that can't go on sending reads why: a refusal is one piece.
+                if message["type"] == "http.response.body" and not taken:
+                    await scope["state"][HANG_UP]()
 
             await self._app(scope, body.receive, send_after_body)
         else:

@@ -1,8 +1,10 @@
 """The control socket and the loopback port as real sockets: who gets in, what holds nothing up."""
 
+import itertools
 import json
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ async def server(api: MemoryApi, path: Path, nursery: trio.Nursery) -> None:
     nursery.start_soon(serve, control_app(api), [open_control_socket(path)])
 
 
-async def ask(path: Path, method: str, *arguments: JsonValue) -> JsonValue:
+async def ask(path: Path, method: str, *arguments: JsonValue | Iterator[bytes]) -> JsonValue:
     """The blocking client, as commands use it."""
 
     def blocking() -> JsonValue:
@@ -199,6 +201,11 @@ async def test_a_head_without_end_is_refused(server: None, path: Path) -> None:
 async def test_who_sends_too_much_still_hears_why(server: None, path: Path, size: int) -> None:
     with trio.fail_after(5), pytest.raises(BadInput, match="more than"):
         await ask(path, "post", "/follow", {"feed": "x" * size})
+
+
+async def test_who_sends_without_end_still_hears_why(server: None, path: Path) -> None:
+    with trio.fail_after(10), pytest.raises(BadInput, match="more than"):
+        await ask(path, "upload", "/follow", itertools.repeat(bytes(1 << 20)))
 
 
 async def test_a_body_that_nobody_wants_is_taken(server: None, path: Path) -> None:

@@ -19,7 +19,7 @@ from qbix_node.feeds.records import (
 )
 from qbix_node.ports import Put
 from qbix_node.store.memory import MemoryStore
-from qbix_node.wire.packing import pack
+from qbix_node.wire.packing import Packable, pack
 from qbix_node.wire.references import FeedId
 from tests.feeds.authors import START_MS, Author
 
@@ -90,10 +90,12 @@ def test_any_record_is_a_message_or_damaged(record: bytes) -> None:
         unpack_message(FEED, 1, record).message()
 
 
-PARTS = st.integers(0, 2**64 - 1) | st.none() | st.text(max_size=4) | TEXTS | st.binary(max_size=8)
+PARTS: st.SearchStrategy[Packable] = st.one_of(
+    st.integers(0, 2**64 - 1), st.none(), st.text(max_size=4), TEXTS, st.binary(max_size=8)
+)
 
 
-@given(st.binary() | (PARTS | st.lists(PARTS, max_size=4)).map(pack))
+@given(st.binary() | (PARTS | st.lists(PARTS, max_size=4).map(tuple)).map(pack))
 async def test_any_record_is_evidence_or_damaged(record: bytes) -> None:
     store = MemoryStore()
     await store.write([Put(b"f/x" + FEED, record)])

@@ -23,7 +23,7 @@ from qbix_node.replication.messages import (
     EbtCall,
     EbtNotes,
 )
-from qbix_node.wire.packing import pack
+from qbix_node.wire.packing import Packable, pack
 from qbix_node.wire.references import FeedId
 from tests.replication.network import Network, Node, chain, peer_of
 from tests.replication.strangers import ALICE, BOB, HAVE, WANT, call, note, said
@@ -31,11 +31,10 @@ from tests.replication.strangers import ALICE, BOB, HAVE, WANT, call, note, said
 CAROL_PEER = peer_of("carol")
 FEEDS = st.binary(min_size=32, max_size=32).map(FeedId)
 SEQUENCES = st.integers(-1, 2**31 - 1)
-PARTS = (
-    st.integers(-(2**63), 2**64 - 1)
-    | st.none()
-    | st.booleans()
-    | st.sampled_from([b"", bytes(36), "x" * 36, (0,) * 36])
+PARTS: st.SearchStrategy[Packable] = st.one_of(
+    st.integers(-(2**63), 2**64 - 1),
+    st.none() | st.booleans(),
+    st.sampled_from([b"", bytes(36), "x" * 36, (0,) * 36]),
 )
 RECORDS = st.binary() | st.lists(PARTS, max_size=3).map(pack)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qbix_node.errors import ConfigError, DamagedStore, ExitCode, LocalError, Temporary
@@ -137,6 +137,7 @@ MARKERS = PARTS | st.lists(PARTS) | st.fixed_dictionaries({"format": PARTS, "id"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(marker=b'{"format": Infinity, "id": ""}')
 @given(marker=st.binary() | MARKERS.map(json.dumps).map(str.encode))
 def test_any_marker_is_read_or_refused(ram_path: Path, marker: bytes) -> None:
     folder = Folder(ram_path)
