@@ -26,9 +26,18 @@ def doctor(context: Context) -> int:
                 context.out.text(_line(context, finding))
     bad = [finding for finding in findings if finding.verdict == "bad"]
     rows = [asdict(finding) for finding in findings]
-    closing = f"{len(bad)} things are wrong" if bad else "nothing is wrong"
-    context.out.show({"healthy": not bad, "findings": list(rows)}, closing)
+    context.out.show({"healthy": not bad, "findings": list(rows)}, _closing(len(bad)))
     return ExitCode.REFUSED if bad else ExitCode.DONE
+
+
+def _closing(wrong: int) -> str:
+    match wrong:
+        case 0:
+            return "nothing is wrong"
+        case 1:
+            return "1 thing is wrong"
+        case _:
+            return f"{wrong} things are wrong"
 
 
 def _line(context: Context, finding: Finding) -> str:

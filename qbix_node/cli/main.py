@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from contextlib import suppress
+from typing import NoReturn, TextIO
 
 import click
 
@@ -61,7 +62,10 @@ def commands() -> None:
 
 
 def main() -> NoReturn:
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -74,7 +78,6 @@ def run(arguments: list[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return PIPE_CLOSED
     except QbixError as error:
         return _refuse(error)
@@ -82,6 +85,14 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001
         return _confess(error)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _let_go(stream: TextIO) -> None:
+    """What can't be written must not change the exit code when Python flushes at the end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _refuse(error: QbixError) -> int:
@@ -104,4 +115,5 @@ def _confess(error: Exception) -> int:
 
 
 def _tell(line: str) -> None:
-    click.echo(printable(line), err=True)  # it may quote what a peer said
+    with suppress(OSError):  # nobody can be told of that
+        click.echo(printable(line), err=True)  # it may quote what a peer said

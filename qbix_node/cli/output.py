@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from qbix_node.errors import Temporary
 from qbix_node.wire import v8json
 from qbix_node.wire.v8json import JsonValue
 
@@ -41,12 +42,14 @@ class Output:
         self.write(line.encode(errors="replace") + b"\n")
 
     def write(self, data: bytes) -> None:
-        """At once, because somebody may wait for it. Raises ReaderGone."""
+        """At once, because somebody may wait for it. Raises ReaderGone, Temporary."""
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             raise ReaderGone from error
+        except OSError as error:
+            raise Temporary(f"the output can't be written: {error.strerror}") from error
 
     def paint(self, text: str, colour: str) -> str:
         if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):

@@ -80,11 +80,20 @@ class Home:
 
 
 def find_home(option: str | None, environment: Mapping[str, str]) -> Home:
-    """--home, else $QBIX_HOME, else $STATE_DIRECTORY, else the usual place of a user's data."""
+    """--home, else $QBIX_HOME, else $STATE_DIRECTORY, else the usual place of a user's data.
+
+    Raises ConfigError.
+    """
     chosen = (
         option
         or environment.get("QBIX_HOME")
         or environment.get("STATE_DIRECTORY", "").split(":")[0]  # systemd's; it may name several
         or "~/.local/share/qbix-node"
     )
-    return Home(Path(chosen).expanduser().absolute())
+    try:
+        return Home(Path(chosen).expanduser().absolute())
+    except RuntimeError as error:  # of expanduser
+        raise ConfigError(
+            f"{chosen}: no such user, or one without a home directory",
+            hint="name the node's folder in full: --home DIR",
+        ) from error

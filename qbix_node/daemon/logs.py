@@ -4,11 +4,28 @@ Events are `noun.verb` with fields. The level can change while the daemon runs.
 """
 
 import sys
-from typing import TextIO
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TextIO, cast
 
 import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)  # structlog keeps a lock by it
+class _Unfailing:
+    """A log that can't be written, as on a full disk, must not end the node: lines are lost."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
 
 
 def configure_logs(level: str, form: str, *, stream: TextIO | None = None) -> None:
@@ -32,7 +49,7 @@ def configure_logs(level: str, form: str, *, stream: TextIO | None = None) -> No
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(target))),
         cache_logger_on_first_use=False,  # else a new level would not reach loggers in use
     )
 

@@ -11,6 +11,7 @@ import httpx
 
 from qbix_node import errors
 from qbix_node.errors import ExitCode, LocalError, NotRunning
+from qbix_node.http.socket_path import check_socket_path
 from qbix_node.wire import v8json
 from qbix_node.wire.v8json import JsonValue
 
@@ -44,7 +45,8 @@ class ControlClient:
         )
 
     def __enter__(self) -> Self:
-        """Raises NotRunning."""
+        """Raises NotRunning, ConfigError."""
+        check_socket_path(self._path)
         with socket.socket(socket.AF_UNIX) as knock:
             try:
                 knock.connect(str(self._path))

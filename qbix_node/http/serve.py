@@ -22,12 +22,12 @@ from starlette.types import ASGIApp
 
 from qbix_node.errors import ConfigError
 from qbix_node.http.draining import HANG_UP, Draining
+from qbix_node.http.socket_path import check_socket_path
 
 CONNECTIONS_MAX = 64  # further ones wait until one has ended
 HEAD_BYTES_MAX = 16 * 1024
 IDLE_S = 30.0  # a connection without a request is closed
 ERROR_CHARS_MAX = 200  # of what hypercorn failed at, in the log
-SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), with its NUL
 
 log = structlog.get_logger()
 
@@ -124,11 +124,7 @@ async def serve(app: ASGIApp, listeners: list[trio.SocketListener]) -> None:
 
 def open_control_socket(path: Path) -> trio.SocketListener:
     """A listener that only our user can reach. Raises ConfigError, also when a daemon is there."""
-    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-        raise ConfigError(
-            f"{path}: longer than the {SOCKET_PATH_BYTES_MAX} bytes that a unix socket may have",
-            hint="choose a home with a shorter path: --home DIR",
-        )
+    check_socket_path(path)
     _clear(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.bind(os.fspath(path))

@@ -123,6 +123,41 @@ def test_without_a_daemon_they_end_with_69(
     assert "start it: qbix-node run" in capsys.readouterr().err
 
 
+def test_the_home_of_nobody_ends_with_78(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--home", "~nosuchuser/x", "status"]) == ExitCode.CONFIG
+    assert "~nosuchuser/x: no such user" in capsys.readouterr().err
+
+
+def test_a_home_too_long_for_a_socket_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path / ("x" * 100)), "status"]) == ExitCode.CONFIG
+    told = capsys.readouterr().err
+    assert "longer than the 107 bytes that a unix socket may have" in told
+    assert "choose a home with a shorter path" in told
+
+
+def test_the_doctor_counts_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == ExitCode.REFUSED
+    assert capsys.readouterr().out.endswith("\n1 thing is wrong\n")
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"]])
+def test_output_that_can_not_be_written_ends_with_75(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*COMMAND, *arguments], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    told = "error: the output can't be written: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (ExitCode.TEMPORARY, told)
+
+
+def test_an_error_that_can_not_be_told_has_its_exit_code_all_the_same() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*COMMAND, "status"], check=False, stderr=full)
+    assert ended.returncode == ExitCode.NOT_RUNNING
+
+
 def test_shared_options_stand_before_or_after_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,14 @@ def test_a_new_level_reaches_loggers_that_are_in_use() -> None:
     configure_logs("debug", "json", stream=stream)
     log.debug("peer.connected")
     assert stream.getvalue().count("peer.connected") == 1
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_log_that_can_not_be_written_stops_nobody(form: str) -> None:
+    with open("/dev/full", "w", buffering=1, encoding="utf-8") as full:  # noqa: PTH123
+        configure_logs("info", form, stream=full)
+        structlog.get_logger().info("feed.appended")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # for what close() flushes
 
 
 def test_an_exception_stands_in_its_line() -> None:
