@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
 import trio
 
 from qbix_node.blobs.files import DiskFiles
@@ -19,6 +20,7 @@ from qbix_node.daemon.guard import GuardedStore
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.pulse import Pulse
 from qbix_node.daemon.secret import read_secret
+from qbix_node.errors import LocalError
 from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
 from qbix_node.net.discovery import LanDiscovery
@@ -34,6 +36,8 @@ from qbix_node.store.leveldb import LevelDbStore
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -57,10 +61,20 @@ class Node:
         self.keeper.limits = self.network.limits = limits
 
     async def call(self, peers: Iterable[Address]) -> None:
-        """Call these from now on, unless that is so already."""
-        for address in peers:
-            if self.keeper.known.get(address.key) != address:
-                await self.network.add_peer(address)
+        """Call these from now on, unless that is so already. Returns once that is durable, which
+        a full disk may hold up for long.
+        """
+        async with trio.open_nursery() as nursery:
+            for address in peers:
+                if self.keeper.known.get(address.key) != address:
+                    nursery.start_soon(self._call, address)
+
+    async def _call(self, address: Address) -> None:
+        try:
+            await self.network.add_peer(address)
+        except LocalError as error:
+            # One address that can't be called must not keep the node from the others.
+            log.warning("config.refused", reason=str(error), address=str(address))
 
     @property
     def address(self) -> Address:
@@ -121,7 +135,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             port = node.network.listening[0][1]
             lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post)
             await nursery.start(lan.run)
-        await node.call(node.config.peers)
+        nursery.start_soon(node.call, node.config.peers)
         yield
         with trio.move_on_after(CLOCKS_S):
             await node.replication.save_clocks()

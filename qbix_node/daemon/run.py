@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import structlog
@@ -70,13 +70,15 @@ async def _live(home: Home, config_path: Path | None, config: Config) -> None:
             node_id = format_feed(node.keys.public)
             log.info("daemon.ready", version=__version__, id=node_id, address=str(node.address))
             notifier.ready(_summary(node))
-            nursery.start_soon(notifier.keep_watchdog, lambda: True)
+            nursery.start_soon(notifier.keep_watchdog)
             nursery.start_soon(_tell_status, node, notifier)
             async for number in signals:
                 if number != signal.SIGHUP:
                     break
                 notifier.reloading()
-                await _reload(node, config_path)
+                _reload(node, config_path)
+                # Not waited for: a full disk must not keep us from the next signal.
+                nursery.start_soon(node.call, node.config.peers)
                 notifier.ready(_summary(node))
             log.info("daemon.stopping", signal=signal.Signals(number).name)
             notifier.stopping()
@@ -130,7 +132,7 @@ def _summary(node: Node) -> str:
     return f"{len(node.network.links())} peers, {len(feeds)} feeds, {messages} messages"
 
 
-async def _reload(node: Node, config_path: Path | None) -> None:
+def _reload(node: Node, config_path: Path | None) -> None:
     try:
         config = load_config(config_path) if config_path else Config()
     except ConfigError as error:
@@ -143,7 +145,7 @@ async def _reload(node: Node, config_path: Path | None) -> None:
         if getattr(config, item.name) != getattr(node.config, item.name)
     ]
     node.limit(config.limits)
-    await node.call(config.peers)
+    node.config = replace(node.config, **{name: getattr(config, name) for name in RELOADED})
     log.info("config.reloaded", changed=changed)
     if later := [name for name in changed if name not in RELOADED]:
         log.warning("config.needs_restart", keys=later)

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ COMMAND = [sys.executable, "-m", "qbix_node"]
 ROOT, MOUNTS = power.needed()
 RSS_BYTES_MAX = 80 * 2**20
 STOP_S = 5.0
+SOMEBODY = "net:127.0.0.1:9~shs:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 
 
 def make(home: Path, **settings: str) -> Path:
@@ -33,6 +36,12 @@ def make(home: Path, **settings: str) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return make(tmp_path / "alice")
+
+
+@pytest.fixture
+def full() -> Iterator[BinaryIO]:
+    with Path("/dev/full").open("wb") as opened:
+        yield opened
 
 
 def log_of(home: Path) -> list[dict[str, object]]:
@@ -76,11 +85,11 @@ async def stop(node: Node) -> int:
         return await node.process.wait()
 
 
-async def logged(home: Path, event: str) -> dict[str, object]:
+async def logged(home: Path, event: str, *, times: int = 1) -> dict[str, object]:
     with trio.fail_after(PATIENCE_S):
         for _ in range(10_000):
             found = [line for line in log_of(home) if line["event"] == event]
-            if found:
+            if len(found) >= times:
                 return found[-1]
             await trio.sleep(0.02)
     raise AssertionError
@@ -160,7 +169,7 @@ async def test_a_killed_daemon_leaves_nothing_in_the_way(home: Path) -> None:
 
 
 async def test_sighup_reads_the_settings_again(home: Path) -> None:
-    other = "net:127.0.0.1:9~shs:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+    other = SOMEBODY
     settings = home / "node.toml"
     async with open_node(home) as node:
         before = settings.read_text()
@@ -168,7 +177,7 @@ async def test_sighup_reads_the_settings_again(home: Path) -> None:
         settings.write_text(before + f'peers = ["{other}"]\n' + limits)
         node.process.send_signal(signal.SIGHUP)
         await logged(home, "config.reloaded")
-        assert other in [peer["address"] for peer in await node.ask("/peers")]
+        await node.until("/peers", lambda rows: other in [row["address"] for row in rows])
         assert await has_room_for_one_only(node)
         settings.write_text("lisetn = 3\n")
         node.process.send_signal(signal.SIGHUP)
@@ -178,6 +187,43 @@ async def test_sighup_reads_the_settings_again(home: Path) -> None:
         assert (await logged(home, "config.needs_restart"))["keys"] == ["listen"]
         assert (await node.ask("/health"))["healthy"]
     assert "unknown key 'lisetn'" in str(refusal["reason"])
+
+
+async def test_no_settings_that_sighup_finds_end_it(home: Path) -> None:
+    settings = home / "node.toml"
+    before = settings.read_text()
+    async with open_node(home) as node:
+        for number, broken in enumerate(["a = " + "1" * 5000, "a = " + "[" * 5000], start=1):
+            settings.write_text(broken)
+            node.process.send_signal(signal.SIGHUP)
+            await logged(home, "config.refused", times=number)
+        settings.write_text(before + f'peers = ["{node.address}", "{SOMEBODY}"]\n')
+        node.process.send_signal(signal.SIGHUP)
+        refusal = await logged(home, "config.refused", times=3)
+        assert refusal["reason"] == "that is the address of this node"
+        await node.until("/peers", lambda rows: SOMEBODY in [row["address"] for row in rows])
+        assert (await node.ask("/health"))["healthy"]
+        assert await stop(node) == 0
+    async with open_node(home) as node:
+        assert (await node.ask("/health"))["healthy"]
+
+
+async def test_what_changed_is_told_against_what_is_in_force(home: Path) -> None:
+    settings = home / "node.toml"
+    async with open_node(home) as node:
+        before = settings.read_text()
+        for number, text in enumerate([before + 'log_level = "debug"\n', before], start=1):
+            settings.write_text(text)
+            node.process.send_signal(signal.SIGHUP)
+            assert (await logged(home, "config.reloaded", times=number))["changed"] == ["log_level"]
+
+
+async def test_a_log_on_a_full_disk_does_not_end_it(home: Path, full: BinaryIO) -> None:
+    async with open_node(home, stderr=full) as node:
+        await node.tell("/feeds/publish", content={"type": "test"})
+        node.process.send_signal(signal.SIGHUP)
+        assert (await node.ask("/health"))["healthy"]
+        assert await stop(node) == 0
 
 
 async def test_a_second_daemon_in_the_same_home_is_refused(home: Path) -> None:
@@ -274,6 +320,24 @@ async def test_a_full_disk_is_told_and_waited_for(tmp_path: Path) -> None:
             await trio.Path(other).unlink()
             await node.tell("/feeds/publish", content={"type": "test"})
             assert (await node.control.get("/health")).status_code == 200
+            assert await stop(node) == 0
+
+
+@ROOT
+@MOUNTS
+async def test_a_full_disk_holds_up_neither_start_nor_reload_nor_end(tmp_path: Path) -> None:
+    with power.tmpfs(tmp_path / "disk", "size=48m") as disk:
+        home = make(disk / "alice")
+        await trio.Path(disk / "other").write_bytes(bytes(20 << 20))
+        settings = home / "node.toml"
+        before = settings.read_text()
+        settings.write_text(before + f'peers = ["{SOMEBODY}"]\n')
+        async with open_node(home) as node:
+            assert (await node.control.get("/health")).status_code == 503
+            another = SOMEBODY.replace(":9~", ":10~")
+            settings.write_text(before + f'peers = ["{another}"]\n')
+            node.process.send_signal(signal.SIGHUP)
+            await logged(home, "config.reloaded")
             assert await stop(node) == 0
 
 

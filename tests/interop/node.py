@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import trio
@@ -119,15 +119,15 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(home: Path) -> AsyncIterator[Node]:
-    """Our daemon on that home, ready."""
+async def open_node(home: Path, *, stderr: BinaryIO | None = None) -> AsyncIterator[Node]:
+    """Our daemon on that home, ready. Its log goes beside the home, if nothing else is said."""
     name = f"qbix-node-test-{uuid.uuid4()}"
     notices = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM)
     await notices.bind("\0" + name)
     command = [sys.executable, "-m", "qbix_node", "--home", str(home), "run"]
     with notices, home.with_suffix(".stderr").open("ab") as errors:
         process = await trio.lowlevel.open_process(
-            command, stderr=errors, env={**os.environ, "NOTIFY_SOCKET": "@" + name}
+            command, stderr=stderr or errors, env={**os.environ, "NOTIFY_SOCKET": "@" + name}
         )
         try:
             await _wait_until_ready(notices, process, home)
