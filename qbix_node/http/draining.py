@@ -25,10 +25,13 @@ class Draining:
                 nonlocal taken
                 if message["type"] == "http.response.start":
                     taken = await body.drain()
-                await send(message)
-                # A client that can't go on sending reads why: a refusal is one piece.
                 if message["type"] == "http.response.body" and not taken:
+                    # A client that can't go on sending reads why: a refusal is one piece. At the
+                    # end of an answer hypercorn would wait until the rest of the body is taken.
+                    await send({**message, "more_body": True})
                     await scope["state"][HANG_UP]()
+                else:
+                    await send(message)
 
             await self._app(scope, body.receive, send_after_body)
         else:

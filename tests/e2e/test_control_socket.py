@@ -205,7 +205,7 @@ async def test_who_sends_too_much_still_hears_why(server: None, path: Path, size
 
 async def test_who_sends_without_end_still_hears_why(server: None, path: Path) -> None:
     with trio.fail_after(10), pytest.raises(BadInput, match="more than"):
-        await ask(path, "upload", "/follow", itertools.repeat(bytes(1 << 20)))
+        await ask(path, "upload", "/follow", itertools.repeat(bytes(1 << 16)))
 
 
 async def test_a_body_that_nobody_wants_is_taken(server: None, path: Path) -> None:
