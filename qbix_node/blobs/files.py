@@ -84,14 +84,13 @@ class DiskFiles:
     def __init__(self, folder: Path) -> None:
         self._placed = folder / "sha256"
         self._drafts = folder / "drafts"
-        with _disk_errors("the folder of blobs can't be made"):
-            for made in (folder, self._placed, self._drafts):
-                made.mkdir(mode=0o700, exist_ok=True)
-                _sync(made.parent)
+        self._make_folders()
+        with _disk_errors("the folder of blobs can't be read"):
             for left in self._drafts.iterdir():
                 left.unlink()
 
     def draft(self) -> Draft:
+        self._make_folders()  # somebody may have deleted them while we run
         return _DiskDraft(self._drafts, self._placed)
 
     def read(self, blob: BlobId, start: int, size: int) -> bytes:
@@ -116,6 +115,13 @@ class DiskFiles:
     def intact(self, blob: BlobId) -> bool:
         with self._open(blob) as file:
             return hashlib.file_digest(file, "sha256").digest() == blob
+
+    def _make_folders(self) -> None:
+        with _disk_errors("the folder of blobs can't be made"):
+            for folder in (self._placed.parent, self._placed, self._drafts):
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                    _sync(folder.parent)
 
     @contextmanager
     def _open(self, blob: BlobId) -> Iterator[BufferedReader]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -219,3 +220,13 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         add(disk.files, b"x" * 700_000)
     finally:
         os.system(f"umount {tmp_path}")
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    files = DiskFiles(tmp_path / "blobs")
+    lost = add(files, b"lost")
+    shutil.rmtree(tmp_path / "blobs")
+    kept = add(files, b"kept")
+    assert files.sizes() == {kept: 4}
+    assert files.read(kept, 0, 4) == b"kept"
+    assert not files.remove(lost)
