@@ -10,7 +10,7 @@ from qbix_node.cli.frame import Context, Group
 from qbix_node.cli.inputs import open_input, pieces_of
 from qbix_node.cli.output import Progress, size_text
 from qbix_node.errors import BadInput, LocalError, Temporary
-from qbix_node.http.api import BlobRow
+from qbix_node.http.api import BlobRemoval, BlobRow
 from qbix_node.http.rows import read_row, read_rows
 from qbix_node.wire.references import format_blob, parse_blob
 
@@ -76,6 +76,19 @@ def get(context: Context, blob: str, output: str | None, wait_s: int) -> None:
                 _write_file(checked, Path(output))
     if output is not None:
         context.out.show({"blob": name, "bytes": size, "file": output}, f"{output}: {size} bytes")
+
+
+@blob.command()
+@click.argument("blob")
+@click.pass_obj
+def remove(context: Context, blob: str) -> None:
+    """Delete a blob here, and ask peers for it no longer."""
+    name = format_blob(parse_blob(blob))
+    with context.client() as client:
+        answer = client.post("/blobs/remove", {"blob": name})
+    row = read_row(answer, BlobRemoval)
+    done = ["deleted"] * row.removed + ["wanted no longer"] * row.unwanted
+    context.out.show(answer, f"{row.blob}: {', '.join(done)}")
 
 
 def _counted(

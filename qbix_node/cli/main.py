@@ -32,7 +32,7 @@ _COMMANDS = {  # name: where it is, its line in --help
     "unfollow": ("qbix_node.cli.feeds:unfollow", "Replicate a feed no longer."),
     "following": ("qbix_node.cli.feeds:following", "The feeds that are replicated."),
     "feed": ("qbix_node.cli.feeds:feed", "Messages: publish, log, verify."),
-    "blob": ("qbix_node.cli.blobs:blob", "Files: add, get, list."),
+    "blob": ("qbix_node.cli.blobs:blob", "Files: add, get, list, remove."),
     "store": ("qbix_node.cli.store:store", "The database: check, repair."),
     "demo": ("qbix_node.cli.demo.command:demo", "Three real nodes replicate on this machine."),
 }
@@ -63,7 +63,7 @@ def commands() -> None:
 
 def main() -> NoReturn:
     code = run(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed before
         _let_go(stream)
     sys.exit(code)
 
@@ -73,7 +73,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = commands.main(arguments, prog_name="qbix-node", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return ExitCode.USAGE
     except click.Abort:
         return INTERRUPTED

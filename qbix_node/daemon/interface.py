@@ -173,6 +173,20 @@ class Interface:
         blob = await self._node.blobs.add(pieces)
         return api.BlobRow(format_blob(blob), self._node.blobs.size(blob))
 
+    async def remove_blob(self, blob: BlobId) -> api.BlobRemoval:
+        self._require_disk()
+        blobs = self._node.blobs
+        unwanted = await blobs.unwant(blob)  # first, so that it doesn't come again
+        removed = blobs.has(blob)
+        if removed:
+            await blobs.remove(blob)
+        if not (removed or unwanted):
+            raise LocalError(
+                f"{format_blob(blob)} is neither here nor wanted",
+                hint="qbix-node blob list shows what is here",
+            )
+        return api.BlobRemoval(format_blob(blob), removed=removed, unwanted=unwanted)
+
     async def want_blob(self, blob: BlobId, patience_s: float) -> None:
         if not await self._node.blobs.want(blob, patience_s=patience_s):
             reason = self._node.blobs.wanted().get(blob, "it is wanted no longer")

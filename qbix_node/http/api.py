@@ -52,6 +52,15 @@ class BlobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobRemoval:
+    """What was done, at least one of both."""
+
+    blob: str
+    removed: bool  # the file
+    unwanted: bool  # peers are asked for it no longer
+
+
+@dataclass(frozen=True, slots=True)
 class BlobsRow:
     count: int
     bytes: int
@@ -141,6 +150,10 @@ class Api(Protocol):
     def blobs(self) -> list[BlobRow]: ...
 
     async def add_blob(self, pieces: AsyncIterator[bytes]) -> BlobRow: ...
+
+    async def remove_blob(self, blob: BlobId) -> BlobRemoval:
+        """Raises LocalError when it is neither here nor wanted."""
+        ...
 
     async def want_blob(self, blob: BlobId, patience_s: float) -> None:
         """Return once it is here; Temporary when it did not come."""

@@ -39,6 +39,7 @@ def control_app(api: Api) -> ASGIApp:
         Route("/blobs", to.blobs),
         Route("/blobs", to.add_blob, methods=["POST"]),
         Route("/blobs/content", to.blob),
+        Route("/blobs/remove", to.remove_blob, methods=["POST"]),
     )
 
 

@@ -118,6 +118,10 @@ class Handlers:
         row = await self._api.add_blob(body_pieces(request))
         return json_answer(asdict(row), HTTPStatus.CREATED)
 
+    async def remove_blob(self, request: Request) -> Response:
+        blob = parse_blob(text_of(await read_object(request, "blob"), "blob"))
+        return json_answer(asdict(await self._api.remove_blob(blob)))
+
     async def blob(self, request: Request) -> Response:
         query = Query(request, "blob", "wait_s")
         blob = parse_blob(query.text("blob"))

@@ -34,7 +34,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         *(["init"], ["run"], ["status"], ["id"], ["doctor"], ["follow"], ["demo"]),
         *(["peer", "add"], ["peer", "list"], ["peer", "remove"], ["peer", "block"]),
         *(["feed", "publish"], ["feed", "log"], ["feed", "verify"], ["feed", "resume"]),
-        *(["blob", "add"], ["blob", "get"], ["blob", "list"], ["store", "check"]),
+        *(["blob", "add"], ["blob", "get"], ["blob", "list"], ["blob", "remove"]),
+        ["store", "check"],
     ],
     ids=" ".join,
 )
@@ -152,10 +153,17 @@ def test_output_that_can_not_be_written_ends_with_75(arguments: list[str]) -> No
     assert (ended.returncode, ended.stderr) == (ExitCode.TEMPORARY, told)
 
 
-def test_an_error_that_can_not_be_told_has_its_exit_code_all_the_same() -> None:
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run([*COMMAND, "status"], check=False, stderr=full)
-    assert ended.returncode == ExitCode.NOT_RUNNING
+@pytest.mark.parametrize("lost", ["2>/dev/full", "2>&-", ">&-"])
+@pytest.mark.parametrize(
+    ("command", "code"), [("status", ExitCode.NOT_RUNNING), ("nosuch", ExitCode.USAGE)]
+)
+def test_an_error_has_its_exit_code_whoever_hears_of_it(command: str, code: int, lost: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {lost}', "sh", *COMMAND, command],
+        check=False,
+        capture_output=True,
+    )
+    assert ended.returncode == code
 
 
 def test_shared_options_stand_before_or_after_the_command(

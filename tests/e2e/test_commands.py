@@ -139,6 +139,23 @@ async def test_blobs_go_in_and_come_out(home: Path, person: Person, tmp_path: Pa
         assert not await trio.Path(copy + ".partial").exists()
 
 
+async def test_blobs_are_removed_and_wanted_no_longer(
+    home: Path, person: Person, tmp_path: Path
+) -> None:
+    (tmp_path / "note").write_bytes(b"note")
+    missing = format_blob(bytes(32))
+    async with open_node(home) as node:
+        name = (await person.types("blob", "add", str(tmp_path / "note"))).strip()
+        assert await person.types("blob", "remove", name) == f"{name}: deleted\n"
+        assert await person.asks("blob", "list") == []
+        told = await person.is_refused("blob", "remove", name, code=1)
+        assert "is neither here nor wanted" in told
+        await person.is_refused("blob", "get", missing, "--wait", "1", code=75)
+        removal = {"blob": missing, "removed": False, "unwanted": True}
+        assert await person.asks("blob", "remove", missing) == removal
+        assert (await node.ask("/status"))["blobs"]["wanted"] == 0
+
+
 async def test_peers_and_feeds_are_chosen(home: Path, person: Person) -> None:
     async with open_node(home) as node:
         assert await person.types("peer", "add", PEER) == f"added {PEER}\n"

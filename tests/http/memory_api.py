@@ -7,6 +7,7 @@ import trio
 
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.http.api import (
+    BlobRemoval,
     BlobRow,
     BlobsRow,
     Entry,
@@ -142,6 +143,11 @@ class MemoryApi:
     async def add_blob(self, pieces: AsyncIterator[bytes]) -> BlobRow:
         self.files[BLOB] = b"".join([piece async for piece in pieces])
         return BlobRow(format_blob(BLOB), len(self.files[BLOB]))
+
+    async def remove_blob(self, blob: BlobId) -> BlobRemoval:
+        if self.files.pop(blob, None) is None:
+            raise LocalError("neither here nor wanted")
+        return BlobRemoval(format_blob(blob), removed=True, unwanted=False)
 
     async def want_blob(self, blob: BlobId, patience_s: float) -> None:
         if blob not in self.files:

@@ -221,6 +221,15 @@ async def test_a_blob_goes_in_and_comes_out(control: httpx.AsyncClient) -> None:
     assert (await control.get("/blobs")).json() == [{"blob": name, "bytes": 10}]
 
 
+async def test_a_blob_is_removed_once(control: httpx.AsyncClient) -> None:
+    body = {"blob": (await control.post("/blobs", content=b"some bytes")).json()["blob"]}
+    removed = await control.post("/blobs/remove", json=body)
+    assert removed.json() == {**body, "removed": True, "unwanted": False}
+    assert (await control.get("/blobs")).json() == []
+    again = told(await control.post("/blobs/remove", json=body))
+    assert again == (409, "neither here nor wanted", 1)
+
+
 async def test_a_blob_that_does_not_come_in_time_is_a_temporary_refusal(
     control: httpx.AsyncClient, autojump_clock: trio.testing.MockClock
 ) -> None:
