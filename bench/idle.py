@@ -4,16 +4,10 @@ import json
 import logging
 import os
 import random
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
 import structlog
 import trio
 
@@ -30,6 +24,7 @@ from qbix_node.net.transport import TcpTransport
 from qbix_node.replication.service import Replication
 from qbix_node.runtime import Runner, ThreadExecutor
 from qbix_node.store.memory import MemoryStore
+from tests.interop.node import open_node
 
 PEERS = 20
 SETTLE_S = 3.0
@@ -39,49 +34,21 @@ SETTINGS = f'listen = "127.0.0.1:0"\n[limits]\nconnections_per_host_max = {PEERS
 NETWORK_KEY = bytes(32)
 
 
-class Daemon:
-    """A process of its own; ready when this returns."""
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __init__(self, home: Path) -> None:
-        make_home(Home(home), {"network_key": "A" * 43 + "="})
-        (home / "node.toml").write_text(f'network_key = "{"A" * 43}="\n{SETTINGS}')
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind("")
-            ready.settimeout(30)
-            name = "@" + ready.getsockname()[1:].decode()
-            self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-m", "qbix_node", "--home", str(home), "run"],
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "NOTIFY_SOCKET": name},
-            )
-            while b"READY=1" not in ready.recv(4096):
-                pass
-        transport = httpx.HTTPTransport(uds=str(home / "control.sock"))
-        self._http = httpx.Client(transport=transport, base_url="http://node")
-        self.address = parse_address(json.loads(self._http.get("/status").content)["address"])
 
-    def connected(self) -> int:
-        peers = json.loads(self._http.get("/peers").content)
-        return sum(peer["state"] == "connected" for peer in peers)
+def resident_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def resident_mib(self) -> float:
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-    def share_of_core(self, seconds: float) -> float:
-        """In per cent."""
-        before, begun = self.cpu_s(), time.perf_counter()
-        time.sleep(seconds)
-        return 100 * (self.cpu_s() - before) / (time.perf_counter() - begun)
-
-    def stop(self) -> None:
-        self._http.close()
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+async def share_of_core(pid: int, seconds: float) -> float:
+    """In per cent."""
+    before, begun = cpu_s(pid), time.perf_counter()
+    await trio.sleep(seconds)
+    return 100 * (cpu_s(pid) - before) / (time.perf_counter() - begun)
 
 
 async def be_peer(number: int, daemon: Address, nursery: trio.Nursery) -> None:
@@ -103,21 +70,20 @@ async def be_peer(number: int, daemon: Address, nursery: trio.Nursery) -> None:
     await nursery.start(network.run, replication.on_link)
 
 
-async def measure() -> dict[str, float]:
-    async with AsyncExitStack() as held:
-        folder = held.enter_context(tempfile.TemporaryDirectory())
-        daemon = Daemon(Path(folder) / "home")
-        held.callback(daemon.stop)
+async def measure(home: Path) -> dict[str, float]:
+    async with open_node(home) as daemon:
+        pid, address = daemon.process.pid, parse_address(daemon.address)
         await trio.sleep(SETTLE_S)
-        figures = {"alone_mib": daemon.resident_mib()}
-        figures["alone_cpu"] = await trio.to_thread.run_sync(daemon.share_of_core, ALONE_S)
+        figures = {"alone_mib": resident_mib(pid)}
+        figures["alone_cpu"] = await share_of_core(pid, ALONE_S)
         async with trio.open_nursery() as nursery:
             for number in range(PEERS):
-                await be_peer(number, daemon.address, nursery)
+                await be_peer(number, address, nursery)
             await trio.sleep(SETTLE_S)
-            assert daemon.connected() == PEERS
-            share = await trio.to_thread.run_sync(daemon.share_of_core, WITH_PEERS_S)
-            figures |= {"peers_cpu": share, "peers_mib": daemon.resident_mib()}
+            peers = await daemon.ask("/peers")
+            assert sum(peer["state"] == "connected" for peer in peers) == PEERS
+            figures["peers_cpu"] = await share_of_core(pid, WITH_PEERS_S)
+            figures["peers_mib"] = resident_mib(pid)
             nursery.cancel_scope.cancel()
         return figures
 
@@ -125,7 +91,11 @@ async def measure() -> dict[str, float]:
 def run() -> dict[str, Figure]:
     # The peers run in this process, and say a lot.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    found = trio.run(measure)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        make_home(Home(home), {"network_key": "A" * 43 + "="})
+        (home / "node.toml").write_text(f'network_key = "{"A" * 43}="\n{SETTINGS}')
+        found = trio.run(measure, home)
 
     def figure(value: float, unit: str, goal: float | None) -> Figure:
         return {"value": value, "unit": unit, "limit": None, "limit_is": "", "goal": goal}
