@@ -348,6 +348,7 @@ async def test_who_notices_the_end_of_a_link_while_it_is_stopped_is_no_bug(
 
     bob.on_link = accompany
     await alice.network.add_peer(bob.address)
+    await alice.wait_for_links(1)
     await bob.wait_for_links(1)
     with capture_logs() as lines:
         await alice.network.remove_peer(bob.peer)
