@@ -5,13 +5,10 @@ input ends, `reader FOLDER MESSAGES ADDRESS` gets it. Each prints what it spent,
 """
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 
@@ -19,23 +16,17 @@ import structlog
 import trio
 
 from bench import Figure
-from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.feeds.authoring import make_message
 from qbix_node.feeds.messages import ClassicMessage
 from qbix_node.feeds.records import put_head, put_message
 from qbix_node.feeds.validation import signature_check
-from qbix_node.net.address import Address, parse_address
-from qbix_node.net.limits import Limits
-from qbix_node.net.machine import ConnectionKeeper
-from qbix_node.net.service import Network
-from qbix_node.net.transport import TcpTransport
-from qbix_node.ports import Store
-from qbix_node.replication.service import Replication
-from qbix_node.runtime import Runner, ThreadExecutor, verify_checks
+from qbix_node.net.address import parse_address
+from qbix_node.runtime import ThreadExecutor, verify_checks
 from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
+from tests.replication.wired import open_wired
 
 MESSAGES = 10_000
 ROUNDS = 3
@@ -55,42 +46,14 @@ def write_feed(count: int) -> list[ClassicMessage]:
     return messages
 
 
-@asynccontextmanager
-async def open_node(keys: KeyPair, store: Store) -> AsyncIterator[tuple[Replication, Network]]:
-    rng, executor = random.Random(1), ThreadExecutor()
-    replication = Replication(keys, store, rng=rng, executor=executor, clocks_valid=True)
-    keeper = ConnectionKeeper(m.PeerId(keys.public), Limits(), {}, set())
-
-    async def post(event: m.Event) -> None:
-        await runner.post(event)
-
-    network = Network(
-        keys,
-        NETWORK_KEY,
-        TcpTransport(),
-        methods=replication.methods(),
-        limits=Limits(),
-        post=post,
-        listen=[("127.0.0.1", 0)],
-    )
-    runner = Runner(keeper, network, store, rng, executor)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(replication.run)
-        nursery.start_soon(runner.run)
-        await nursery.start(network.run, replication.on_link)
-        yield replication, network
-        nursery.cancel_scope.cancel()
-
-
 async def author(folder: Path, count: int) -> None:
     LevelDbStore.create(folder)
     async with LevelDbStore.open(folder) as store:
         messages = write_feed(count)
         await store.write([put_message(message, 0) for message in messages])
         await store.write([put_head(FEED, messages[-1].head)])
-        async with open_node(AUTHOR, store) as (_, network):
-            host, port = network.listening[0]
-            print(Address(host, port, m.PeerId(AUTHOR.public)), flush=True)
+        async with open_wired(AUTHOR, store, ThreadExecutor(), network_key=NETWORK_KEY) as wired:
+            print(wired.address, flush=True)
             start_s = time.process_time()
             await trio.to_thread.run_sync(sys.stdin.read)
             print(json.dumps({"cpu_s": time.process_time() - start_s}))
@@ -98,13 +61,15 @@ async def author(folder: Path, count: int) -> None:
 
 async def reader(folder: Path, count: int, address: str) -> None:
     LevelDbStore.create(folder)
-    async with LevelDbStore.open(folder) as store, open_node(READER, store) as nodes:
-        replication, network = nodes
+    async with (
+        LevelDbStore.open(folder) as store,
+        open_wired(READER, store, ThreadExecutor(), network_key=NETWORK_KEY) as wired,
+    ):
         before = store.counters.batches
         cpu_s, wall_s = time.process_time(), time.perf_counter()
-        await replication.follow(FEED)
-        await network.add_peer(parse_address(address))
-        await replication.wait_beyond(FEED, count - 1)
+        await wired.replication.follow(FEED)
+        await wired.network.add_peer(parse_address(address))
+        await wired.replication.wait_beyond(FEED, count - 1)
         spent = {
             "start_s": cpu_s,
             "cpu_s": time.process_time() - cpu_s,

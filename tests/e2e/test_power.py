@@ -20,17 +20,13 @@ from qbix_node.daemon.home import Home
 from qbix_node.daemon.secret import read_secret
 from qbix_node.daemon.setup import make_home
 from qbix_node.feeds.records import read_heads, read_log
-from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
-from qbix_node.net.limits import Limits
-from qbix_node.net.machine import ConnectionKeeper
-from qbix_node.net.service import Network
-from qbix_node.net.transport import TcpTransport
 from qbix_node.replication.service import Replication
-from qbix_node.runtime import InlineExecutor, Runner
+from qbix_node.runtime import InlineExecutor
 from qbix_node.store.memory import MemoryStore
 from qbix_node.wire.references import FeedId, format_message
 from tests.e2e.powered_node import open_store
+from tests.replication.wired import open_wired
 from tests.store import power
 
 pytestmark = power.needed()
@@ -59,30 +55,12 @@ class Steady:
 
 @asynccontextmanager
 async def steady_peer() -> AsyncIterator[Steady]:
-    keys, store, rng = KeyPair.from_seed(b"steady".ljust(32)), MemoryStore(), random.Random(1)
-    executor = InlineExecutor()
-    replication = Replication(keys, store, rng=rng, executor=executor, clocks_valid=True)
-    keeper = ConnectionKeeper(PeerId(keys.public), Limits(), {}, set())
-
-    async def post(event: Event) -> None:
-        await keeping.post(event)
-
-    network = Network(
-        keys,
-        MAIN_NETWORK_KEY,
-        TcpTransport(),
-        methods=replication.methods(),
-        limits=Limits(),
-        post=post,
-        listen=[("127.0.0.1", 0)],
-    )
-    keeping = Runner(keeper, network, store, rng, executor)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(replication.run)
-        nursery.start_soon(keeping.run)
-        await nursery.start(network.run, replication.on_link)
-        address = Address("127.0.0.1", network.listening[0][1], PeerId(keys.public))
-        steady = Steady(replication, address)
+    keys, executor = KeyPair.from_seed(b"steady".ljust(32)), InlineExecutor()
+    async with (
+        open_wired(keys, MemoryStore(), executor, network_key=MAIN_NETWORK_KEY) as wired,
+        trio.open_nursery() as nursery,
+    ):
+        steady = Steady(wired.replication, wired.address)
         nursery.start_soon(steady.publish)
         yield steady
         nursery.cancel_scope.cancel()

@@ -1,6 +1,5 @@
 """EBT with real JavaScript peers, in both roles: 200 hard-to-encode messages each way."""
 
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,21 +8,18 @@ from pathlib import Path
 import pytest
 import trio
 
-from qbix_node import machines as m
 from qbix_node.crypto.entropy import new_keypair
 from qbix_node.crypto.keys import KeyPair
-from qbix_node.net.address import Address, parse_address
-from qbix_node.net.limits import Limits
-from qbix_node.net.machine import ConnectionKeeper
+from qbix_node.daemon.config import MAIN_NETWORK_KEY
+from qbix_node.net.address import parse_address
 from qbix_node.net.service import Network
-from qbix_node.net.transport import TcpTransport
 from qbix_node.replication.service import Replication
-from qbix_node.runtime import Runner, ThreadExecutor
+from qbix_node.runtime import ThreadExecutor
 from qbix_node.store.memory import MemoryStore
-from qbix_node.wire.references import decode_base64, format_feed, parse_feed
+from qbix_node.wire.references import format_feed, parse_feed
 from tests.interop.jspeer import Engine, JsPeer, needs_js_peers, open_js_peer
+from tests.replication.wired import open_wired
 
-MAIN_NETWORK = decode_base64("1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=", 32)
 LENGTH = 200
 PATIENCE_S = 30.0
 
@@ -37,15 +33,11 @@ class Site:
     keys: KeyPair
     replication: Replication
     network: Network
+    address: str
 
     @property
     def id(self) -> str:
         return format_feed(self.keys.public)
-
-    @property
-    def address(self) -> str:
-        host, port = self.network.listening[0]
-        return str(Address(host, port, m.PeerId(self.keys.public)))
 
     async def reach(self, feed: str, sequence: int) -> None:
         with trio.fail_after(PATIENCE_S):
@@ -59,30 +51,11 @@ class Site:
 async def open_site(
     store: MemoryStore, keys: KeyPair, *, clocks_valid: bool = True
 ) -> AsyncIterator[Site]:
-    assert MAIN_NETWORK is not None
-    rng, executor = random.Random(1), ThreadExecutor()
-    replication = Replication(keys, store, rng=rng, executor=executor, clocks_valid=clocks_valid)
-    keeper = ConnectionKeeper(m.PeerId(keys.public), Limits(), {}, set())
-
-    async def post(event: m.Event) -> None:
-        await runner.post(event)
-
-    network = Network(
-        keys,
-        MAIN_NETWORK,
-        TcpTransport(),
-        methods=replication.methods(),
-        limits=Limits(),
-        post=post,
-        listen=[("127.0.0.1", 0)],
-    )
-    runner = Runner(keeper, network, store, rng, executor)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(replication.run)
-        nursery.start_soon(runner.run)
-        await nursery.start(network.run, replication.on_link)
-        yield Site(keys, replication, network)
-        nursery.cancel_scope.cancel()
+    executor = ThreadExecutor()
+    async with open_wired(
+        keys, store, executor, network_key=MAIN_NETWORK_KEY, clocks_valid=clocks_valid
+    ) as wired:
+        yield Site(keys, wired.replication, wired.network, str(wired.address))
 
 
 async def js_log(peer: JsPeer, feed: str) -> list[str]:

@@ -22,20 +22,6 @@ BOB = feed_of("bob")
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def node(network: Network) -> Node:
-    """Follows bob."""
-    node = network.node("node")
-    node.follow("bob")
-    network.settle(1)
-    return node
-
-
-@pytest.fixture
 def old(network: Network, node: Node) -> Stranger:
     """A peer that was dialled and does not know ebt.replicate."""
     old = Stranger(network, "old")

@@ -19,20 +19,6 @@ from tests.replication.network import Network, Node, Stranger, chain, feed_of
 BOB = feed_of("bob")
 
 
-@pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def node(network: Network) -> Node:
-    """Follows bob."""
-    node = network.node("node")
-    node.follow("bob")
-    network.settle(1)
-    return node
-
-
 def caller(node: Node, name: str) -> Stranger:
     peer = Stranger(node.network, name)
     node.network.link(peer, node)
