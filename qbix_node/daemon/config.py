@@ -76,7 +76,7 @@ def _text(value: object) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("true or false is expected")  # noqa: TRY004
+        raise ValueError("true or false is expected")  # noqa: TRY004  (the same)
     return value
 
 
@@ -118,7 +118,7 @@ def _network_key(value: object) -> bytes:
 
 def _peers(value: object) -> tuple[Address, ...]:
     if not isinstance(value, list):
-        raise ValueError("a list of addresses is expected")  # noqa: TRY004
+        raise ValueError("a list of addresses is expected")  # noqa: TRY004  (the same)
     return tuple([parse_address(_text(item)) for item in value])
 
 

@@ -63,7 +63,7 @@ def _traffic(node: Node) -> list[Metric]:
 def _process() -> list[Metric]:
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  (no path of ours)
         resident = int(file.read().split()[1]) * PAGE_BYTES
-    files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  (the same)
     return [
         Metric("process_resident_memory_bytes", "gauge", "Resident memory.", resident),
         Metric("process_open_fds", "gauge", "Open files and sockets.", files),

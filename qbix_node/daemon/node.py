@@ -145,7 +145,8 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
 def _places(endpoint: Endpoint) -> list[tuple[str, int]]:
     if endpoint.host:
         return [(endpoint.host, endpoint.port)]
-    return [(host, endpoint.port) for host in ("0.0.0.0", *(("::",) if _has_ipv6() else ()))]  # noqa: S104
+    hosts = ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]  # noqa: S104  (an empty host asks for all)
+    return [(host, endpoint.port) for host in hosts]
 
 
 def _has_ipv6() -> bool:
@@ -160,7 +161,7 @@ def _has_ipv6() -> bool:
 
 def _reachable(host: str) -> str:
     """Where `host` means all addresses of this machine: the one that it goes out by."""
-    if host not in {"0.0.0.0", "::"}:  # noqa: S104
+    if host not in {"0.0.0.0", "::"}:  # noqa: S104  (compared only)
         return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
