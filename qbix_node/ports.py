@@ -27,10 +27,8 @@ class Delete:
 Write = Put | Delete
 
 
-class Store(Protocol):
-    """Ordered keys with durable batches. Reads are short and synchronous; writes are acknowledged
-    once they are on disk. The behaviour suite in tests/store holds every implementation to this.
-    """
+class Rows(Protocol):
+    """Ordered keys to read. Reads are short and synchronous."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -39,6 +37,12 @@ class Store(Protocol):
     ) -> list[tuple[bytes, bytes]]:
         """At most `limit` pairs with start <= key < stop, ascending (or descending) by key."""
         ...
+
+
+class Store(Rows, Protocol):
+    """Rows with durable batches: writes are acknowledged once they are on disk. The behaviour
+    suite in tests/store holds every implementation to this.
+    """
 
     async def write(self, writes: Sequence[Write]) -> None:
         """Apply all or none, in order; return once durable. Waits while the disk is full."""

@@ -5,18 +5,18 @@ from collections.abc import Iterator, Mapping
 from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.machine import WANT, BlobExchange
 from qbix_node.blobs.quota import MARK, SympathyQuota
-from qbix_node.ports import Delete, Store, Write
+from qbix_node.ports import Delete, Rows, Write
 from qbix_node.wire.references import BlobId
 
 _CHUNK = 1000
 
 
 def recover(
-    store: Store, held: Mapping[BlobId, int], limits: Limits
+    rows: Rows, held: Mapping[BlobId, int], limits: Limits
 ) -> tuple[BlobExchange, list[Write]]:
     """The machine, and the writes that clear what a crash left between two steps."""
-    wants = [BlobId(key) for key, _ in _records(store, WANT)]
-    marks = [(int.from_bytes(order, "big"), BlobId(key)) for key, order in _records(store, MARK)]
+    wants = [BlobId(key) for key, _ in _records(rows, WANT)]
+    marks = [(int.from_bytes(order, "big"), BlobId(key)) for key, order in _records(rows, MARK)]
     quota = SympathyQuota(limits.sympathy_bytes_max)
     for order, blob in sorted(marks):
         if blob in held:
@@ -27,9 +27,9 @@ def recover(
     return BlobExchange(limits, held, own, quota), stale
 
 
-def _records(store: Store, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _records(rows: Rows, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys without their prefix."""
     start, stop = prefix, prefix[:-1] + bytes([prefix[-1] + 1])
-    while chunk := store.scan(start, stop, limit=_CHUNK):
+    while chunk := rows.scan(start, stop, limit=_CHUNK):
         yield from [(key.removeprefix(prefix), value) for key, value in chunk]
         start = chunk[-1][0] + b"\0"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.feeds.messages import ClassicMessage, Head, Refused
 from qbix_node.feeds.validation import read_message
-from qbix_node.ports import Put, Store
+from qbix_node.ports import Put, Rows
 from qbix_node.wire import packing, v8json
 from qbix_node.wire.references import FeedId, MessageId, format_feed
 
@@ -72,9 +72,9 @@ def unpack_message(feed: FeedId, sequence: int, record: bytes) -> StoredMessage:
     )
 
 
-def read_heads(store: Store) -> dict[FeedId, Head]:
+def read_heads(rows: Rows) -> dict[FeedId, Head]:
     heads = {}
-    for key, record in _scan_all(store, _HEAD):
+    for key, record in _scan_all(rows, _HEAD):
         if len(key) != len(_HEAD) + _FEED_BYTES or len(record) != 8 + _ID_BYTES:
             raise DamagedStore(f"the head record at {key.hex()} is not one")
         head = Head(int.from_bytes(record[:8], "big"), MessageId(record[8:]))
@@ -82,18 +82,18 @@ def read_heads(store: Store) -> dict[FeedId, Head]:
     return heads
 
 
-def read_forked(store: Store) -> set[FeedId]:
-    return {FeedId(key[len(_EVIDENCE) :]) for key, _ in _scan_all(store, _EVIDENCE)}
+def read_forked(rows: Rows) -> set[FeedId]:
+    return {FeedId(key[len(_EVIDENCE) :]) for key, _ in _scan_all(rows, _EVIDENCE)}
 
 
-def read_log(store: Store, feed: FeedId, first: int, limit: int) -> list[StoredMessage]:
+def read_log(rows: Rows, feed: FeedId, first: int, limit: int) -> list[StoredMessage]:
     """At most `limit` messages from sequence `first` on."""
-    found = store.scan(message_key(feed, first), _MESSAGE + _after(feed), limit=limit)
+    found = rows.scan(message_key(feed, first), _MESSAGE + _after(feed), limit=limit)
     return [unpack_message(feed, int.from_bytes(key[-8:], "big"), record) for key, record in found]
 
 
-def read_evidence(store: Store, feed: FeedId) -> Evidence | None:
-    record = store.get(_EVIDENCE + feed)
+def read_evidence(rows: Rows, feed: FeedId) -> Evidence | None:
+    record = rows.get(_EVIDENCE + feed)
     if record is None:
         return None
     try:
@@ -115,10 +115,10 @@ def _stored_message(encoded: bytes, feed: FeedId) -> ClassicMessage:
     return message
 
 
-def _scan_all(store: Store, prefix: bytes) -> list[tuple[bytes, bytes]]:
+def _scan_all(rows: Rows, prefix: bytes) -> list[tuple[bytes, bytes]]:
     found: list[tuple[bytes, bytes]] = []
     start = prefix
-    while part := store.scan(start, _after(prefix), limit=_SCAN):
+    while part := rows.scan(start, _after(prefix), limit=_SCAN):
         found += part
         start = part[-1][0] + b"\0"
     return found

@@ -3,7 +3,7 @@
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address, parse_address
-from qbix_node.ports import Delete, Put, Store, Write
+from qbix_node.ports import Delete, Put, Rows, Write
 
 _ADDRESS = b"p/a"
 _BLOCKED = b"p/b"
@@ -26,10 +26,10 @@ def unblock(peer: PeerId) -> Write:
     return Delete(_BLOCKED + peer)
 
 
-def read_peers(store: Store) -> tuple[dict[PeerId, Address], set[PeerId]]:
+def read_peers(rows: Rows) -> tuple[dict[PeerId, Address], set[PeerId]]:
     """The addresses of the peers that a person added, and the blocked ones."""
     known = {}
-    for _, value in _scan(store, _ADDRESS):
+    for _, value in _scan(rows, _ADDRESS):
         try:
             address = parse_address(value.decode())
         except (Malformed, UnicodeDecodeError) as error:
@@ -37,9 +37,9 @@ def read_peers(store: Store) -> tuple[dict[PeerId, Address], set[PeerId]]:
                 f"the address of a peer in the store can't be read: {error}"
             ) from error
         known[address.key] = address
-    blocked = {PeerId(key.removeprefix(_BLOCKED)) for key, _ in _scan(store, _BLOCKED)}
+    blocked = {PeerId(key.removeprefix(_BLOCKED)) for key, _ in _scan(rows, _BLOCKED)}
     return known, blocked
 
 
-def _scan(store: Store, prefix: bytes) -> list[tuple[bytes, bytes]]:
-    return store.scan(prefix, prefix + b"\xff" * 33, limit=_SCAN_MAX)
+def _scan(rows: Rows, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    return rows.scan(prefix, prefix + b"\xff" * 33, limit=_SCAN_MAX)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.errors import DamagedStore, Malformed
-from qbix_node.ports import Store
+from qbix_node.ports import Rows
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import FeedId
 
@@ -57,11 +57,11 @@ def unpack_clock(record: bytes) -> StoredClock:
     )
 
 
-def read_clock_ages(store: Store) -> dict[m.PeerId, int]:
+def read_clock_ages(rows: Rows) -> dict[m.PeerId, int]:
     """When each clock was stored, oldest first."""
     ages: dict[m.PeerId, int] = {}
     start = _PREFIX
-    while found := store.scan(start, _PREFIX + b"\xff" * 33, limit=_SCAN):
+    while found := rows.scan(start, _PREFIX + b"\xff" * 33, limit=_SCAN):
         ages |= {m.PeerId(key[3:]): unpack_clock(record).saved_s for key, record in found}
         start = found[-1][0] + b"\0"
     return dict(sorted(ages.items(), key=lambda age: age[1]))

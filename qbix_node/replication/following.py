@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from qbix_node import machines as m
-from qbix_node.ports import Store
+from qbix_node.ports import Rows
 from qbix_node.replication.messages import Block, Denied, Follow, Unblock, Unfollow
 from qbix_node.wire.references import FeedId, format_feed
 
@@ -15,16 +15,16 @@ _BLOCK = b"r/b"
 Change = Follow | Unfollow | Block | Unblock
 
 
-def read_follows(store: Store) -> dict[FeedId, None]:
-    return _read(store, _FOLLOW, FOLLOWS_MAX)
+def read_follows(rows: Rows) -> dict[FeedId, None]:
+    return _read(rows, _FOLLOW, FOLLOWS_MAX)
 
 
-def read_blocks(store: Store) -> dict[FeedId, None]:
-    return _read(store, _BLOCK, BLOCKS_MAX)
+def read_blocks(rows: Rows) -> dict[FeedId, None]:
+    return _read(rows, _BLOCK, BLOCKS_MAX)
 
 
-def _read(store: Store, prefix: bytes, limit: int) -> dict[FeedId, None]:
-    found = store.scan(prefix, prefix + b"\xff" * 33, limit=limit)
+def _read(rows: Rows, prefix: bytes, limit: int) -> dict[FeedId, None]:
+    found = rows.scan(prefix, prefix + b"\xff" * 33, limit=limit)
     return {FeedId(key[len(prefix) :]): None for key, _ in found}
 
 
