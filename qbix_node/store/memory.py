@@ -5,8 +5,9 @@
 batch that was synced, and of those under way the first few, whole; no batch is ever torn.
 """
 
+import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -90,13 +91,21 @@ class MemoryDisk:
 
 
 class MemoryStore:
-    """A store on a memory disk. With `hold_syncs` a batch is durable only once `sync` is called."""
+    """A store on a memory disk. A batch is durable after `sync_s`, which is asked for each, or once
+    `sync` is called; with `hold_syncs` only then.
+    """
 
-    def __init__(self, disk: MemoryDisk | None = None, *, hold_syncs: bool = False) -> None:
+    def __init__(
+        self,
+        disk: MemoryDisk | None = None,
+        *,
+        hold_syncs: bool = False,
+        sync_s: Callable[[], float] | None = None,
+    ) -> None:
         self.disk = disk or MemoryDisk()
         self.was_clean = self.disk.was_clean
         self.disk.was_clean = False
-        self._head = _DiskHead(self.disk, hold_syncs=hold_syncs)
+        self._head = _DiskHead(self.disk, (lambda: math.inf) if hold_syncs else sync_s)
         self._writer = GroupCommit(self._head, commit=read_commit(self.disk.get(COMMIT_KEY)))
 
     def get(self, key: bytes) -> bytes | None:
@@ -129,11 +138,15 @@ class MemoryStore:
         """Make the batch under way durable."""
         self._head.sync()
 
-    def crash(self, rng: Rng) -> "MemoryStore":
-        """Cut the power, and open what the disk has left. Who waits on this store gets an error."""
+    def cut_power(self, rng: Rng) -> None:
+        """Who waits on this store gets an error, and nothing of it reaches the disk any more."""
         self.disk.cut_power(rng)
         self._head.stop()
-        return MemoryStore(self.disk, hold_syncs=self._head.hold_syncs)
+
+    def crash(self, rng: Rng) -> "MemoryStore":
+        """Cut the power, and open what the disk has left."""
+        self.cut_power(rng)
+        return MemoryStore(self.disk, sync_s=self._head.sync_s)
 
     async def aclose(self) -> None:
         """Close cleanly; the writes that still wait are refused."""
@@ -143,10 +156,10 @@ class MemoryStore:
 
 
 class _DiskHead:
-    """Carries batches to a memory disk, at once or when told to."""
+    """Carries batches to a memory disk, in the time of a sync or when told to."""
 
-    def __init__(self, disk: MemoryDisk, *, hold_syncs: bool) -> None:
-        self.hold_syncs = hold_syncs
+    def __init__(self, disk: MemoryDisk, sync_s: Callable[[], float] | None) -> None:
+        self.sync_s = sync_s
         self._disk = disk
         self.stopped = False
         self._synced = trio.Event()
@@ -155,20 +168,16 @@ class _DiskHead:
         return "disk full" if self._disk.full else None
 
     async def commit(self, writes: Sequence[Write], number: int) -> None:
+        self._refuse_if_stopped()
         self._disk.append(writes)
         try:
-            if self.hold_syncs:
-                await self._synced.wait()
-            else:
-                await trio.lowlevel.checkpoint()
+            await self._wait()
         except trio.Cancelled:
             if not self.stopped:
                 self._disk.withdraw()
             raise
-        if self.stopped:
-            raise Temporary("the power was cut")
-        if not self.hold_syncs:
-            self.sync()
+        self._refuse_if_stopped()
+        self.sync()
 
     def sync(self) -> None:
         self._disk.sync()
@@ -178,3 +187,14 @@ class _DiskHead:
     def stop(self) -> None:
         self.stopped = True
         self._synced.set()
+
+    async def _wait(self) -> None:
+        if self.sync_s is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            with trio.move_on_after(self.sync_s()):
+                await self._synced.wait()
+
+    def _refuse_if_stopped(self) -> None:
+        if self.stopped:
+            raise Temporary("the power was cut")

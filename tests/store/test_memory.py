@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from qbix_node.errors import Temporary
 from qbix_node.ports import Put, Write
@@ -109,6 +109,48 @@ async def test_a_dead_store_does_not_touch_the_disk_any_more(nursery: trio.Nurse
     await wait_all_tasks_blocked()
     assert again.get(b"b1") is None
     assert again.disk.unsynced == 1
+
+
+async def test_a_store_that_was_cut_off_at_rest_writes_nothing_later() -> None:
+    store = MemoryStore()
+    store.cut_power(Dice(0.0))
+    with pytest.raises(Temporary):
+        await store.write(pair("a"))
+    store.disk.sync()
+    assert store.get(b"a1") is None
+
+
+async def test_a_batch_is_durable_after_the_time_that_a_sync_takes(
+    autojump_clock: MockClock,
+) -> None:
+    times = iter([3.0, 1.0])
+    store = MemoryStore(sync_s=lambda: next(times))
+    began = trio.current_time()
+    await store.write(pair("a"))
+    assert trio.current_time() - began == 3
+    await store.write(pair("b"))
+    assert trio.current_time() - began == 4
+
+
+@pytest.mark.parametrize("throw", [0.0, 0.99])
+async def test_a_power_cut_during_a_slow_sync_loses_or_keeps_the_batch(
+    nursery: trio.Nursery, autojump_clock: MockClock, throw: float
+) -> None:
+    store = MemoryStore(sync_s=lambda: 3.0)
+    failed: list[float] = []
+
+    async def write() -> None:
+        with pytest.raises(Temporary):
+            await store.write(pair("a"))
+        failed.append(trio.current_time() - began)
+
+    began = trio.current_time()
+    nursery.start_soon(write)
+    await trio.sleep(1)
+    again = store.crash(Dice(throw))
+    await trio.sleep(5)
+    assert failed == [1]
+    assert again.get(b"a1") == (None if throw == 0 else b"v")
 
 
 async def test_an_earlier_state_can_be_put_back() -> None:
