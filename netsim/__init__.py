@@ -1,1 +1,5 @@
-"""The place of the simulator, which is to come: it will drive the machines of qbix_node."""
+"""A deterministic simulator of whole networks of nodes (docs/netsim.md).
+
+Whatever a run does follows from its plan and the code. It may import `qbix_node`, never the
+reverse.
+"""

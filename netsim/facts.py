@@ -1,0 +1,103 @@
+"""What a run tells of itself, beside the findings of the product's machines.
+
+A fact belongs to a node and a moment; netsim.journal passes both on to the trace and to the checks.
+"""
+
+from dataclasses import dataclass
+
+from netsim.plan import Operation, PlannedFault
+from qbix_node.machines import PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    clean: bool  # it had been stopped, not cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Cleanly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """`lost`: batches that were handed to the disk and are gone; `torn`: one was half written."""
+
+    power: bool
+    lost: int = 0
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """The disk is as it was earlier. `batches`: so many acknowledged ones are gone."""
+
+    batches: int
+    noticed: bool  # the store refused to open, and a person had it repaired
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    peer: PeerId
+    outgoing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    peer: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A machine's Send is carried out (lean driver only)."""
+
+    to: PeerId
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBegan:
+    fault: PlannedFault
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEnded:
+    fault: PlannedFault
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """All faults are over: from now on everything has to come right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misdeed:
+    """A byzantine role did what it is there for; `name` is one of netsim.roles."""
+
+    name: str
+    subject: PeerId | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An exception escaped, or a log line at error level was written: a bug of the node."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violated:
+    check: str
+    what: str

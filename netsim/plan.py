@@ -1,0 +1,128 @@
+"""Everything that one run will do, as data: who is there, what is asked of whom, what goes wrong.
+
+A plan is drawn from a scenario and a seed (netsim.scenario), or written out in full. Single draws
+(how long this packet takes) are left to netsim.chance. Times are seconds since the run began.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What can go wrong. `nodes` and `amount` of a PlannedFault mean what is said here; without
+    nodes it concerns all.
+    """
+
+    # Links. They concern every path that touches one of the nodes.
+    LATENCY = "latency"  # so many seconds more each way
+    JITTER = "jitter"  # up to so many seconds more, drawn for each packet
+    LOSS = "loss"  # share of packets; streams send them again, datagrams are gone
+    DUPLICATE = "duplicate"  # share of packets; streams pass a copy over, datagrams arrive twice
+    REORDER = "reorder"  # share of packets that are late; streams wait for them, datagrams don't
+    BANDWIDTH = "bandwidth"  # bytes a second
+    CUT = "cut"  # all connections of the nodes are reset once
+    PARTITION = "partition"  # nothing passes between the nodes and all others
+    ONE_WAY = "one_way"  # nothing passes from the nodes to all others: connections are half-open
+    HOLD = "hold"  # packets between the nodes and all others wait until the end
+    # Nodes.
+    CRASH = "crash"  # the process is killed, and started again at the end
+    POWER_CUT = "power_cut"  # the same, and the disk and all connections lose what is under way
+    RESTART = "restart"  # a clean stop, and a start at the end
+    # Disks.
+    SLOW_DISK = "slow_disk"  # so many seconds more for a sync
+    FULL_DISK = "full_disk"  # nothing can be written
+    TORN_BATCH = "torn_batch"  # power is cut in the middle of a batch
+    LYING_DISK = "lying_disk"  # what was synced lately is lost as well when power is cut at the end
+    ROLL_BACK = "roll_back"  # stopped; at the end started on the database of `amount` seconds ago
+    RESTORE = "restore"  # the same, with all of the folder: nobody can tell
+    # Clocks.
+    SKEW = "skew"  # the wall clock is off by so many seconds, until the end
+    DRIFT = "drift"  # the node's time runs faster by this share, until the end
+
+
+class Do(StrEnum):
+    """What a person asks of a node."""
+
+    PUBLISH = "publish"  # a message of about `size` bytes; with a `target`, private for that node
+    FOLLOW = "follow"
+    UNFOLLOW = "unfollow"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    ADD_PEER = "add_peer"
+    REMOVE_PEER = "remove_peer"
+    ADD_BLOB = "add_blob"  # the blob `number` of this node, of `size` bytes (blob_bytes)
+    WANT_BLOB = "want_blob"  # the blob `number` of `target`
+    UNWANT_BLOB = "unwant_blob"
+    REMOVE_BLOB = "remove_blob"
+    ACT = "act"  # asks a byzantine role for its deed `number` (netsim.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One value is drawn from it for each path."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How good links and disks are while nothing is wrong."""
+
+    latency_s: Range = Range(0.01, 0.08)
+    jitter_s: float = 0.005
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    bandwidth_bytes_s: float = 1e7
+    sync_s: Range = Range(0.0005, 0.008)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    at_s: float
+    for_s: float
+    fault: Fault
+    nodes: tuple[int, ...] = ()
+    amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    at_s: float
+    node: int
+    do: Do
+    target: int | None = None  # a node
+    number: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    number: int
+    role: str = "honest"  # or the name of a program in netsim.roles
+    amount: float = 0.0  # means what the role says
+    knows: tuple[int, ...] = ()  # whose addresses a person gave it
+    follows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    scenario: str
+    seed: int
+    nodes: tuple[NodePlan, ...]
+    duration_s: float  # operations and faults happen in it; then all faults end
+    settle_s: float  # the most that may pass until everything is as it should be
+    conditions: Conditions = Conditions()
+    lan: bool = False  # nodes find each other by broadcast
+    operations: tuple[Operation, ...] = ()
+    faults: tuple[PlannedFault, ...] = ()
+    sometimes: tuple[str, ...] = ()  # events that are to happen (netsim.checks.sometimes)
+    settings: Mapping[str, float] = field(default_factory=dict)  # limits that differ, by name
+
+
+def blob_bytes(owner: int, number: int, size: int) -> bytes:
+    """The content of a blob that a plan speaks of."""
+    pattern = f"blob {number} of node {owner}\n".encode()
+    return (pattern * (size // len(pattern) + 1))[:size]

@@ -1,0 +1,99 @@
+"""One run: a plan under a driver, from its first moment to its verdict."""
+
+import time
+from dataclasses import dataclass
+
+from netsim import facts
+from netsim.chance import Chance
+from netsim.checks import Checks, Violation
+from netsim.fabric import Fabric
+from netsim.faults import Faults
+from netsim.furnishing import furnish
+from netsim.journal import Journal
+from netsim.loop import Loop
+from netsim.plan import Operation, Plan
+from netsim.site import make_site
+from netsim.state import final_state
+from netsim.trace import Trace
+from netsim.world import Driver, World
+
+LOOK_S = 1.0  # how often it is looked whether all is well, once all faults are over
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`stalled`: what was not as it should be when patience ended."""
+
+    plan: Plan
+    trace_sha256: str
+    state_sha256: str
+    violations: tuple[Violation, ...]
+    stalled: tuple[str, ...]
+    events: dict[str, int]
+    missing: tuple[str, ...]  # of plan.sometimes, what did not happen
+    messages: int  # packets of streams and datagrams
+    bytes_sent: int
+    happened: int  # steps of the loop
+    virtual_s: float
+    cpu_s: float
+    records: bytes  # of the trace, if they were kept
+
+
+def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
+    began_s = time.process_time()
+    world = make_world(plan, driver, keep_trace=keep_trace)
+    checks, faults = Checks(world), Faults(world)
+    stalled: list[str] = []
+
+    def heal() -> None:
+        faults.heal()
+        for number in world.members:
+            world.journal.tell(number, facts.Healed())
+        world.loop.after(LOOK_S, look)
+
+    def look() -> None:
+        stalled[:] = checks.unsettled()
+        if stalled and world.loop.now < plan.duration_s + plan.settle_s:
+            world.loop.after(LOOK_S, look)
+        else:
+            checks.finish()
+            world.over = True
+
+    for operation in plan.operations:
+        world.loop.at(operation.at_s, _ask, world, operation)
+    for fault in plan.faults:
+        world.loop.at(fault.at_s, faults.begin, fault)
+        world.loop.at(fault.at_s + fault.for_s, faults.end, fault)
+    world.loop.at(plan.duration_s, heal)
+    driver.run(world)
+    return Outcome(
+        plan=plan,
+        trace_sha256=world.journal.trace.hexdigest(),
+        state_sha256=final_state(world).sha256,
+        violations=tuple(checks.violations),
+        stalled=tuple(stalled),
+        events=dict(checks.events),
+        missing=tuple([name for name in plan.sometimes if not checks.events[name]]),
+        messages=world.journal.messages,
+        bytes_sent=world.journal.bytes,
+        happened=world.loop.happened,
+        virtual_s=world.loop.now,
+        cpu_s=time.process_time() - began_s,
+        records=world.journal.trace.records(),
+    )
+
+
+def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World:
+    loop, chance = Loop(), Chance(plan.seed)
+    sites = {each.number: make_site(each, plan.conditions, chance, loop) for each in plan.nodes}
+    for site in sites.values():
+        furnish(site, sites)
+    numbers = {site.keys.public: number for number, site in sites.items()}
+    journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
+    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=driver.silence_s)
+    return World(plan, loop, chance, journal, fabric, sites)
+
+
+def _ask(world: World, operation: Operation) -> None:
+    world.journal.tell(operation.node, facts.Asked(operation))
+    world.members[operation.node].ask(operation)
