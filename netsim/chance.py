@@ -1,8 +1,8 @@
 """Chance that repeats: every purpose draws from a sequence of its own, counted from its start.
 
 The nth draw is a function of (seed, purpose, n) alone, so that taking away one fault leaves the
-draws of everything else where they were. The generator is SplitMix64 (Steele, Lea, Flood: Fast Splittable
-Pseudorandom Number Generators, 2014), started at a BLAKE2b of seed and purpose.
+draws of everything else where they were. The generator is SplitMix64 (Steele, Lea, Flood: Fast
+Splittable Pseudorandom Number Generators, 2014), started at a BLAKE2b of seed and purpose.
 """
 
 from collections.abc import Sequence
