@@ -5,7 +5,7 @@ quota gives up is never one that has come again meanwhile.
 """
 
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ import trio
 
 from qbix_node import machines as m
 from qbix_node.blobs import messages as b
+from qbix_node.blobs.downloading import WrongBytes, download
 from qbix_node.blobs.files import BlobFiles, Draft, NoSuchBlob
 from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.machine import BlobExchange
@@ -24,7 +25,7 @@ from qbix_node.blobs.reading import Reader
 from qbix_node.blobs.recovery import recover
 from qbix_node.blobs.serving import Serving
 from qbix_node.errors import BadInput, DamagedStore, LocalError, RemoteError, Temporary
-from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
+from qbix_node.net.link import Body, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.runtime import Executor, Runner
@@ -58,21 +59,27 @@ class _Listener:
     news: trio.Event = field(default_factory=trio.Event)
 
 
-class _WrongBytes(Exception):
-    """A peer sends what it was not asked for."""
-
-
 @asynccontextmanager
 async def open_blobs(
-    files: BlobFiles, store: Store, limits: Limits, *, executor: Executor, rng: m.Rng
+    files: BlobFiles,
+    store: Store,
+    limits: Limits,
+    *,
+    executor: Executor,
+    rng: m.Rng,
+    observe: Callable[[object], None] = lambda finding: None,
 ) -> AsyncIterator["Blobs"]:
-    """They live as long as the block, which must outlive the links."""
+    """They live as long as the block, which must outlive the links. `observe` is told what the
+    BlobExchange found.
+    """
     held = await executor.run(files.sizes)
     exchange, stale = recover(store, held, limits)
     if stale:
         await store.write(stale)
     async with trio.open_nursery() as nursery:
-        blobs = Blobs(files, exchange, nursery, store=store, executor=executor, rng=rng)
+        blobs = Blobs(
+            files, exchange, nursery, store=store, executor=executor, rng=rng, observe=observe
+        )
         nursery.start_soon(blobs.run)
         yield blobs
         nursery.cancel_scope.cancel()
@@ -90,11 +97,13 @@ class Blobs:
         store: Store,
         executor: Executor,
         rng: m.Rng,
+        observe: Callable[[object], None],
     ) -> None:
         self._files = files
         self._exchange = exchange
         self._nursery = nursery
         self._executor = executor
+        self._observe = observe
         self._runner = Runner(exchange, self, store, rng, executor)
         self._limits = exchange.limits
         self._serving = Serving(exchange.held, self._reader, turn=self._turn, failed=self._unread)
@@ -297,6 +306,7 @@ class Blobs:
                 level("blob.unfetched", failure=failure.name.lower(), **fields)
             case other:
                 raise AssertionError(f"not a finding about blobs: {other!r}")
+        self._observe(finding)
 
     def _note(self, to: m.PeerId, note: b.Note) -> None:
         listener = self._listeners.get(to)
@@ -322,7 +332,7 @@ class Blobs:
                     got = b.Got(get.number, get.blob, draft.size)
                     await self._place(draft, m.Received(peer, got))
                     return
-        except _WrongBytes as error:
+        except WrongBytes as error:
             failure, reason = b.Failure.WRONG, str(error)
         except Temporary as error:
             failure, reason = b.Failure.DISK, str(error)
@@ -337,21 +347,8 @@ class Blobs:
         link = self._links.get(peer)
         if link is None:
             raise RemoteError("the connection is gone")
-        wish: JsonValue = {"key": format_blob(get.blob), "max": get.size}
-        stream = await link.open("blobs.get", [wish], "source")
-        try:
-            while bodies := await stream.receive_many():
-                pieces = [body.data for body in bodies]
-                if any(body.kind != BodyKind.BINARY for body in bodies):
-                    raise _WrongBytes("it sent something else than bytes")
-                if draft.size + sum(map(len, pieces)) > get.size:
-                    raise _WrongBytes(f"it sent more than the {get.size} bytes that it announced")
-                await self._executor.run(partial(draft.write, pieces))
-                await self._runner.post(m.Received(peer, b.Progress(get.number, get.blob)))
-        finally:
-            await stream.end()
-        if draft.blob != get.blob:
-            raise _WrongBytes(f"it sent {draft.size} bytes that have another hash")
+        progress = m.Received(peer, b.Progress(get.number, get.blob))
+        await download(link, get, draft, self._executor, lambda: self._runner.post(progress))
 
     async def _place(self, draft: Draft, arrival: m.Event) -> None:
         """Make it durable, and return once the machine knows. Raises Temporary."""

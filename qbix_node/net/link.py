@@ -5,6 +5,7 @@ queued into as few writes as possible, a slow consumer of ours stops the reader,
 whoever sends to it, and a peer that stays slow or silent is cut off (limits.py).
 """
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import assert_never
@@ -67,10 +68,12 @@ class Link:
         *,
         outgoing: bool,
         address: str,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.peer: PeerId = keys.peer
         self.outgoing = outgoing
         self.address = address  # of the other end, for people
+        self.wall_clock = wall_clock  # seconds since 1970
         self.since = trio.current_time()
         self.bytes_in = 0
         self.bytes_out = 0
@@ -282,7 +285,7 @@ class Link:
         if self._ping is None or self._ping.ended:
             self._ping = self._open(ping.NAME, [], "duplex")
         self._ping.drop_unread()
-        self._ping.send_now(ping.clock())
+        self._ping.send_now(ping.clock(self.wall_clock()))
 
     def _open(self, name: str, args: list[JsonValue], kind: StreamKind) -> Stream:
         channel = self._number(lambda: self._session.open(name, args, kind))

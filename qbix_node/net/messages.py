@@ -92,6 +92,20 @@ class Gone:
     link: LinkId
 
 
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """For those who watch the node; the keeper knows it already."""
+
+    peer: PeerId
+    outgoing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    peer: PeerId
+    reason: str
+
+
 # ---- findings ----
 
 

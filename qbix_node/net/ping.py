@@ -4,7 +4,6 @@ As github.com/dominictarr/pull-ping does it: who receives a time on a stream tha
 opened answers with its own.
 """
 
-import time
 from typing import TYPE_CHECKING
 
 from qbix_node.net.methods import Method
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 NAME = "gossip.ping"
 
 
-def clock() -> Body:
-    return Body.of_json(time.time_ns() // 1_000_000)
+def clock(wall_s: float) -> Body:
+    return Body.of_json(int(1000 * wall_s))
 
 
 async def _answer(link: "Link", args: list[JsonValue], stream: "Stream | None") -> None:
     assert stream is not None
     while times := await stream.receive_many():
-        await stream.send([clock()] * len(times))
+        await stream.send([clock(link.wall_clock())] * len(times))
 
 
 METHOD = Method("duplex", _answer)

@@ -1,6 +1,8 @@
 """Listen, dial, shake hands and run links, as the ConnectionKeeper decides (net/machine.py)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -21,6 +23,7 @@ from qbix_node.net.handshake import (
     PROOF_BYTES,
     ClientHandshake,
     ServerHandshake,
+    SessionKeys,
 )
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Link
@@ -73,6 +76,8 @@ class Network:
         post: Post,
         listen: Sequence[tuple[str, int]] = (),
         entropy: Callable[[int], bytes] = random_bytes,
+        wall_clock: Callable[[], float] = time.time,
+        observe: Callable[[object], None] = lambda finding: None,
     ) -> None:
         self.listening: list[tuple[str, int]] = []  # hosts and ports
         self._keys = keys
@@ -83,6 +88,8 @@ class Network:
         self._post = post
         self._listen = listen
         self._entropy = entropy
+        self._wall_clock = wall_clock
+        self._observe = observe
         self._numbers = count(1)
         self._attempts: dict[k.LinkId, _Attempt] = {}
         self._up: dict[PeerId, _Attempt] = {}
@@ -215,8 +222,7 @@ class Network:
                 await self._see_off(self._up.get(peer))
                 accept, session = shake.accept()
                 await stream.send_all(accept)
-            link = Link(stream, session, self._methods, self.limits, outgoing=False, address=host)
-            await self._run_link(attempt, link)
+            await self._run_link(attempt, self._link(stream, session, host))
 
     async def _see_off(self, replaced: _Attempt | None) -> None:
         """JavaScript peers that see the end of the old connection after the new one came up (as
@@ -239,10 +245,19 @@ class Network:
                 await stream.send_all(shake.receive_hello(await _read(stream, HELLO_BYTES)))
                 session = shake.receive_accept(await _read(stream, ACCEPT_BYTES))
             await self._ask(attempt, k.Proven(attempt.id, session.peer))
-            link = Link(
-                stream, session, self._methods, self.limits, outgoing=True, address=str(address)
-            )
-            await self._run_link(attempt, link)
+            await self._run_link(attempt, self._link(stream, session, address))
+
+    def _link(self, stream: trio.abc.Stream, session: SessionKeys, remote: Address | str) -> Link:
+        """`remote`: the address that we dialled, or the host that dialled us."""
+        return Link(
+            stream,
+            session,
+            self._methods,
+            self.limits,
+            outgoing=isinstance(remote, Address),
+            address=str(remote),
+            wall_clock=self._wall_clock,
+        )
 
     async def _ask(self, attempt: _Attempt, question: object) -> None:
         """Go on only if the keeper says so; else the attempt is cancelled."""
@@ -258,15 +273,24 @@ class Network:
             if previous is not None:
                 await previous.over.wait()  # it was replaced and is saying goodbye
             log.info("link.up", outgoing=link.outgoing, **who)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._accompany, link)
-                await link.run()
-                nursery.cancel_scope.cancel()
+            with self._observed(link):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._accompany, link)
+                    await link.run()
+                    nursery.cancel_scope.cancel()
         finally:
             attempt.over.set()
             if self._up.get(link.peer) is attempt:
                 del self._up[link.peer]
             log.info("link.down", reason=link.closed_because, **who)
+
+    @contextmanager
+    def _observed(self, link: Link) -> Iterator[None]:
+        self._observe(k.LinkUp(link.peer, link.outgoing))
+        try:
+            yield
+        finally:
+            self._observe(k.LinkDown(link.peer, link.closed_because or ""))
 
     async def _accompany(self, link: Link) -> None:
         try:

@@ -54,7 +54,7 @@ from qbix_node.replication.messages import (
 )
 from qbix_node.replication.outbox import MESSAGES_MAX
 from qbix_node.replication.remote.service import Counters, Remote, Surroundings
-from qbix_node.runtime import Executor, Runner
+from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.wire.references import FeedId, format_feed, format_message
 from qbix_node.wire.v8json import JsonValue
 
@@ -96,6 +96,7 @@ class Replication:
         clocks_valid: bool,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
+        verify: Verifier = verify_checks,
     ) -> None:
         self.own = FeedId(keys.public)
         now_s = wall_clock()
@@ -107,7 +108,7 @@ class Replication:
             clocks=Clocks(0.0 if clocks_valid else now_s, read_clock_ages(store)),
             epoch_s=now_s - trio.current_time(),
         )
-        self._runner = Runner(self._machine, self, store, rng, executor)
+        self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._around = Surroundings(store, self._runner.post, wall_clock)
         self._store = store
         self._observe = observe

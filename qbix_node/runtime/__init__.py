@@ -5,8 +5,17 @@ from qbix_node.runtime.runner import (
     InlineExecutor,
     Runner,
     ThreadExecutor,
+    Verifier,
     World,
     verify_checks,
 )
 
-__all__ = ["Executor", "InlineExecutor", "Runner", "ThreadExecutor", "World", "verify_checks"]
+__all__ = [
+    "Executor",
+    "InlineExecutor",
+    "Runner",
+    "ThreadExecutor",
+    "Verifier",
+    "World",
+    "verify_checks",
+]

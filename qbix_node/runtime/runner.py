@@ -57,6 +57,9 @@ class World(Protocol):
     def found(self, finding: object) -> None: ...
 
 
+Verifier = Callable[[Sequence[m.SignatureCheck]], tuple[bool, ...]]
+
+
 def verify_checks(checks: Sequence[m.SignatureCheck]) -> tuple[bool, ...]:
     return tuple([verify(check.key, check.body, check.signature) for check in checks])
 
@@ -70,6 +73,7 @@ class Runner:
     store: Store
     rng: m.Rng
     executor: Executor
+    verify: Verifier = verify_checks
     _post: trio.MemorySendChannel[m.Event | None] = field(init=False)
     _events: trio.MemoryReceiveChannel[m.Event | None] = field(init=False)
     # Neither has a bound here: a machine bounds what it has in flight, and with it what these hold.
@@ -124,7 +128,7 @@ class Runner:
                 self._persists.append(effect)
                 self._persisting.set()
             case m.Verify() if len(effect.checks) <= INLINE_CHECKS_MAX:
-                self._answer(m.Verified(effect.token, verify_checks(effect.checks)))
+                self._answer(m.Verified(effect.token, self.verify(effect.checks)))
             case m.Verify():
                 nursery.start_soon(self._verify, effect)
             case m.Load():
@@ -162,7 +166,7 @@ class Runner:
             self._answer(m.Persisted(each.token))
 
     async def _verify(self, effect: m.Verify) -> None:
-        oks = await self.executor.run(lambda: verify_checks(effect.checks))
+        oks = await self.executor.run(lambda: self.verify(effect.checks))
         self._answer(m.Verified(effect.token, oks))
 
     async def _fire_timers(self) -> None:
