@@ -6,6 +6,7 @@ import trio
 
 from qbix_node import __version__
 from qbix_node.daemon.figures import metrics_of
+from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Readers
@@ -24,8 +25,9 @@ CONFIRM_S = 30.0  # a message that is not on disk by then may still get there
 class Interface:
     """Implements http.api.Api."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, home: Home) -> None:
         self._node = node
+        self._home = home
 
     # ---- how it is ----
 
@@ -145,7 +147,7 @@ class Interface:
                 f"{here} messages of this node's feed are here, not {sequence}",
                 hint="wait until peers have sent the others: qbix-node feed list",
             )
-        self._node.home.brought_marker.unlink(missing_ok=True)
+        self._home.brought_marker.unlink(missing_ok=True)
 
     def log(self, feed: FeedId, first: int, limit: int, *, private: bool) -> list[api.Entry]:
         stored = self._node.replication.log(feed, first, limit)
@@ -208,7 +210,7 @@ class Interface:
 
     def _require_own_feed(self) -> None:
         """A message in a place that is taken elsewhere would fork the feed for good."""
-        if self._node.home.brought_marker.exists():
+        if self._home.brought_marker.exists():
             raise LocalError(
                 "this identity was used elsewhere before, so it may not publish here yet",
                 hint="once its whole feed is here: qbix-node feed resume SEQUENCE",

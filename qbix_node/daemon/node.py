@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 
-from qbix_node.blobs.files import DiskFiles
 from qbix_node.blobs.service import Blobs, open_blobs
-from qbix_node.crypto.entropy import system_rng
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import Config, Endpoint
+from qbix_node.daemon.edges import Edges, NodeStore
 from qbix_node.daemon.guard import GuardedStore
-from qbix_node.daemon.home import Home
 from qbix_node.daemon.pulse import Pulse
-from qbix_node.daemon.secret import read_secret
 from qbix_node.errors import LocalError
 from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
@@ -27,12 +24,11 @@ from qbix_node.net.discovery import LanDiscovery
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Link
 from qbix_node.net.machine import ConnectionKeeper
+from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
-from qbix_node.net.service import Network
-from qbix_node.net.transport import TcpTransport
+from qbix_node.net.service import Network, Post
 from qbix_node.replication.service import Replication
-from qbix_node.runtime import Runner, ThreadExecutor
-from qbix_node.store.leveldb import LevelDbStore
+from qbix_node.runtime import Runner
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
@@ -44,10 +40,8 @@ log = structlog.get_logger()
 class Node:
     """The parts, for whoever looks at the node or asks something of it."""
 
-    keys: KeyPair
-    home: Home
+    edges: Edges
     config: Config
-    store: LevelDbStore
     replication: Replication
     blobs: Blobs
     keeper: ConnectionKeeper
@@ -55,6 +49,14 @@ class Node:
     pulse: Pulse
     started_at: float = field(default_factory=trio.current_time)
     status_page: Endpoint | None = None
+
+    @property
+    def keys(self) -> KeyPair:
+        return self.edges.keys
+
+    @property
+    def store(self) -> NodeStore:
+        return self.edges.store
 
     def limit(self, limits: Limits) -> None:
         """For connections from now on."""
@@ -84,39 +86,53 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(home: Home, config: Config, store: LevelDbStore) -> AsyncIterator[Node]:
+async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
     """A node that listens and replicates while the block runs. Raises LocalError."""
-    keys, rng, executor = read_secret(home.secret), system_rng(), ThreadExecutor()
-    files = await executor.run(lambda: DiskFiles(home.blobs))
-    guarded = GuardedStore(store)
+    keys, rng, executor = edges.keys, edges.rng, edges.executor
+    guarded = GuardedStore(edges.store)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(guarded.watch)
         replication = Replication(
-            keys, guarded, rng=rng, executor=executor, clocks_valid=store.was_clean
+            keys,
+            guarded,
+            rng=rng,
+            executor=executor,
+            clocks_valid=edges.store.was_clean,
+            observe=edges.observe,
+            wall_clock=edges.wall_clock,
+            verify=edges.verify,
         )
         await nursery.start(replication.run)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
 
-        async with open_blobs(files, guarded, config.blobs, executor=executor, rng=rng) as blobs:
+        async with open_blobs(
+            edges.files, guarded, config.blobs, executor=executor, rng=rng, observe=edges.observe
+        ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
-            network = Network(
-                keys,
-                config.network_key,
-                TcpTransport(),
-                methods={**replication.methods(), **blobs.methods()},
-                limits=config.limits,
-                post=post,
-                listen=_places(config.listen),
-            )
+            methods = {**replication.methods(), **blobs.methods()}
+            network = _network(edges, config, methods, post)
             keeping = Runner(keeper, network, guarded, rng, executor)
-            node = Node(
-                keys, home, config, store, replication, blobs, keeper, network, Pulse(guarded)
-            )
+            node = Node(edges, config, replication, blobs, keeper, network, Pulse(guarded))
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
+
+
+def _network(edges: Edges, config: Config, methods: Methods, post: Post) -> Network:
+    return Network(
+        edges.keys,
+        config.network_key,
+        edges.transport,
+        methods=methods,
+        limits=config.limits,
+        post=post,
+        listen=_places(config.listen),
+        entropy=edges.entropy,
+        wall_clock=edges.wall_clock,
+        observe=edges.observe,
+    )
 
 
 @asynccontextmanager
@@ -133,7 +149,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
         await nursery.start(node.network.run, on_link)
         if node.config.lan_discovery:
             port = node.network.listening[0][1]
-            lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post)
+            lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post, node.edges.lan)
             await nursery.start(lan.run)
         nursery.start_soon(node.call, node.config.peers)
         yield

@@ -12,6 +12,7 @@ import trio
 
 from qbix_node import __version__
 from qbix_node.daemon.config import Config, Endpoint, load_config
+from qbix_node.daemon.edges import real_edges
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.interface import Interface
 from qbix_node.daemon.logs import configure_logs
@@ -63,8 +64,8 @@ async def _live(home: Home, config_path: Path | None, config: Config) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with (
             _open_store(home, notifier) as store,
-            open_node(home, config, store) as node,
-            _reachable(node),
+            open_node(await real_edges(home, store), config) as node,
+            _reachable(node, home),
             trio.open_nursery() as nursery,
         ):
             node_id = format_feed(node.keys.public)
@@ -100,10 +101,10 @@ async def _open_store(home: Home, notifier: Notifier) -> AsyncIterator[LevelDbSt
 
 
 @asynccontextmanager
-async def _reachable(node: Node) -> AsyncIterator[None]:
+async def _reachable(node: Node, home: Home) -> AsyncIterator[None]:
     """The control socket and the status page."""
-    interface = Interface(node)
-    path = node.home.control_socket
+    interface = Interface(node, home)
+    path = home.control_socket
     listener = open_control_socket(path)
     try:
         async with trio.open_nursery() as nursery:

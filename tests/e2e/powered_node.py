@@ -12,6 +12,7 @@ from pathlib import Path
 import trio
 
 from qbix_node.daemon.config import Config, Endpoint
+from qbix_node.daemon.edges import real_edges
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.logs import configure_logs
 from qbix_node.daemon.node import Node, open_node
@@ -44,7 +45,11 @@ async def live(*arguments: str) -> None:
     home, address = Home(Path(path)), parse_address(peer)
     config = Config(listen=Endpoint("127.0.0.1", 0), peers=(address,))
     store = open_store(home, synced=syncs == "synced")
-    async with store, open_node(home, config, store) as node, trio.open_nursery() as nursery:
+    async with (
+        store,
+        open_node(await real_edges(home, store), config) as node,
+        trio.open_nursery() as nursery,
+    ):
         await node.replication.follow(FeedId(address.key))
         numbers = itertools.count()
         for _ in range(WRITERS):

@@ -20,6 +20,7 @@ import trio
 from qbix_node.daemon import node as daemon
 from qbix_node.daemon import setup
 from qbix_node.daemon.config import load_config
+from qbix_node.daemon.edges import real_edges
 from qbix_node.daemon.home import Home
 from qbix_node.feeds.messages import Readers
 from qbix_node.store.leveldb import LevelDbStore
@@ -46,7 +47,7 @@ async def write_feed(home: Path, contents: Iterable[bytes], readers: Readers | N
     config = load_config(home / "node.toml")
     async with (
         LevelDbStore.open(home / "store") as store,
-        daemon.open_node(Home(home), config, store) as node,
+        daemon.open_node(await real_edges(Home(home), store), config) as node,
     ):
 
         async def publish() -> None:

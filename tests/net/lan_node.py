@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from qbix_node.net.discovery import LanDiscovery
+from qbix_node.net.lan import UdpLan
 from qbix_node.net.transport import TcpTransport
 from tests.net.nodes import running_node
 
@@ -19,7 +20,7 @@ async def main(name: str, host: str) -> None:
         running_node(name, TcpTransport(), host=host, port=0) as node,
         trio.open_nursery() as nursery,
     ):
-        discovery = LanDiscovery(node.peer, node.address.port, node.post)
+        discovery = LanDiscovery(node.peer, node.address.port, node.post, UdpLan())
         await nursery.start(discovery.run)
         print(f"listens {node.address}", flush=True)
         await node.wait_for_links(1)

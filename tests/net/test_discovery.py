@@ -20,6 +20,7 @@ from qbix_node.net.address import Address, parse_address
 from qbix_node.net.announcements import announce
 from qbix_node.net.discovery import DATAGRAMS_MAX, LanDiscovery
 from qbix_node.net.interfaces import Interface
+from qbix_node.net.lan import UdpLan
 from tests.net.links import ALICE, BOB
 
 LOOPBACK = ("127.0.0.1", 0)
@@ -46,9 +47,7 @@ async def test_a_flood_of_junk_and_of_strangers_is_survived(
 ) -> None:
     """From loopback nothing is believed, whatever it says; the listener goes on."""
     ear = Ear()
-    discovery = LanDiscovery(
-        PeerId(ALICE.public), 8008, ear.post, udp_port=udp_port, interfaces=list
-    )
+    discovery = LanDiscovery(PeerId(ALICE.public), 8008, ear.post, UdpLan(udp_port, list))
     await nursery.start(discovery.run)
     with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as udp:
         address = announce(Address("10.0.0.1", 8008, PeerId(BOB.public)))
@@ -64,7 +63,7 @@ async def test_a_port_that_is_taken_is_an_error_with_a_hint() -> None:
     with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as udp:
         await udp.bind(("0.0.0.0", 0))  # without SO_REUSEADDR: for itself alone
         port = udp.getsockname()[1]
-        discovery = LanDiscovery(PeerId(ALICE.public), 1, Ear().post, udp_port=port)
+        discovery = LanDiscovery(PeerId(ALICE.public), 1, Ear().post, UdpLan(port))
         with pytest.raises(LocalError, match=f"can't listen on UDP port {port}: ") as error:
             await discovery.run()
     assert error.value.hint
@@ -74,9 +73,8 @@ async def test_a_machine_that_hides_its_interfaces_is_an_error_with_a_hint(udp_p
     def forbidden() -> list[Interface]:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    discovery = LanDiscovery(
-        PeerId(ALICE.public), 1, Ear().post, udp_port=udp_port, interfaces=forbidden
-    )
+    lan = UdpLan(udp_port, forbidden)
+    discovery = LanDiscovery(PeerId(ALICE.public), 1, Ear().post, lan)
     with pytest.raises(ExceptionGroup) as error:
         await discovery.run()
     assert error.group_contains(LocalError, match="interfaces: Operation not permitted")

@@ -1,0 +1,92 @@
+"""The composition root on edges that are all in memory."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+from trio.testing import MockClock
+
+from qbix_node import machines as m
+from qbix_node.blobs.memory import MemoryFiles
+from qbix_node.blobs.messages import Arrived
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.daemon.config import Config, Endpoint
+from qbix_node.daemon.edges import Edges
+from qbix_node.daemon.node import Node, open_node
+from qbix_node.feeds.messages import Appended, Published
+from qbix_node.net.lan import UdpLan
+from qbix_node.net.messages import LinkDown, LinkUp
+from qbix_node.runtime import InlineExecutor, verify_checks
+from qbix_node.store.memory import MemoryStore
+from qbix_node.wire.references import FeedId
+from tests.net.nodes import Internet
+
+WALL_S = 1_500_000_000.0
+
+
+@dataclass
+class Person:
+    """Watches one node."""
+
+    node: Node
+    found: list[object] = field(default_factory=list)
+    checked: int = 0
+
+    def of(self, kind: type[object]) -> list[object]:
+        return [finding for finding in self.found if isinstance(finding, kind)]
+
+
+@asynccontextmanager
+async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
+    rng, found = random.Random(name), list[object]()
+
+    def verify(checks: Sequence[m.SignatureCheck]) -> tuple[bool, ...]:
+        person.checked += len(checks)
+        return verify_checks(checks)
+
+    edges = Edges(
+        keys=KeyPair.from_seed(name.encode().ljust(32, b".")),
+        store=MemoryStore(),
+        files=MemoryFiles(),
+        transport=internet.transport(name),
+        lan=UdpLan(),
+        rng=rng,
+        executor=InlineExecutor(),
+        entropy=rng.randbytes,
+        wall_clock=lambda: WALL_S,
+        verify=verify,
+        observe=found.append,
+    )
+    async with open_node(edges, Config(listen=Endpoint(name, 8008))) as node:
+        person = Person(node, found)
+        yield person
+
+
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def test_a_node_touches_nothing_but_its_edges(autojump_clock: MockClock) -> None:
+    internet = Internet()
+    async with living("alice", internet) as alice:
+        async with living("bob", internet) as bob:
+            own = FeedId(alice.node.keys.public)
+            message = await alice.node.replication.publish({"type": "post", "text": "hello"})
+            blob = await alice.node.blobs.add(pieces(b"picture"))
+            await bob.node.replication.follow(own)
+            await bob.node.network.add_peer(alice.node.address)
+            await bob.node.replication.wait_beyond(own, 0)
+            assert await bob.node.blobs.want(blob)
+        await trio.sleep(1)
+    assert message.timestamp == WALL_S * 1000
+    assert (alice.checked, bob.checked) == (0, 1)
+    assert alice.of(Published)
+    assert bob.of(Appended) == [Appended(own, 1, 1, m.PeerId(own))]
+    assert bob.of(Arrived) == [Arrived(blob, len(b"picture"))]
+    peer = m.PeerId(bob.node.keys.public)
+    assert [*alice.of(LinkUp), *alice.of(LinkDown)] == [
+        LinkUp(peer, outgoing=False),
+        LinkDown(peer, "the peer hung up"),
+    ]
