@@ -1,7 +1,7 @@
 """The `qbix-node` command and its subcommands."""
 
 import sys
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import click
 
@@ -9,8 +9,7 @@ from qbix_node import __version__
 from qbix_node.cli import program
 from qbix_node.cli.frame import Group
 
-
-_COMMANDS = {  # name: where it is, its line in --help
+_COMMANDS: program.Table = {  # name: where it is, its line in --help
     "init": ("qbix_node.cli.init:init", "Make a node: its key, its store, its settings."),
     "run": ("qbix_node.cli.run:run", "The daemon."),
     "status": ("qbix_node.cli.status:status", "How the node is."),
@@ -28,7 +27,7 @@ _COMMANDS = {  # name: where it is, its line in --help
 
 
 class _Commands(program.LazyGroup, Group):
-    table = _COMMANDS
+    table: ClassVar[program.Table] = _COMMANDS
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,11 +20,13 @@ from qbix_node.errors import ExitCode, LocalError, QbixError
 INTERRUPTED = 130  # as shells say of SIGINT; 141 of SIGPIPE
 PIPE_CLOSED = 141
 
+Table = Mapping[str, tuple[str, str]]  # a command's name: where it is, its line in --help
+
 
 class LazyGroup(click.Group):
     """Imports a command when it is called, so that --help and short commands start fast."""
 
-    table: ClassVar[Mapping[str, tuple[str, str]]]  # name: where it is, its line in --help
+    table: ClassVar[Table]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)
