@@ -1,0 +1,60 @@
+"""What a check is, and what the checks of one run know together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from netsim.site import Site
+from netsim.world import World
+from qbix_node.wire.references import FeedId
+
+Report = Callable[["Check", int, str], None]  # a node, and what is wrong there
+
+
+@dataclass(slots=True)
+class View:
+    """The world as checks see it: they judge honest nodes only."""
+
+    world: World
+    honest: dict[int, Site] = field(init=False)
+    numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
+
+    def __post_init__(self) -> None:
+        sites = self.world.sites
+        self.honest = {n: site for n, site in sites.items() if site.plan.role == "honest"}
+        self.numbers = {site.keys.public: n for n, site in sites.items()}
+
+    @property
+    def now(self) -> float:
+        return self.world.loop.now
+
+    def author(self, feed: FeedId) -> Site | None:
+        """Whose feed it is, if that node is honest."""
+        return self.honest.get(self.numbers.get(feed, -1))
+
+    def name(self, key: bytes) -> str:
+        number = self.numbers.get(key)
+        return key.hex()[:8] if number is None else f"node {number}"
+
+
+class Check:
+    """`watches`: the types of facts that it is told; each a fact of the run, a finding of the
+    product's machines, or what netsim.checks.logs found on a disk.
+    """
+
+    name: ClassVar[str]
+    guards: ClassVar[str]  # page, section and words of the spec
+    watches: ClassVar[tuple[type, ...]] = ()
+
+    def __init__(self, view: View, report: Report) -> None:
+        self.view = view
+        self._report = report
+
+    def handle(self, node: int, fact: object) -> None:
+        """Told of honest nodes only."""
+
+    def finish(self) -> None:
+        """The run is over."""
+
+    def violated(self, node: int, what: str) -> None:
+        self._report(self, node, what)
