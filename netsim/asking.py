@@ -1,6 +1,7 @@
 """What a person's operation means in the words of the product, the same in both drivers."""
 
 from dataclasses import fields, replace
+from typing import TypeVar
 
 from netsim.plan import Operation, Plan, blob_bytes
 from qbix_node.blobs.limits import Limits as BlobLimits
@@ -8,6 +9,8 @@ from qbix_node.crypto.boxes import sha256
 from qbix_node.net.limits import Limits
 from qbix_node.wire.references import BlobId
 from qbix_node.wire.v8json import JsonValue
+
+T = TypeVar("T", Limits, BlobLimits)
 
 TEXT_CHARS_MAX = 7000  # of a message, which has at most 8192 characters in all
 
@@ -32,13 +35,15 @@ def limits_of(plan: Plan) -> tuple[Limits, BlobLimits]:
     connections, blobs = Limits(), BlobLimits()
     for name, value in plan.settings.items():
         if name in {each.name for each in fields(Limits)}:
-            connections = replace(connections, **{name: _like(getattr(connections, name), value)})
+            connections = _set(connections, name, value)
         elif name in {each.name for each in fields(BlobLimits)}:
-            blobs = replace(blobs, **{name: _like(getattr(blobs, name), value)})
+            blobs = _set(blobs, name, value)
         else:
             raise KeyError(name)
     return connections, blobs
 
 
-def _like(default: float, value: float) -> float:
-    return int(value) if isinstance(default, int) else float(value)
+def _set(limits: T, name: str, value: float) -> T:
+    whole = isinstance(getattr(limits, name), int)
+    number = int(value) if whole else float(value)
+    return replace(limits, **{name: number})  # type: ignore[arg-type]  # of the field's type

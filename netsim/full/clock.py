@@ -1,0 +1,57 @@
+"""Virtual time for trio: the loop's.
+
+Trio asks its clock how long to sleep exactly when no task can run. That is the moment at which the
+next thing happens, or time jumps to the next deadline; then trio need not sleep at all.
+"""
+
+import math
+from collections.abc import Callable
+
+import trio
+
+from netsim.full import switches
+from netsim.loop import Loop
+
+# Trio itself waits for the system now and then when a run ends, with nothing of ours to come.
+IDLE_S = 0.01
+IDLE_MAX = 200
+
+
+class DeadlockError(Exception):
+    """Nothing will ever happen again, but the run is not over."""
+
+
+class LoopClock(trio.abc.Clock):
+    """`over`: whether nothing of the loop is to happen any more; `ended` is set then."""
+
+    def __init__(self, loop: Loop, over: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._over = over
+        self._idle = 0
+        self.ended = trio.Event()
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self._loop.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        loop = self._loop
+        if deadline <= loop.now:
+            return 0
+        while not self._over() and loop.next_at() <= deadline and loop.next_at() < math.inf:
+            loop.step()
+            if self._over():
+                self.ended.set()
+            if switches.anybody_can_run():
+                self._idle = 0
+                return 0
+        if deadline < math.inf:
+            self._idle = 0
+            loop.now = deadline
+            return 0
+        self._idle += 1
+        if self._idle > IDLE_MAX:
+            raise DeadlockError(f"nothing happens after {loop.now:.3f} s")
+        return IDLE_S

@@ -1,0 +1,47 @@
+"""Runs a world with the product's own services on trio, in virtual time."""
+
+import trio
+
+from netsim import facts
+from netsim.full import switches
+from netsim.full.clock import LoopClock
+from netsim.full.honest import HonestProgram
+from netsim.full.logs import errors_told
+from netsim.full.process import Process
+from netsim.full.streams import Sockets
+from netsim.full.wires import Wires
+from netsim.site import Site
+from netsim.world import World
+
+
+class FullDriver:
+    """A netsim.world.Driver."""
+
+    silence_s = None  # links see to that by themselves
+
+    def run(self, world: World) -> None:
+        def tell(node: int, what: str) -> None:
+            if world.members[node].up:  # how a killed process unwinds is nobody's business
+                world.journal.tell(node, facts.Failed(what))
+
+        clock = LoopClock(world.loop, over=lambda: world.over)
+        with switches.deterministic_scheduling(world.plan.seed), errors_told(tell):
+            trio.run(_live, world, clock, clock=clock, strict_exception_groups=True)
+
+
+async def _live(world: World, clock: LoopClock) -> None:
+    sockets = Sockets(world.fabric.window)
+    async with trio.open_nursery() as nursery:
+        members = [_member(world, site, sockets, nursery) for site in world.sites.values()]
+        world.members.update({member.site.number: member for member in members})
+        for member in members:
+            member.start()
+        await clock.ended.wait()
+        for member in members:
+            member.leave()
+        nursery.cancel_scope.cancel()
+
+
+def _member(world: World, site: Site, sockets: Sockets, nursery: trio.Nursery) -> Process:
+    program = HonestProgram(world, site, Wires(world.fabric, sockets, site.number))
+    return Process(world, site, sockets, nursery, program)

@@ -1,0 +1,72 @@
+"""What a person does with a node: carries out the operations of the plan."""
+
+from collections.abc import AsyncIterator, Mapping
+
+from netsim.asking import blob_content, blob_of, content_of
+from netsim.plan import Do, Operation
+from netsim.site import Site
+from qbix_node.daemon.node import Node
+from qbix_node.errors import LocalError
+from qbix_node.feeds.messages import Readers
+from qbix_node.wire.references import BlobId
+
+
+async def carry_out(operation: Operation, node: Node, sites: Mapping[int, Site]) -> None:
+    """A refusal is read by the person and has no consequence."""
+    try:
+        if operation.do in _BLOBS:
+            await _on_blobs(operation, node)
+        elif operation.do is Do.PUBLISH:
+            target = None if operation.target is None else sites[operation.target]
+            readers = Readers((target.feed,)) if target else None
+            await node.replication.publish(content_of(operation), readers)
+        elif operation.target is not None:
+            await _on_others(operation.do, node, sites[operation.target])
+    except LocalError:
+        pass
+
+
+_BLOBS = (Do.ADD_BLOB, Do.WANT_BLOB, Do.UNWANT_BLOB, Do.REMOVE_BLOB)
+
+
+async def _on_others(do: Do, node: Node, other: Site) -> None:
+    match do:
+        case Do.FOLLOW:
+            await node.replication.follow(other.feed)
+        case Do.UNFOLLOW:
+            await node.replication.unfollow(other.feed)
+        case Do.BLOCK:
+            await node.network.block_peer(other.peer)
+            await node.replication.block(other.peer)
+        case Do.UNBLOCK:
+            await node.network.unblock_peer(other.peer)
+            await node.replication.unblock(other.peer)
+        case Do.ADD_PEER:
+            await node.network.add_peer(other.address)
+        case Do.REMOVE_PEER:
+            await node.network.remove_peer(other.peer)
+        case _:
+            raise AssertionError(f"not done to another node: {do}")
+
+
+async def _on_blobs(operation: Operation, node: Node) -> None:
+    blob = blob_of(operation)
+    match operation.do:
+        case Do.ADD_BLOB:
+            await node.blobs.add(_pieces(blob_content(operation)))
+        case Do.WANT_BLOB:
+            await node.blobs.want(blob, patience_s=0)
+        case Do.UNWANT_BLOB:
+            await node.blobs.unwant(blob)
+        case _:
+            await _remove(node, blob)
+
+
+async def _remove(node: Node, blob: BlobId) -> None:
+    await node.blobs.unwant(blob)  # first, so that it doesn't come again
+    if node.blobs.has(blob):
+        await node.blobs.remove(blob)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content
