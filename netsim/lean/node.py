@@ -1,0 +1,105 @@
+"""One life of an honest node: its machines, and what carries out their decisions. The state comes
+from the disk alone, as in `qbix_node.daemon.node`.
+"""
+
+from collections.abc import Callable
+
+from netsim.asking import content_of, limits_of
+from netsim.lean.connecting import Connecting
+from netsim.lean.link import Link
+from netsim.lean.process import Process
+from netsim.lean.replicating import Replicating
+from netsim.lean.writer import Writer
+from netsim.plan import Do, Operation
+from netsim.site import Site
+from netsim.world import Load, World
+from qbix_node.feeds.messages import Publish, Readers
+from qbix_node.net import messages as k
+from qbix_node.replication import messages as r
+
+CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
+
+
+class Node:
+    def __init__(
+        self, world: World, site: Site, fail: Callable[[Exception], None], *, clean: bool
+    ) -> None:
+        connections, _ = limits_of(world.plan)
+        self.process = Process(world, site, fail)
+        self.writer = Writer(self.process)
+        self.replicating = Replicating(self.process, self.writer, clocks_valid=clean)
+        self.connecting = Connecting(self.process, self.writer, connections, self)
+        self._requests = 0
+
+    def start(self) -> None:
+        self.process.enter(self.connecting.start)
+
+    # ---- links ----
+
+    def begin(self, link: Link) -> None:
+        self.replicating.begin(link)
+
+    def hear(self, link: Link, message: object) -> None:
+        self.replicating.hear(link, message)
+
+    def end(self, link: Link) -> None:
+        self.replicating.end(link)
+
+    # ---- what its person asks ----
+
+    def ask(self, operation: Operation) -> None:
+        self.process.enter(self._ask, operation)
+
+    def _ask(self, operation: Operation) -> None:
+        sites = self.process.world.sites
+        target = None if operation.target is None else sites[operation.target]
+        match operation.do:
+            case Do.PUBLISH:
+                self._publish(operation)
+            case Do.FOLLOW if target:
+                self.replicating.ask(r.Follow(target.feed))
+            case Do.UNFOLLOW if target:
+                self.replicating.ask(r.Unfollow(target.feed))
+            case Do.BLOCK if target:
+                peer = target.peer
+                self.connecting.wish(lambda number: k.BlockPeer(number, peer))
+                self.replicating.ask(r.Block(target.feed))
+            case Do.UNBLOCK if target:
+                peer = target.peer
+                self.connecting.wish(lambda number: k.UnblockPeer(number, peer))
+                self.replicating.ask(r.Unblock(target.feed))
+            case Do.ADD_PEER if target:
+                address = target.address
+                self.connecting.wish(lambda number: k.AddPeer(number, address))
+            case Do.REMOVE_PEER if target:
+                peer = target.peer
+                self.connecting.wish(lambda number: k.RemovePeer(number, peer))
+            case _:
+                pass
+
+    def _publish(self, operation: Operation) -> None:
+        readers = None
+        if operation.target is not None:
+            readers = Readers((self.process.world.sites[operation.target].feed,))
+        self._requests += 1
+        stamp_ms = int(1000 * self.process.site.clock.wall())
+        wish = Publish(self._requests, content_of(operation), stamp_ms, readers)
+        self.replicating.ask(wish)
+
+    # ---- its end ----
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Keep what peers said, say goodbye, and wait for the batch under way."""
+        self.process.enter(self.replicating.save_clocks, lambda: self._close(stopped))
+        self.process.later(CLOCKS_S, self._close, stopped)
+
+    def _close(self, stopped: Callable[[], None]) -> None:
+        self.connecting.close("this node stops")
+        self.process.world.fabric.kill(self.process.number)
+        self.writer.close(stopped)
+
+    def load(self) -> Load:
+        return Load(
+            waiting_messages=self.replicating.machine.book.waiting,
+            connections=len(self.connecting.links),
+        )

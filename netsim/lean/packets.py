@@ -1,0 +1,65 @@
+"""How many bytes a message takes on the wire, about, and under which name the trace has it.
+
+With the headers of muxrpc and of the box stream: 9 + 34 bytes a packet (spec/transport.md 4, 5).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from netsim import messages as n
+from netsim.lean import wire
+from netsim.trace import MESSAGE_NAMES
+from qbix_node.blobs import messages as b
+from qbix_node.feeds.messages import Offered
+from qbix_node.replication.messages import EbtCall, EbtEnded, EbtNotes
+
+PACKET_BYTES = 43
+NOTE_BYTES = 62  # "@…=.ed25519":12,
+CALL_BYTES = 80  # name and arguments of a request
+
+_Measure = Callable[[object], int]
+
+
+def _size_of_notes(message: object) -> int:
+    return NOTE_BYTES * len(cast("EbtNotes", message).notes)
+
+
+def _size_of_bytes(message: object) -> int:
+    return len(cast("n.BlobBytes", message).data)
+
+
+def _size_of_messages(message: object) -> int:
+    """Beside the text, which who sends them knows."""
+    return PACKET_BYTES * len(cast("Offered | wire.HistoryItems", message).messages)
+
+
+def _fixed(size: int) -> _Measure:
+    return lambda message: size
+
+
+_KINDS: Mapping[type, tuple[str, _Measure]] = {
+    wire.Hello: ("handshake", _fixed(64 - PACKET_BYTES)),
+    wire.Proof: ("handshake", _fixed(112 - PACKET_BYTES)),
+    wire.Accept: ("handshake", _fixed(80 - PACKET_BYTES)),
+    EbtCall: ("EbtCall", _fixed(CALL_BYTES)),
+    EbtEnded: ("EbtEnded", _fixed(4)),
+    EbtNotes: ("EbtNotes", _size_of_notes),
+    Offered: ("Offered", _size_of_messages),
+    wire.HistoryCall: ("HistoryRequest", _fixed(2 * CALL_BYTES)),
+    wire.HistoryItems: ("HistoryPart", _size_of_messages),
+    wire.HistoryOver: ("HistoryEnded", _fixed(4)),
+    b.Listening: ("Listening", _fixed(CALL_BYTES)),
+    b.Want: ("Want", _fixed(NOTE_BYTES)),
+    b.Have: ("Have", _fixed(NOTE_BYTES)),
+    n.BlobGet: ("BlobGet", _fixed(2 * CALL_BYTES)),
+    n.BlobCancel: ("BlobCancel", _fixed(4)),
+    n.BlobBytes: ("BlobBytes", _size_of_bytes),
+    n.BlobEnd: ("BlobEnd", _fixed(4)),
+}
+_PLACES = {kind: (MESSAGE_NAMES.index(name), measure) for kind, (name, measure) in _KINDS.items()}
+
+
+def measure(message: object) -> tuple[int, int]:
+    """Bytes, and the place in MESSAGE_NAMES."""
+    what, size = _PLACES[type(message)]
+    return PACKET_BYTES + size(message), what
