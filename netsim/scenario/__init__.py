@@ -1,0 +1,8 @@
+"""Scenario files (TOML): what is to happen in a run, and how much of it a seed decides."""
+
+from netsim.scenario.drawing import draw
+from netsim.scenario.export import to_toml
+from netsim.scenario.library import names, read
+from netsim.scenario.scenario import Scenario, load
+
+__all__ = ["Scenario", "draw", "load", "names", "read", "to_toml"]

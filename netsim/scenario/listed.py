@@ -1,0 +1,162 @@
+"""[[node]], [[fault]] and [[operation]]: what a scenario says one by one.
+
+Numbers may be left to the seed within bounds, nodes by saying how many.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from netsim.chance import Chance, Draws
+from netsim.plan import Do, Fault, Operation, PlannedFault, Range
+from netsim.scenario.amounts import Portion, draw_evenly, fixed, read_portion
+from netsim.scenario.byzantine import HONEST, Cast
+from netsim.scenario.reading import Table, read_nodes, shown
+
+ANY_NODE = -1
+_ANY = "any"
+_WITH_TARGET = (
+    Do.FOLLOW,
+    Do.UNFOLLOW,
+    Do.BLOCK,
+    Do.UNBLOCK,
+    Do.ADD_PEER,
+    Do.REMOVE_PEER,
+    Do.WANT_BLOB,
+    Do.UNWANT_BLOB,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """None: drawn like that of others."""
+
+    number: int
+    role: str | None
+    amount: float
+    knows: tuple[int, ...] | None
+    follows: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    at_s: Range
+    for_s: Range
+    fault: Fault
+    nodes: tuple[int, ...]
+    pick: Portion | None  # so many honest ones, instead of `nodes`
+    amount: Range
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRule:
+    """ANY_NODE as node is any honest one, as target any other."""
+
+    at_s: Range
+    do: Do
+    node: int
+    target: int | None
+    number: int
+    size: Range
+    times: int
+
+
+def read_node(table: Table, roles: Collection[str], nodes: Sequence[int]) -> NodeRule:
+    """`nodes`: those that there are."""
+    number = table.count("number")
+    if number not in nodes:
+        raise table.wrong("number", f"a node that there is ({shown(nodes)}) is expected")
+    return NodeRule(
+        number,
+        table.choice("role", (HONEST, *roles)) if "role" in table else None,
+        table.number("amount", 0.0),
+        read_nodes(table, "knows", nodes),
+        read_nodes(table, "follows", nodes),
+    )
+
+
+def read_fault(table: Table, nodes: Sequence[int], duration_s: float) -> FaultRule:
+    rule = FaultRule(
+        at_s=table.span("at_s", low=0, high=duration_s),
+        for_s=table.span("for_s", fixed(0.0), low=0),
+        fault=Fault(table.choice("kind", [kind.value for kind in Fault])),
+        nodes=read_nodes(table, "nodes", nodes) or (),
+        pick=read_portion(table, "pick") if "pick" in table else None,
+        amount=table.span("amount", fixed(0.0)),
+        times=table.count("times", 1, low=1, high=100_000),
+    )
+    if rule.pick and rule.nodes:
+        raise table.wrong("pick", "either nodes or pick is expected")
+    latest_s = rule.at_s.high + rule.for_s.high
+    # What is drawn is cut off at the end; a hair's breadth is left to sums of binary fractions.
+    if latest_s > duration_s + 1e-6 and rule.at_s.low == rule.at_s.high:
+        raise table.wrong("for_s", f"the fault must end within run.duration_s, {duration_s:g} s")
+    return rule
+
+
+def read_operation(table: Table, nodes: Sequence[int], duration_s: float) -> OperationRule:
+    do = Do(table.choice("do", [do.value for do in Do]))
+    target = None if "target" not in table else _node(table, "target", nodes)
+    if target is None and do in _WITH_TARGET:
+        raise table.wrong("target", f"the number of a node, or {_ANY!r}, is expected for {do}")
+    return OperationRule(
+        at_s=table.span("at_s", low=0, high=duration_s),
+        do=do,
+        node=_node(table, "node", nodes),
+        target=target,
+        number=table.count("number", 0),
+        size=table.span("size", fixed(0.0), low=0, high=10_000_000),
+        times=table.count("times", 1, low=1, high=100_000),
+    )
+
+
+def _node(table: Table, key: str, nodes: Sequence[int]) -> int:
+    if table.holds(key, str):
+        table.choice(key, (_ANY,))
+        return ANY_NODE
+    number = table.count(key)
+    if number not in nodes:
+        raise table.wrong(key, f"a node that there is ({shown(nodes)}), or {_ANY!r}, is expected")
+    return number
+
+
+# ---- what a seed makes of it ----
+
+
+def draw_faults(
+    rules: Sequence[FaultRule], cast: Cast, duration_s: float, chance: Chance
+) -> Iterator[PlannedFault]:
+    for place, rule in enumerate(rules):
+        at, length, picks, amounts = _sequences("fault", place, chance)
+        for _ in range(rule.times):
+            at_s = draw_evenly(rule.at_s, at)
+            for_s = draw_evenly(rule.for_s, length)
+            if at_s + for_s > duration_s + 1e-6:
+                for_s = round(duration_s - at_s, 3)
+            nodes = rule.nodes
+            if rule.pick:
+                honest = cast.honest
+                nodes = tuple(sorted(picks.sample(honest, rule.pick.of(len(honest)))))
+            yield PlannedFault(at_s, for_s, rule.fault, nodes, draw_evenly(rule.amount, amounts))
+
+
+def draw_operations(
+    rules: Sequence[OperationRule], cast: Cast, chance: Chance
+) -> Iterator[Operation]:
+    for place, rule in enumerate(rules):
+        at, nodes, targets, sizes = _sequences("operation", place, chance)
+        for turn in range(rule.times):
+            node = nodes.pick(cast.honest) if rule.node == ANY_NODE else rule.node
+            others = [each for each in cast.nodes if each != node]
+            target = rule.target
+            if target == ANY_NODE:
+                target = targets.pick(others) if others else node
+            size = int(draw_evenly(rule.size, sizes))
+            number = rule.number + turn
+            yield Operation(draw_evenly(rule.at_s, at), node, rule.do, target, number, size)
+
+
+def _sequences(what: str, place: int, chance: Chance) -> tuple[Draws, Draws, Draws, Draws]:
+    """One for each thing that may be drawn of the rule in this place."""
+    one, two, three, four = [chance.draws(f"scenario/{what}", place, each) for each in range(4)]
+    return one, two, three, four

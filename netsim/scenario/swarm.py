@@ -1,0 +1,178 @@
+"""[swarm]: each seed draws what can go wrong in it, and how often.
+
+Some kinds of faults are off, the others come at wildly different rates: this finds more than always
+a bit of everything (Groce, Zhang, Eide, Chen, Regehr: Swarm Testing, 2012).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from netsim.chance import Chance, Draws
+from netsim.plan import Fault, PlannedFault, Range
+from netsim.scenario.amounts import Portion, draw_evenly, draw_widely
+from netsim.scenario.byzantine import Cast, Casting
+from netsim.scenario.reading import Table
+from netsim.scenario.topology import FOLLOW, KINDS, Topology
+from netsim.scenario.workload import Workload
+
+# What `amount` is drawn from, log-uniformly; those of a clock run either way. Kinds that are not
+# here have none.
+AMOUNTS: Mapping[Fault, Range] = {
+    Fault.LATENCY: Range(0.01, 3),
+    Fault.JITTER: Range(0.01, 1),
+    Fault.LOSS: Range(0.01, 0.5),
+    Fault.DUPLICATE: Range(0.01, 0.5),
+    Fault.REORDER: Range(0.01, 0.5),
+    Fault.BANDWIDTH: Range(2_000, 200_000),
+    Fault.SLOW_DISK: Range(0.01, 3),
+    Fault.LYING_DISK: Range(0.1, 10),
+    Fault.ROLL_BACK: Range(1, 30),
+    Fault.RESTORE: Range(1, 30),
+    Fault.SKEW: Range(1, 1e6),
+    Fault.DRIFT: Range(0.001, 0.3),
+}
+_EITHER_WAY = (Fault.SKEW, Fault.DRIFT)
+_QUALITIES = (
+    Fault.LATENCY,
+    Fault.JITTER,
+    Fault.LOSS,
+    Fault.DUPLICATE,
+    Fault.REORDER,
+    Fault.BANDWIDTH,
+)
+_SPLITS = (Fault.PARTITION, Fault.ONE_WAY, Fault.HOLD)
+_MOMENTARY = (Fault.CUT,)
+_EVERYWHERE = 0.3  # chance that a quality of links is bad between all nodes
+_FAULTS_MAX = 40  # of one kind in one run, however wild
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    faults: tuple[Fault, ...]
+    at_least: int  # kinds that are on in every seed
+    chance: float  # of each further kind
+    a_minute: float  # faults of a kind that is on, before it is made wild
+    wild: float  # each rate is multiplied by something between 1 / wild and wild
+    for_s: Range
+    roles: tuple[str, ...]
+    roles_most: int  # byzantine nodes of them in one seed
+    topologies: tuple[str, ...]
+    follow: tuple[str, ...]
+    lan: float  # chance of local discovery
+
+
+def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
+    kinds = [kind.value for kind in Fault]
+    there = "faults" in table
+    faults = table.texts("faults", (), among=[*kinds, "all"])
+    chosen = tuple(Fault) if "all" in faults else tuple([Fault(kind) for kind in faults])
+    return Swarm(
+        faults=chosen,
+        at_least=table.count("at_least", min(3, len(chosen)), high=len(chosen)),
+        chance=table.number("chance", 0.5, low=0, high=1),
+        a_minute=table.number("a_minute", 2.0, low=0, high=1000),
+        wild=table.number("wild", 8.0 if there else 1.0, low=1, high=1000),
+        for_s=table.span("for_s", Range(0.5, 20), low=0.001),
+        roles=table.texts("roles", (), among=roles),
+        roles_most=table.count("roles_most", 2, high=1000),
+        topologies=table.texts("topologies", (), among=tuple(KINDS)),
+        follow=table.texts("follow", (), among=FOLLOW),
+        lan=table.number("lan", 0.0, low=0, high=1),
+    )
+
+
+# ---- what a seed makes of it ----
+
+
+def vary_topology(swarm: Swarm, topology: Topology, chance: Chance) -> Topology:
+    if swarm.topologies:
+        kind = chance.draws("swarm/topology").pick(swarm.topologies)
+        topology = replace(topology, kind=kind, connected=topology.connected or kind != "none")
+    if swarm.follow:
+        topology = replace(topology, follow=chance.draws("swarm/follow").pick(swarm.follow))
+    return replace(topology, lan=topology.lan or chance.draws("swarm/lan").chance(swarm.lan))
+
+
+def vary_workload(swarm: Swarm, workload: Workload, chance: Chance) -> Workload:
+    """Messages there are always; each other kind of work may be off."""
+    rates = {
+        kind: a_minute * _factor(swarm, chance.draws(f"swarm/{kind}"), always=kind == "messages")
+        for kind, a_minute in workload.a_minute.items()
+    }
+    late = workload.late
+    if swarm.faults and not chance.draws("swarm/late").chance(swarm.chance):
+        late = Portion()
+    return replace(workload, a_minute=rates, late=late)
+
+
+def _factor(swarm: Swarm, draws: Draws, *, always: bool) -> float:
+    if swarm.wild == 1:
+        return 1.0
+    on = draws.chance(swarm.chance)
+    return _wildness(swarm, draws) if on or always else 0.0
+
+
+def _wildness(swarm: Swarm, draws: Draws) -> float:
+    return draw_widely(Range(1 / swarm.wild, swarm.wild), draws)
+
+
+def draw_castings(swarm: Swarm, chance: Chance) -> list[Casting]:
+    if not swarm.roles:
+        return []
+    draws = chance.draws("swarm/roles")
+    count = draws.below(swarm.roles_most + 1)
+    return [Casting(draws.pick(swarm.roles), Portion(count=1)) for _ in range(count)]
+
+
+def draw_swarm_faults(
+    swarm: Swarm, cast: Cast, duration_s: float, chance: Chance
+) -> list[PlannedFault]:
+    return [
+        fault
+        for kind in _kinds(swarm, chance.draws("swarm/kinds"))
+        for fault in _draw_faults(swarm, kind, cast, duration_s, chance)
+    ]
+
+
+def _kinds(swarm: Swarm, draws: Draws) -> list[Fault]:
+    shuffled = draws.sample(swarm.faults, len(swarm.faults))
+    further = [kind for kind in shuffled[swarm.at_least :] if draws.chance(swarm.chance)]
+    return shuffled[: swarm.at_least] + further
+
+
+def _draw_faults(
+    swarm: Swarm, kind: Fault, cast: Cast, duration_s: float, chance: Chance
+) -> list[PlannedFault]:
+    """One at least."""
+    draws = chance.draws(f"swarm/fault/{kind}")
+    mean = swarm.a_minute * duration_s / 60 * _wildness(swarm, draws)
+    count = min(_FAULTS_MAX, max(1, round(mean)))
+    return [_draw_fault(swarm, kind, cast, duration_s, draws) for _ in range(count)]
+
+
+def _draw_fault(
+    swarm: Swarm, kind: Fault, cast: Cast, duration_s: float, draws: Draws
+) -> PlannedFault:
+    at_s = draw_evenly(Range(0, duration_s), draws)
+    for_s = min(draw_widely(swarm.for_s, draws), duration_s - at_s)
+    nodes = _draw_nodes(kind, cast, draws)
+    either, far = draws.random() < 0.5, draws.random()
+    amount = draw_widely(AMOUNTS[kind], draws) if kind in AMOUNTS else 0.0
+    if kind in _QUALITIES and far < _EVERYWHERE:
+        nodes = ()
+    return PlannedFault(
+        at_s,
+        0.0 if kind in _MOMENTARY else for_s,
+        kind,
+        nodes,
+        -amount if kind in _EITHER_WAY and either else amount,
+    )
+
+
+def _draw_nodes(kind: Fault, cast: Cast, draws: Draws) -> tuple[int, ...]:
+    """Splits: up to half of all. Others: few, and rarely up to half of the honest ones."""
+    split = kind in _SPLITS
+    among = cast.nodes if split else cast.honest
+    half = max(1, len(among) // 2)
+    count = 1 + draws.below(half) if split else int(draw_widely(Range(1, half + 0.99), draws))
+    return tuple(sorted(draws.sample(among, count)))
