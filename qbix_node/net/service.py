@@ -173,6 +173,7 @@ class Network:
                 self._decide_wish(request, reason)
             case _:
                 raise AssertionError(f"not a decision of the keeper: {finding}")
+        self._observe(finding)
 
     def _decide_wish(self, request: int, refusal: str | None) -> None:
         if wish := self._wishes.get(request):

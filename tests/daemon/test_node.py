@@ -17,7 +17,7 @@ from qbix_node.daemon.edges import Edges
 from qbix_node.daemon.node import Node, open_node
 from qbix_node.feeds.messages import Appended, Published
 from qbix_node.net.lan import UdpLan
-from qbix_node.net.messages import LinkDown, LinkUp
+from qbix_node.net.messages import Dial, LinkDown, LinkUp
 from qbix_node.runtime import InlineExecutor, verify_checks
 from qbix_node.store.memory import MemoryStore
 from qbix_node.wire.references import FeedId
@@ -83,6 +83,7 @@ async def test_a_node_touches_nothing_but_its_edges(autojump_clock: MockClock) -
     assert message.timestamp == WALL_S * 1000
     assert (alice.checked, bob.checked) == (0, 1)
     assert alice.of(Published)
+    assert len(bob.of(Dial)) == 1
     assert bob.of(Appended) == [Appended(own, 1, 1, m.PeerId(own))]
     assert bob.of(Arrived) == [Arrived(blob, len(b"picture"))]
     peer = m.PeerId(bob.node.keys.public)
