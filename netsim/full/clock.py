@@ -13,8 +13,10 @@ from netsim.full import switches
 from netsim.loop import Loop
 
 # Trio itself waits for the system now and then when a run ends, with nothing of ours to come.
-IDLE_S = 0.01
+IDLE_S = 0.001
 IDLE_MAX = 200
+
+_NEVER = 1e300
 
 
 class DeadlockError(Exception):
@@ -22,13 +24,16 @@ class DeadlockError(Exception):
 
 
 class LoopClock(trio.abc.Clock):
-    """`over`: whether nothing of the loop is to happen any more; `ended` is set then."""
+    """`over`: whether nothing of the loop is to happen any more. `ended` is set then, and when
+    something failed that belongs to no task: trio would not survive it here.
+    """
 
     def __init__(self, loop: Loop, over: Callable[[], bool]) -> None:
         self._loop = loop
         self._over = over
         self._idle = 0
         self.ended = trio.Event()
+        self.failure: Exception | None = None
 
     def start_clock(self) -> None:
         pass
@@ -40,10 +45,8 @@ class LoopClock(trio.abc.Clock):
         loop = self._loop
         if deadline <= loop.now:
             return 0
-        while not self._over() and loop.next_at() <= deadline and loop.next_at() < math.inf:
-            loop.step()
-            if self._over():
-                self.ended.set()
+        while not self.ended.is_set() and loop.next_at() <= min(deadline, _NEVER):
+            self._step()
             if switches.anybody_can_run():
                 self._idle = 0
                 return 0
@@ -53,5 +56,20 @@ class LoopClock(trio.abc.Clock):
             return 0
         self._idle += 1
         if self._idle > IDLE_MAX:
-            raise DeadlockError(f"nothing happens after {loop.now:.3f} s")
+            self._give_up()
         return IDLE_S
+
+    def _step(self) -> None:
+        try:
+            self._loop.step()
+        except Exception as error:  # noqa: BLE001  (who started the run raises it)
+            self.failure = error
+        if self._over() or self.failure is not None:
+            self.ended.set()
+
+    def _give_up(self) -> None:
+        failure = DeadlockError(f"nothing happens after {self._loop.now:.3f} s")
+        if self.ended.is_set():
+            raise failure  # nobody is left whom it could be told
+        self.failure, self._idle = failure, 0
+        self.ended.set()

@@ -26,7 +26,9 @@ class FullDriver:
 
         clock = LoopClock(world.loop, over=lambda: world.over)
         with switches.deterministic_scheduling(world.plan.seed), errors_told(tell):
-            trio.run(_live, world, clock, clock=clock, strict_exception_groups=True)
+            trio.run(_live, world, clock, clock=clock)
+        if clock.failure is not None:
+            raise clock.failure
 
 
 async def _live(world: World, clock: LoopClock) -> None:
