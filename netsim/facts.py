@@ -6,7 +6,7 @@ A fact belongs to a node and a moment; netsim.journal passes both on to the trac
 from dataclasses import dataclass
 
 from netsim.plan import Operation, PlannedFault
-from qbix_node.machines import PeerId
+from qbix_node.machines import PeerId, SignatureCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,13 @@ class Said:
 
     to: PeerId
     message: object
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A machine had signatures checked (lean driver only)."""
+
+    checks: tuple[SignatureCheck, ...]
 
 
 @dataclass(frozen=True, slots=True)

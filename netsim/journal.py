@@ -54,8 +54,8 @@ class Journal:
 
     def _row(self, fact: object) -> _Row | None:
         match fact:
-            case facts.Said():
-                return None  # its packet is in the trace
+            case facts.Said() | facts.Checked():
+                return None  # packets are in the trace, and what became of messages
             case Published(message=message):
                 return Kind.PUBLISHED, NOBODY, self.number(message.author), message.sequence
             case Appended(feed, _, last, source):

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from netsim.checks.logs import Logs
 from netsim.site import Site
 from netsim.world import World
 from qbix_node.wire.references import FeedId
 
+Facts = tuple[type, ...]  # kinds of facts and findings
 Report = Callable[["Check", int, str], None]  # a node, and what is wrong there
 
 
@@ -18,11 +20,13 @@ class View:
     world: World
     honest: dict[int, Site] = field(init=False)
     numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
+    logs: Logs = field(init=False)
 
     def __post_init__(self) -> None:
         sites = self.world.sites
         self.honest = {n: site for n, site in sites.items() if site.plan.role == "honest"}
         self.numbers = {site.keys.public: n for n, site in sites.items()}
+        self.logs = Logs({n: site.disk for n, site in self.honest.items()})
 
     @property
     def now(self) -> float:
@@ -44,7 +48,7 @@ class Check:
 
     name: ClassVar[str]
     guards: ClassVar[str]  # page, section and words of the spec
-    watches: ClassVar[tuple[type, ...]] = ()
+    watches: ClassVar[Facts] = ()
 
     def __init__(self, view: View, report: Report) -> None:
         self.view = view

@@ -1,11 +1,33 @@
 """All checks of one run, fed by its journal."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from netsim import facts
+from netsim.checks.blobs import BLOB_CHECKS
+from netsim.checks.check import Check, View
+from netsim.checks.feeds import LOG_CHECKS
+from netsim.checks.forks import FORK_CHECKS
+from netsim.checks.links import LINK_CHECKS
+from netsim.checks.noticing import Noticing
+from netsim.checks.privacy import PRIVACY_CHECKS
+from netsim.checks.promises import PROMISE_CHECKS
+from netsim.checks.settling import Settling
+from netsim.checks.speech import SPEECH_CHECKS
 from netsim.world import World
-from qbix_node.feeds.records import read_heads
+
+ALWAYS: tuple[type[Check], ...] = (
+    *LOG_CHECKS,
+    *FORK_CHECKS,
+    *PROMISE_CHECKS,
+    *SPEECH_CHECKS,
+    *BLOB_CHECKS,
+    *LINK_CHECKS,
+    *PRIVACY_CHECKS,
+)
+TOLD_MAX = 3  # violations of one check at one node; what follows from the first says little more
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +39,60 @@ class Violation:
     what: str
 
 
+class _Watcher(Protocol):
+    @property
+    def watches(self) -> tuple[type, ...]: ...
+
+    def handle(self, node: int, fact: object) -> None: ...
+
+
 class Checks:
     def __init__(self, world: World) -> None:
         self.violations: list[Violation] = []
-        self.events: Counter[str] = Counter()  # of the list in netsim.checks.sometimes
+        self.events: Counter[str] = Counter()  # of netsim.checks.sometimes
         self._world = world
+        self._view = View(world)
+        self._told: Counter[tuple[str, int]] = Counter()
+        self._always = [check(self._view, self._report) for check in ALWAYS]
+        self._settling = Settling(self._view)
+        self._noticing = Noticing(self._view, self.events)
+        self._watching: dict[type, list[Callable[[int, object], None]]] = {}
+        watchers: list[_Watcher] = [*self._always, self._settling, self._noticing]
+        for watcher in watchers:
+            for kind in watcher.watches:
+                self._watching.setdefault(kind, []).append(watcher.handle)
         world.journal.watch(self.handle)
 
     def handle(self, node: int, fact: object) -> None:
-        if isinstance(fact, facts.Failed):
-            now = self._world.loop.now
-            self.violations.append(Violation("no failure", "", now, node, fact.what))
+        """Of all nodes; what byzantine ones do is noticed only."""
+        if node not in self._view.honest:
+            self._noticing.misdeed(node, fact)
+            return
+        for seen in self._view.logs.handle(node, fact):
+            self._tell(node, seen)
+        self._tell(node, fact)
 
     def unsettled(self) -> list[str]:
         """What is not yet as it has to be once all faults are over; empty: all is well."""
-        world = self._world
-        heads = {n: read_heads(site.disk) for n, site in world.sites.items()}
-        lacking = []
-        for number, site in world.sites.items():
-            for followed in site.plan.follows:
-                feed = world.sites[followed].feed
-                ours, theirs = heads[number].get(feed), heads[followed].get(feed)
-                if ours != theirs:
-                    lacking.append(f"node {number} lacks feed of {followed}: {ours} {theirs}")
-        return lacking
+        return self._settling.unsettled()
 
     def finish(self) -> None:
         """The run is over: checks that look at the whole."""
+        for node in self._view.honest:
+            for seen in self._view.logs.look(node):
+                self._tell(node, seen)
+        for check in self._always:
+            check.finish()
+        self._noticing.finish()
+
+    def _tell(self, node: int, fact: object) -> None:
+        for handle in self._watching.get(type(fact), ()):
+            handle(node, fact)
+
+    def _report(self, check: Check, node: int, what: str) -> None:
+        self._told[check.name, node] += 1
+        if self._told[check.name, node] > TOLD_MAX:
+            return
+        now = self._world.loop.now
+        self.violations.append(Violation(check.name, check.guards, now, node, what))
+        self._world.journal.tell(node, facts.Violated(check.name, what))

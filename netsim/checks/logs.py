@@ -4,11 +4,10 @@ A log is looked at when a node says that it has grown, and all of them at every 
 end. Rows are read as spec/classic-feeds.md 6 lays them out, not with the product's own readers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netsim import facts
-from netsim.checks.check import View
 from qbix_node.feeds.messages import Appended
 from qbix_node.ports import Rows
 from qbix_node.wire.references import FeedId
@@ -64,11 +63,16 @@ Seen = Stored | Changed | Undurable | Lost | Uneven
 
 
 class Logs:
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, disks: Mapping[int, Rows]) -> None:
+        self._disks = disks
         self._ids: dict[tuple[int, FeedId], list[bytes]] = {}
         self._put_back: set[int] = set()  # rolled back, and not looked at since
         self._rolled_back: set[int] = set()
+
+    @property
+    def feeds(self) -> list[FeedId]:
+        """All that were seen."""
+        return list(dict.fromkeys([feed for _, feed in self._ids]))
 
     def length(self, node: int, feed: FeedId) -> int:
         return len(self._ids.get((node, feed), ()))
@@ -95,7 +99,7 @@ class Logs:
         return []
 
     def _grown(self, node: int, feed: FeedId, first: int, last: int) -> Iterator[Seen]:
-        rows = self._view.honest[node].disk
+        rows = self._disks[node]
         for sequence in range(first, last + 1):
             record = rows.get(b"f/m" + feed + sequence.to_bytes(8, "big"))
             if record is None:
@@ -121,7 +125,7 @@ class Logs:
 
     def look(self, node: int) -> Iterator[Seen]:
         """At all that is on the disk of this node."""
-        rows = self._view.honest[node].disk
+        rows = self._disks[node]
         heads = dict(_records(rows, b"f/h"))
         counts: dict[FeedId, int] = {}
         for key, record in _records(rows, b"f/m"):

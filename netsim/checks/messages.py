@@ -23,6 +23,8 @@ class Verdict:
     sequence: int = 0
     previous: bytes | None = None
     id: bytes = b""
+    timestamp: float = 0.0
+    signature: bytes = b""
     fault: str = ""
 
 
@@ -51,7 +53,13 @@ def _judge(text: bytes) -> Verdict:
     # "latin1": the low byte of each UTF-16 unit.
     message_id = sha256(encoded.encode("utf-16-le", "surrogatepass")[::2]).digest()
     return Verdict(
-        author, fields["sequence"], previous, message_id, _fault(encoded, fields, author, signature)
+        author,
+        fields["sequence"],
+        previous,
+        message_id,
+        fields["timestamp"],
+        signature,
+        _fault(encoded, fields, author, signature),
     )
 
 

@@ -1,0 +1,199 @@
+"""Whether everything is as it has to be once all faults are over: asked until it is.
+
+Asked is only what can be. Two honest nodes *can meet* if one knows the other's address (or the
+network is a local one), neither blocks the other, and there is room for the connection.
+
+- Those who can meet are connected (spec/transport.md 6), and every node is up.
+- Of two that can meet and both replicate a feed, none has less of it than the other, unless it
+  knows the feed as forked. So a feed of an honest author reaches whoever a chain of nodes that
+  replicate it leads to. And a fork is found by whoever has the shorter branch, since the first
+  message of the longer one does not fit to it (spec/replication.md 6). Branches of equal length
+  are not sent, so that classic EBT does not see them until one grows; who has the longer branch is
+  sent nothing of the shorter one.
+- What was to be published is, or was refused.
+- An operator's want is fulfilled if an honest node within `hops_max` links holds the blob, one link
+  if the quota of those between could not hold all blobs of the run at once (spec/blobs.md 4, 5).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from netsim import facts
+from netsim.asking import limits_of
+from netsim.checks.check import Facts, View
+from netsim.plan import Do, Operation
+from qbix_node.blobs import messages as b
+from qbix_node.blobs.quota import COUNTED_BYTES_MIN
+from qbix_node.feeds.messages import Published, PublishRefused
+from qbix_node.machines import PeerId
+from qbix_node.net import messages as k
+from qbix_node.ports import Rows
+from qbix_node.replication.messages import Granted
+from qbix_node.wire.references import BlobId, FeedId
+
+COMPLAINTS_MAX = 20  # what is told of all that is not settled
+LAN_NODES_MAX = 64  # spec/transport.md 7: more are not heard of at a time
+
+
+@dataclass(slots=True)
+class _Ties:
+    """Who can meet whom, who replicates what and wants what: as the disks say."""
+
+    near: dict[int, dict[int, None]] = field(default_factory=dict)
+    knows: dict[int, set[int]] = field(default_factory=dict)
+    feeds: dict[int, dict[FeedId, None]] = field(default_factory=dict)
+
+
+class Settling:
+    watches: ClassVar[Facts] = (
+        facts.Asked,
+        facts.LinkUp,
+        facts.LinkDown,
+        facts.Started,
+        facts.Stopped,
+        facts.Crashed,
+        facts.RolledBack,
+        Published,
+        PublishRefused,
+        Granted,
+        k.Done,
+        b.Wanted,
+        b.Unwanted,
+    )
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._ties: _Ties | None = None
+        self._up: dict[int, dict[PeerId, int]] = {}  # connections
+        self._asked: dict[int, int] = {}  # publishes that were not answered
+        plan = view.world.plan
+        self._links, self._blobs = limits_of(plan)
+        sizes = [max(each.size, COUNTED_BYTES_MIN) for each in plan.operations if _adds(each)]
+        self._hops = self._blobs.hops_max if sum(sizes) <= self._blobs.sympathy_bytes_max else 1
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.LinkUp(peer):
+                up = self._up.setdefault(node, {})
+                up[peer] = up.get(peer, 0) + 1
+            case facts.LinkDown(peer) if up := self._up.get(node, {}):
+                up[peer] = up.get(peer, 0) - 1
+                if up[peer] <= 0:
+                    del up[peer]
+            case facts.Asked(Operation(do=Do.PUBLISH)):
+                if self._view.world.members[node].up and not self._view.logs.was_rolled_back(node):
+                    self._asked[node] = self._asked.get(node, 0) + 1
+            case Published() | PublishRefused():
+                self._asked[node] = max(0, self._asked.get(node, 0) - 1)
+            case facts.Started() | facts.Stopped() | facts.Crashed() | facts.RolledBack():
+                self._up.pop(node, None)
+                self._asked.pop(node, None)
+                self._ties = None
+            case _:
+                self._ties = None  # what the disks say may have changed
+
+    def unsettled(self) -> list[str]:
+        found = []
+        for complaint in self._complaints():
+            found.append(complaint)
+            if len(found) >= COMPLAINTS_MAX:
+                break
+        return found
+
+    def _complaints(self) -> Iterator[str]:
+        ties = self._ties = self._ties or self._read()
+        for node in self._view.honest:
+            if not self._view.world.members[node].up:
+                yield f"node {node} is down"
+            if count := self._asked.get(node):
+                yield f"node {node} has {count} messages to publish and says nothing of them"
+        for node, others in ties.near.items():
+            for other in others:
+                if node < other and not self._excused(ties, node, other):
+                    yield from self._between(ties, node, other)
+        yield from self._wants(ties)
+
+    def _between(self, ties: _Ties, node: int, other: int) -> Iterator[str]:
+        sites, logs = self._view.honest, self._view.logs
+        if sites[other].peer not in self._up.get(node, ()):
+            yield f"node {node} is not connected to node {other}"
+        elif sites[node].peer not in self._up.get(other, ()):
+            yield f"node {other} is not connected to node {node}"
+        theirs = ties.feeds[other]
+        for feed in ties.feeds[node]:
+            if feed not in theirs:
+                continue
+            have, has = logs.length(node, feed), logs.length(other, feed)
+            if have == has:
+                continue
+            short, long = (node, other) if have < has else (other, node)
+            if sites[short].disk.get(b"f/x" + feed) is None:
+                most = f"{min(have, has)} messages of {self._view.name(feed)}"
+                yield f"node {short} has {most}, node {long} has {max(have, has)}"
+
+    def _excused(self, ties: _Ties, node: int, other: int) -> bool:
+        """Somebody else has taken the room: 32 places are kept for peers that a person added."""
+        if self._view.honest[other].peer in self._up.get(node, ()):
+            return False
+        for here, there in ((node, other), (other, node)):
+            kept = 0 if there in ties.knows[here] else self._links.connections_reserved
+            if len(self._up.get(here, ())) >= self._links.connections_max - kept:
+                return True
+        return False
+
+    def _wants(self, ties: _Ties) -> Iterator[str]:
+        for node, site in self._view.honest.items():
+            for blob in map(BlobId, _keys(site.disk, b"b/w")):
+                if blob not in site.files.sizes():
+                    holder = self._holder(ties, node, blob)
+                    if holder is not None:
+                        yield f"node {node} wants blob {blob.hex()[:8]}, which node {holder} has"
+
+    def _holder(self, ties: _Ties, node: int, blob: BlobId) -> int | None:
+        reached, edge = {node}, [node]
+        for _ in range(self._hops):
+            edge = [
+                other
+                for here in edge
+                for other in ties.near[here]
+                if other not in reached and not self._excused(ties, here, other)
+            ]
+            for other in edge:
+                sizes = self._view.honest[other].files.sizes()
+                if 0 < sizes.get(blob, 0) <= self._blobs.blob_bytes_max:
+                    return other
+            reached.update(edge)
+        return None
+
+    def _read(self) -> _Ties:
+        ties, sites = _Ties(), self._view.honest
+        numbers = {site.keys.public: number for number, site in sites.items()}
+        blocked: dict[int, set[bytes]] = {}
+        for node, site in sites.items():
+            blocked[node] = {*_keys(site.disk, b"p/b"), *_keys(site.disk, b"r/b")}
+            known = [numbers[key] for key in _keys(site.disk, b"p/a") if key in numbers]
+            if self._view.world.plan.lan and len(self._view.world.sites) <= LAN_NODES_MAX:
+                known = list(sites)
+            ties.knows[node] = set(known)
+            follows = [FeedId(key) for key in _keys(site.disk, b"r/f")]
+            ties.feeds[node] = dict.fromkeys([site.feed, *follows])
+            ties.near.setdefault(node, {})
+            for other in known:
+                if other != node:
+                    ties.near[node][other] = None
+                    ties.near.setdefault(other, {})[node] = None
+        for node, others in ties.near.items():
+            for other in list(others):
+                if sites[other].peer in blocked[node] or sites[node].peer in blocked[other]:
+                    del others[other]
+        return ties
+
+
+def _keys(rows: Rows, prefix: bytes) -> list[bytes]:
+    found = rows.scan(prefix, prefix + b"\xff" * 33, limit=1 << 30)
+    return [key[len(prefix) :] for key, _ in found]
+
+
+def _adds(operation: Operation) -> bool:
+    return operation.do is Do.ADD_BLOB

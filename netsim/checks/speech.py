@@ -1,0 +1,106 @@
+"""What a node says to peers. Machines' own words are told by the lean driver only."""
+
+from typing import ClassVar
+
+from netsim import facts
+from netsim.checks.check import Check, Facts, Report, View
+from netsim.checks.logs import Stored
+from netsim.checks.messages import judge
+from qbix_node.blobs import messages as b
+from qbix_node.machines import PeerId
+from qbix_node.replication.conversations import SEND_AGAIN_S
+from qbix_node.replication.messages import EbtNotes, Range
+from qbix_node.wire.references import FeedId
+
+_WANT = b"b/w"
+
+
+class NothingClaimedEarly(Check):
+    name = "notes claim only what is durable"
+    guards = (
+        "spec/replication.md 2.1: A note is an acknowledgement: a node says n only once the"
+        " messages up to n are durable; spec/machines.md 3.3: It persists before it speaks."
+    )
+    watches: ClassVar[Facts] = (facts.Said,)
+
+    def handle(self, node: int, fact: object) -> None:
+        assert isinstance(fact, facts.Said)
+        match fact.message:
+            case EbtNotes(notes):
+                for feed, note in notes.items():
+                    if note > 1:
+                        self._look(node, feed, note >> 1)
+            case Range(feed, _, last):
+                self._look(node, feed, last)
+            case b.Have(blob):
+                if blob not in self.view.honest[node].files.sizes():
+                    self.violated(node, f"it says to have blob {blob.hex()[:8]}")
+            case b.Want(blob, 1):
+                if self.view.honest[node].disk.get(_WANT + blob) is None:
+                    self.violated(node, f"its want of blob {blob.hex()[:8]} is not durable")
+            case _:
+                pass
+
+    def _look(self, node: int, feed: FeedId, sequence: int) -> None:
+        length = self.view.logs.length(node, feed)
+        if sequence > length:
+            name = self.view.name(feed)
+            self.violated(node, f"it says to have {sequence} messages of {name}, and has {length}")
+
+
+class SentAgainSeldom(Check):
+    name = "the same is not sent again and again"
+    guards = (
+        "spec/replication.md 2.4: So within a conversation a message is sent once. If 20 s after"
+        " its note the peer has said nothing else about the feed … it is sent once more."
+    )
+    watches: ClassVar[Facts] = (facts.Said, facts.LinkUp)
+
+    def __init__(self, view: View, report: Report) -> None:
+        super().__init__(view, report)
+        self._again: dict[tuple[int, PeerId], dict[FeedId, float]] = {}
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.LinkUp(peer):
+                self._again.pop((node, peer), None)
+            case facts.Said(to, Range(feed, again=True)):
+                times = self._again.setdefault((node, to), {})
+                # Time of the node itself, which may run faster.
+                rate = max(1.0, self.view.honest[node].clock.rate)
+                soonest = times.get(feed, -SEND_AGAIN_S) + SEND_AGAIN_S / rate - 1e-6
+                if self.view.now < soonest:
+                    self.violated(node, f"the feed of {self.view.name(feed)}, too early")
+                times[feed] = self.view.now
+            case _:
+                pass
+
+
+class SignaturesCheckedOnce(Check):
+    name = "what is in the log costs no signature"
+    guards = (
+        "spec/classic-feeds.md 7: A message that is in the log, or waits, in the same words, costs"
+        " no signature and no write."
+    )
+    watches: ClassVar[Facts] = (facts.Checked, facts.RolledBack, Stored)
+
+    def __init__(self, view: View, report: Report) -> None:
+        super().__init__(view, report)
+        self._stored: dict[int, set[bytes]] = {}  # signatures
+
+    def handle(self, node: int, fact: object) -> None:
+        stored = self._stored.setdefault(node, set())
+        match fact:
+            case Stored(text=text):
+                stored.add(judge(text).signature)
+            case facts.RolledBack():
+                stored.clear()
+            case facts.Checked(checks):
+                for check in checks:
+                    if check.signature in stored:
+                        self.violated(node, f"a message of {self.view.name(check.key)}")
+            case _:
+                pass
+
+
+SPEECH_CHECKS = (NothingClaimedEarly, SentAgainSeldom, SignaturesCheckedOnce)
