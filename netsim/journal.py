@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from zlib import crc32
 
 from netsim import facts
 from netsim.loop import Loop
 from netsim.plan import Do, Plan
-from netsim.trace import NOBODY, Kind, Trace
+from netsim.trace import NOBODY, Kind, Trace, name_hash
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Appended, ForkFound, Published, Refusal
 
@@ -103,4 +102,4 @@ class Journal:
             case facts.Violated():
                 return Kind.VIOLATED, NOBODY, NOBODY, 0
             case _:
-                return Kind.FOUND, NOBODY, crc32(type(fact).__name__.encode()), 0
+                return Kind.FOUND, NOBODY, name_hash(type(fact).__name__), 0

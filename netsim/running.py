@@ -8,6 +8,7 @@ from netsim.chance import Chance
 from netsim.checks import Checks, Violation
 from netsim.fabric import Fabric
 from netsim.faults import Faults
+from netsim.forks import Forks
 from netsim.furnishing import furnish
 from netsim.journal import Journal
 from netsim.loop import Loop
@@ -31,18 +32,23 @@ class Outcome:
     stalled: tuple[str, ...]
     events: dict[str, int]
     missing: tuple[str, ...]  # of plan.sometimes, what did not happen
+    forks_made: int
+    forks_proven: int  # to at least one honest node
+    detection_s: tuple[float, ...]  # of each fork at each honest node that found it, ascending
     messages: int  # packets of streams and datagrams
     bytes_sent: int
     happened: int  # steps of the loop
     virtual_s: float
     cpu_s: float
+    told: tuple[str, ...]  # the types of all facts and findings that the journal heard of
     records: bytes  # of the trace, if they were kept
 
 
 def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
     began_s = time.process_time()
     world = make_world(plan, driver, keep_trace=keep_trace)
-    checks, faults = Checks(world), Faults(world)
+    checks, faults, forks = Checks(world), Faults(world), Forks(world.loop, plan)
+    world.journal.watch(forks.handle)
     stalled: list[str] = []
 
     def heal() -> None:
@@ -74,11 +80,15 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
         stalled=tuple(stalled),
         events=dict(checks.events),
         missing=tuple([name for name in plan.sometimes if not checks.events[name]]),
+        forks_made=forks.made,
+        forks_proven=forks.proven,
+        detection_s=forks.detection_s,
         messages=world.journal.messages,
         bytes_sent=world.journal.bytes,
         happened=world.loop.happened,
         virtual_s=world.loop.now,
         cpu_s=time.process_time() - began_s,
+        told=tuple(sorted(world.journal.counts)),
         records=world.journal.trace.records(),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from hashlib import sha256
 from typing import NamedTuple
+from zlib import crc32
 
 NOBODY = 0xFFFFFFFF
 RECORD = struct.Struct("<dHIIIQ")
@@ -51,7 +52,12 @@ class Kind(IntEnum):
     MISDEED = 21  # of a byzantine role (about whom; sequence)
     FAILED = 22  # a bug of the node
     VIOLATED = 23  # a check
-    FOUND = 24  # another finding of a machine (crc32 of its name)
+    FOUND = 24  # another finding of a machine (name_hash)
+
+
+def name_hash(name: str) -> int:
+    """Stands for the name of a finding's type in a record."""
+    return crc32(name.encode())
 
 
 class Record(NamedTuple):

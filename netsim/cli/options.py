@@ -1,0 +1,43 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from netsim.drivers import NAMES
+from qbix_node.cli.output import Output
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def json_option(command: F) -> F:
+    """Gives the command its `out`."""
+    option = click.option("--json", "out", is_flag=True, callback=_output, help="Print JSON.")
+    return option(command)
+
+
+def job_options(command: F) -> F:
+    """Gives the command what make_job takes."""
+    for each in reversed(
+        [
+            click.argument("scenario"),
+            click.option("--nodes", type=click.IntRange(min=1), help="So many nodes."),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Change a value of the scenario.",
+            ),
+            click.option("--driver", type=click.Choice(NAMES), help="Else the scenario's first."),
+        ]
+    ):
+        command = each(command)
+    return command
+
+
+def _output(context: click.Context, parameter: click.Parameter, value: object) -> Output:
+    out = Output()
+    out.json = bool(value)
+    return out

@@ -1,0 +1,56 @@
+"""`run`: one run of a scenario, and what came out of it."""
+
+from pathlib import Path
+
+import click
+
+from netsim import tracefile
+from netsim.cli.options import job_options, json_option
+from netsim.cli.outcome import failure_lines, outcome_lines
+from netsim.job import Job, make_job
+from netsim.verdict import Verdict, verdict_of
+from qbix_node.cli.output import Output
+
+
+@click.command()
+@job_options
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Repeats a run; else the scenario's, or 0."
+)
+@click.option("--trace", type=click.Path(path_type=Path, dir_okay=False), help="Keep it all here.")
+@json_option
+def run(
+    *,
+    scenario: str,
+    nodes: int | None,
+    settings: tuple[str, ...],
+    driver: str | None,
+    seed: int | None,
+    trace: Path | None,
+    out: Output,
+) -> int:
+    """One run of a SCENARIO: a name of `list`, or a TOML file.
+
+    Ends with 0 if all is well, 10 if something happened that never may, 11 if it did not come
+    right after the faults, 12 if an expected event never happened.
+    """
+    job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
+    return _run(job, job.scenario.seed or 0 if seed is None else seed, trace, out)
+
+
+def _run(job: Job, seed: int, trace: Path | None, out: Output) -> int:
+    identity = job.identity()
+    told = f"{identity['scenario']}: seed {seed}, commit {identity['commit']}, {job.driver} driver"
+    click.echo(told, err=True)  # at once: should the process die, it is known in what
+    click.echo(f"  {job.command(seed)}", err=True)
+    outcome = job.run(seed, keep_trace=trace is not None)
+    result = job.result(seed, outcome)
+    if trace is not None:
+        file = tracefile.make_trace(outcome, job.driver, job.command(seed), result)
+        tracefile.write(trace, file)
+    verdict = verdict_of(outcome)
+    if verdict is not Verdict.OK and out.json:
+        for line in failure_lines(result):
+            click.echo(line, err=True)
+    out.show(result, outcome_lines(result, out))
+    return verdict

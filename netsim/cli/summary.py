@@ -1,0 +1,77 @@
+"""A sweep's summary in people's words."""
+
+from collections.abc import Iterator
+
+from netsim.summary import SHARE_MIN, Failure, Summary
+from netsim.verdict import Verdict
+from qbix_node.cli.output import Output
+
+_FAILURES_MAX = 20
+_BROKEN = {Verdict.SAFETY: "never may happen", Verdict.LIVENESS: "did not come right"}
+
+
+def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Iterator[str]:
+    yield (
+        f"{summary.scenario}: {summary.seeds} seeds, commit {summary.commit}, "
+        f"{summary.driver} driver"
+    )
+    if not summary.seeds:
+        return
+    if summary.failures:
+        yield from _failures(summary, out)
+    else:
+        yield out.paint("all seeds are well", "green")
+    yield from _figures(summary)
+    yield from _events(summary, out, whole=whole)
+    if summary.failures:
+        yield ""
+        yield from _failures(summary, out)
+
+
+def _failures(summary: Summary, out: Output) -> Iterator[str]:
+    yield out.paint(f"FAILED: {len(summary.failures)} of {summary.seeds} seeds", "red")
+    for failure in summary.failures[:_FAILURES_MAX]:
+        yield f"  seed {failure.seed} ({_kind(failure)}): {failure.what}"
+        yield (
+            f"    scenario {summary.scenario}, commit {summary.commit}, "
+            f"trace {failure.trace_sha256 or 'unknown'}"
+        )
+        yield f"    repeat it: {failure.command}"
+    if len(summary.failures) > _FAILURES_MAX:
+        yield f"  and {len(summary.failures) - _FAILURES_MAX} more (--json names all)"
+
+
+def _kind(failure: Failure) -> str:
+    return f"exit {failure.verdict.value}: {_BROKEN[failure.verdict]}"
+
+
+def _figures(summary: Summary) -> Iterator[str]:
+    hours, days = summary.cpu_s / 3600, summary.virtual_s / 86_400
+    yield f"  nodes           {_span(summary.nodes)} a run"
+    yield f"  kinds of fault  {_span(summary.kinds)} a run"
+    yield f"  packets         {summary.messages:,}"
+    yield f"  time            {days:.2f} days virtual, {hours:.3f} CPU hours"
+    if summary.forks_made:
+        yield f"  forks           {summary.forks_made} made, {summary.forks_proven} proven"
+    if summary.incomplete:
+        yield f"  incomplete      {summary.incomplete} seeds lack what should be in every run"
+
+
+def _events(summary: Summary, out: Output, *, whole: bool) -> Iterator[str]:
+    if not summary.events:
+        return
+    yield "  share of the seeds in which it happened:"
+    for name, count in sorted(summary.events.items(), key=lambda each: -each[1]):
+        share = f"{100 * count / summary.seeds:5.1f} %"
+        rare = name in summary.rare
+        yield f"    {out.paint(share, 'red') if rare and whole else share}  {name}"
+    if summary.rare and whole:
+        yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
+        yield f"  {', '.join(summary.rare)}"
+    elif summary.rare:
+        yield "  (too rare or not is judged over all shards: netsim summary FILE...)"
+
+
+def _span(bounds: tuple[int, int]) -> str:
+    low, high = bounds
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,39 @@
+"""How long forks stay undiscovered: from both branches being there to the evidence at each node."""
+
+from netsim import facts
+from netsim.loop import Loop
+from netsim.plan import Plan
+from qbix_node.feeds.messages import ForkFound
+
+FORKED = "forked"  # the Misdeed that is told once both branches exist; of the feed's owner
+
+
+class Forks:
+    """Watches a journal. A feed counts once, by its first fork."""
+
+    def __init__(self, loop: Loop, plan: Plan) -> None:
+        self._loop = loop
+        self._honest = frozenset([each.number for each in plan.nodes if each.role == "honest"])
+        self._made: dict[bytes, float] = {}  # feed: when
+        self._found: dict[tuple[bytes, int], float] = {}  # by which node: how long after that
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.Misdeed(name, subject) if name == FORKED and subject is not None:
+                self._made.setdefault(subject, self._loop.now)
+            case ForkFound(feed) if node in self._honest and feed in self._made:
+                self._found.setdefault((feed, node), self._loop.now - self._made[feed])
+
+    @property
+    def made(self) -> int:
+        return len(self._made)
+
+    @property
+    def proven(self) -> int:
+        """Of how many an honest node holds evidence."""
+        return len({feed for feed, _ in self._found})
+
+    @property
+    def detection_s(self) -> tuple[float, ...]:
+        """Of each fork at each honest node that found it."""
+        return tuple(sorted(self._found.values()))
