@@ -81,7 +81,8 @@ def load(text: str, name: str) -> Scenario:
 def read_document(document: Mapping[str, object], source: str) -> Scenario:
     top = Table(source, "", document)
     run, topology = top.table("run"), top.table("topology")
-    nodes, numbers = _read_nodes(run, top.tables("node"), read_kind(topology))
+    listed = top.tables("node")
+    nodes, numbers = _read_nodes(run, listed, read_kind(topology))
     duration_s = run.number("duration_s", low=0.001, high=1e7)
     expect = top.table("expect")
     scenario = Scenario(
@@ -99,7 +100,7 @@ def read_document(document: Mapping[str, object], source: str) -> Scenario:
         read_workload(top.table("workload"), numbers, duration_s),
         read_castings(top.table("byzantine"), ROLES),
         read_swarm(top.table("swarm"), ROLES),
-        tuple([read_node(table, ROLES, numbers) for table in top.tables("node")]),
+        tuple([read_node(table, ROLES, numbers) for table in listed]),
         tuple([read_fault(table, numbers, duration_s) for table in top.tables("fault")]),
         tuple([read_operation(table, numbers, duration_s) for table in top.tables("operation")]),
         expect.texts("sometimes", among=EVENTS),

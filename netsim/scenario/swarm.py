@@ -42,6 +42,7 @@ _QUALITIES = (
 )
 _SPLITS = (Fault.PARTITION, Fault.ONE_WAY, Fault.HOLD)
 _MOMENTARY = (Fault.CUT,)
+_ALL = "all"
 _EVERYWHERE = 0.3  # chance that a quality of links is bad between all nodes
 _FAULTS_MAX = 40  # of one kind in one run, however wild
 
@@ -64,21 +65,25 @@ class Swarm:
 def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
     kinds = [kind.value for kind in Fault]
     there = "faults" in table
-    faults = table.texts("faults", (), among=[*kinds, "all"])
-    chosen = tuple(Fault) if "all" in faults else tuple([Fault(kind) for kind in faults])
+    chosen = [Fault(kind) for kind in _read_several(table, "faults", kinds)]
     return Swarm(
-        faults=chosen,
+        faults=tuple(chosen),
         at_least=table.count("at_least", min(3, len(chosen)), high=len(chosen)),
         chance=table.number("chance", 0.5, low=0, high=1),
         a_minute=table.number("a_minute", 2.0, low=0, high=1000),
         wild=table.number("wild", 8.0 if there else 1.0, low=1, high=1000),
         for_s=table.span("for_s", Range(0.5, 20), low=0.001),
-        roles=table.texts("roles", (), among=roles),
+        roles=_read_several(table, "roles", roles),
         roles_most=table.count("roles_most", 2, high=1000),
         topologies=table.texts("topologies", (), among=tuple(KINDS)),
         follow=table.texts("follow", (), among=FOLLOW),
         lan=table.number("lan", 0.0, low=0, high=1),
     )
+
+
+def _read_several(table: Table, key: str, among: Collection[str]) -> tuple[str, ...]:
+    chosen = table.texts(key, (), among=[_ALL, *among])
+    return tuple(among) if _ALL in chosen else chosen
 
 
 # ---- what a seed makes of it ----

@@ -30,7 +30,7 @@ RATES = (
 class Workload:
     a_minute: Mapping[str, float]  # of RATES
     between_s: Range  # when all of this happens
-    writers: tuple[int, ...]  # of messages and blobs; empty: all honest nodes
+    writers: tuple[int, ...]  # of messages and blobs; empty: all nodes
     message_bytes: Range
     private: float  # share of messages that are sealed for one other node
     blob_bytes: Range
@@ -71,10 +71,10 @@ def draw_workload(
 ) -> Iterator[Operation]:
     """In no order."""
     people = _People(work, cast, chance)
+    for node in work.writers or cast.nodes:
+        yield from people.messages(node)
+        yield from people.blobs(node)
     for node in cast.honest:
-        if not work.writers or node in work.writers:
-            yield from people.messages(node)
-            yield from people.blobs(node)
         plan = nodes[node]
         yield from people.changes(node, "follow_changes", Do.FOLLOW, Do.UNFOLLOW, plan.follows)
         yield from people.changes(node, "block_changes", Do.BLOCK, Do.UNBLOCK, ())
