@@ -1,18 +1,43 @@
-"""Byzantine programs: what attacks honest nodes in a run (NodePlan.role)."""
+"""Byzantine programs: what attacks honest nodes in a run (NodePlan.role).
+
+Each module says what its program does, and what the `amount` of the node's plan means to it. A new
+one is a module and a line here.
+"""
 
 from collections.abc import Mapping
 
+from netsim.roles.blob_liar import make_blob_liar
+from netsim.roles.eclipser import make_eclipser
+from netsim.roles.equivocator import make_equivocator
+from netsim.roles.flooder import make_flooder
+from netsim.roles.forger import make_forger
+from netsim.roles.liar import make_liar
+from netsim.roles.replayer import make_replayer
 from netsim.roles.role import Dial, Face, MakeRole, Role, Stage
 from netsim.roles.silent import make_silent
+from netsim.roles.slow_reader import make_slow_reader
+from netsim.roles.sybil import make_sybil
+from netsim.roles.withholder import make_withholder
 from netsim.site import Site
 
-__all__ = ["ROLES", "Dial", "Face", "Role", "make_role"]
+__all__ = ["NAMES", "ROLES", "Dial", "Face", "Role", "make_role"]
 
 ROLES: Mapping[str, MakeRole] = {
+    "blob_liar": make_blob_liar,
+    "eclipser": make_eclipser,
+    "equivocator": make_equivocator,
+    "flooder": make_flooder,
+    "forger": make_forger,
+    "liar": make_liar,
+    "replayer": make_replayer,
     "silent": make_silent,
+    "slow_reader": make_slow_reader,
+    "sybil": make_sybil,
+    "withholder": make_withholder,
 }
+NAMES = tuple(ROLES)
 
 
 def make_role(name: str, site: Site, sites: Mapping[int, Site]) -> Role:
-    """Raises KeyError: there is no such role."""
+    """Once in a run. Raises KeyError: there is no such role."""
     return ROLES[name](Stage(site, sites))

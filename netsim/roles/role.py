@@ -12,6 +12,7 @@ from hashlib import blake2b
 from netsim.site import Site
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.machines import Machine, PeerId
+from qbix_node.wire.references import FeedId
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class Stage:
     def amount(self) -> float:
         """Of the node's plan; each role says what it means, and what 0 stands for."""
         return self.site.plan.amount
+
+    @property
+    def feeds(self) -> list[FeedId]:
+        """Of all nodes."""
+        return [site.feed for site in self.sites.values()]
 
     def dials(self, *, after_s: float = 0.0, again_s: float = 5.0) -> tuple[Dial, ...]:
         """To everybody whose address a person gave it."""
