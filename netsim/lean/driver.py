@@ -1,5 +1,6 @@
 """Brings the nodes of a world to life, and lets time pass."""
 
+from netsim.lean.actor import LeanActor
 from netsim.lean.member import LeanMember
 from netsim.world import World
 from qbix_node.net.limits import Limits
@@ -10,7 +11,8 @@ class LeanDriver:
 
     def run(self, world: World) -> None:
         for number, site in world.sites.items():
-            world.members[number] = LeanMember(world, site)
+            honest = site.plan.role == "honest"
+            world.members[number] = (LeanMember if honest else LeanActor)(world, site)
         for member in world.members.values():
             member.start()
         loop = world.loop

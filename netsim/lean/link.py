@@ -20,7 +20,9 @@ class Source(Protocol):
 
 
 class Link:
-    """`hear` takes each message; `ended` is called once, with the reason, unless the node dies."""
+    """`hear` takes each message, and its size; `ended` is called once, with the reason, unless the
+    node dies.
+    """
 
     __slots__ = (
         "_end",
@@ -41,7 +43,7 @@ class Link:
         peer: PeerId,
         *,
         outgoing: bool,
-        hear: Callable[["Link", object], object],
+        hear: Callable[["Link", object, int], object],
         ended: Callable[["Link", str], object],
     ) -> None:
         self.peer = peer
@@ -76,6 +78,11 @@ class Link:
             if source.send_next():
                 ready[source] = None  # the others first
 
+    def read(self, bytes_s: float) -> None:
+        """So fast from now on; what is not read stays on its way, and the peer has to wait."""
+        if not self.over:
+            self._end.reads_bytes_s = bytes_s
+
     def close(self, reason: str) -> None:
         """The other side learns that it is over, after all that was sent before."""
         if not self.over:
@@ -83,7 +90,7 @@ class Link:
             self._finish(reason)
 
     def _arrived(self, message: object, size: int) -> None:
-        self._process.enter(self._hear, self, message)
+        self._process.enter(self._hear, self, message, size)
 
     def _closed(self, reason: str) -> None:
         self._process.enter(self._finish, reason or "closed by the peer")

@@ -67,7 +67,7 @@ class LeanMember:
 
     def _end(self) -> None:
         assert self._node is not None
-        self._node.process.over = True
+        self._node.abandon()
         self._node = None
         self._stopping = False
 

@@ -4,11 +4,13 @@ from the disk alone, as in `qbix_node.daemon.node`.
 
 from collections.abc import Callable
 
-from netsim.asking import content_of, limits_of
+from netsim.asking import blob_content, blob_of, content_of, limits_of
 from netsim.lean.connecting import Connecting
+from netsim.lean.lan import Shouting
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.replicating import Replicating
+from netsim.lean.sharing import Sharing
 from netsim.lean.writer import Writer
 from netsim.plan import Do, Operation
 from netsim.site import Site
@@ -24,33 +26,42 @@ class Node:
     def __init__(
         self, world: World, site: Site, fail: Callable[[Exception], None], *, clean: bool
     ) -> None:
-        connections, _ = limits_of(world.plan)
+        connections, blobs = limits_of(world.plan)
         self.process = Process(world, site, fail)
         self.writer = Writer(self.process)
         self.replicating = Replicating(self.process, self.writer, clocks_valid=clean)
+        self.sharing = Sharing(self.process, self.writer, blobs)
         self.connecting = Connecting(self.process, self.writer, connections, self)
         self._requests = 0
 
     def start(self) -> None:
-        self.process.enter(self.connecting.start)
+        self.process.enter(self._start)
+
+    def _start(self) -> None:
+        self.connecting.start()
+        if self.process.world.plan.lan:
+            Shouting(self.process, self.connecting).start()
 
     # ---- links ----
 
     def begin(self, link: Link) -> None:
         self.replicating.begin(link)
+        self.sharing.begin(link)
 
-    def hear(self, link: Link, message: object) -> None:
-        self.replicating.hear(link, message)
+    def hear(self, link: Link, message: object, size: int) -> None:
+        if not self.replicating.hear(link, message, size):
+            self.sharing.hear(link, message)
 
     def end(self, link: Link) -> None:
         self.replicating.end(link)
+        self.sharing.end(link)
 
     # ---- what its person asks ----
 
     def ask(self, operation: Operation) -> None:
         self.process.enter(self._ask, operation)
 
-    def _ask(self, operation: Operation) -> None:
+    def _ask(self, operation: Operation) -> None:  # noqa: C901  (a table)
         sites = self.process.world.sites
         target = None if operation.target is None else sites[operation.target]
         match operation.do:
@@ -74,8 +85,16 @@ class Node:
             case Do.REMOVE_PEER if target:
                 peer = target.peer
                 self.connecting.wish(lambda number: k.RemovePeer(number, peer))
+            case Do.ADD_BLOB:
+                self.sharing.add(blob_content(operation))
+            case Do.WANT_BLOB:
+                self.sharing.want(blob_of(operation))
+            case Do.UNWANT_BLOB:
+                self.sharing.unwant(blob_of(operation))
+            case Do.REMOVE_BLOB:
+                self.sharing.remove(blob_of(operation))
             case _:
-                pass
+                pass  # of roles; or without whom it is about
 
     def _publish(self, operation: Operation) -> None:
         readers = None
@@ -98,8 +117,15 @@ class Node:
         self.process.world.fabric.kill(self.process.number)
         self.writer.close(stopped)
 
+    def abandon(self) -> None:
+        """Its process is over, however that came."""
+        self.process.over = True
+        self.sharing.abandon()
+
     def load(self) -> Load:
         return Load(
             waiting_messages=self.replicating.machine.book.waiting,
             connections=len(self.connecting.links),
+            wants=self.sharing.wants,
+            sympathy_bytes=self.sharing.sympathy_bytes,
         )

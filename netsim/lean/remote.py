@@ -1,5 +1,6 @@
 """What replication says and hears on one link, as `qbix_node.replication.remote` does it."""
 
+import math
 from collections import deque
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from netsim.lean.stored import read_values
 from netsim.lean.wire import HistoryCall, HistoryItems, HistoryOver
 from qbix_node import machines as m
 from qbix_node.feeds.messages import Offered
+from qbix_node.net.limits import Limits
 from qbix_node.replication.machine import Replicator
 from qbix_node.replication.messages import (
     EbtCall,
@@ -20,11 +22,22 @@ from qbix_node.replication.messages import (
     HistoryRequest,
     Range,
     Stop,
+    is_message,
+    parse_notes,
 )
 from qbix_node.replication.outbox import Outbox
-from qbix_node.replication.remote.service import CALLS_MAX, OFFER_MAX, UNSETTLED_MAX
+from qbix_node.replication.remote.service import (
+    CALLS_MAX,
+    MESSAGE_BYTES_MAX,
+    OFFER_MAX,
+    UNSETTLED_MAX,
+)
 from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
+
+UNREAD_BYTES_MAX = Limits().unread_bytes_per_peer_max
+
+_Read = EbtNotes | EbtEnded | Offered | HistoryItems | HistoryOver
 
 
 class Remote:
@@ -36,6 +49,7 @@ class Remote:
         "_runner",
         "_talking",
         "_unread",
+        "_unread_bytes",
         "_unsettled",
         "_we_called",
         "link",
@@ -50,7 +64,8 @@ class Remote:
         self._we_called = False
         self._calls = 0
         self._unsettled = 0
-        self._unread: deque[EbtNotes | EbtEnded | Offered] = deque()
+        self._unread: deque[tuple[_Read, int]] = deque()
+        self._unread_bytes = 0
         self._histories = Histories(link, process, machine)
 
     # ---- the Replicator's decisions ----
@@ -93,32 +108,31 @@ class Remote:
             self.link.say(Offered(part.values, 0), part.text_bytes)
 
     def settle(self, count: int) -> None:
-        self._unsettled = max(0, self._unsettled - count)
+        self._unsettled = max(0, self._unsettled - count)  # some may be of an earlier link
         while self._unread and self._unsettled < UNSETTLED_MAX:
-            self._read(self._unread.popleft())
+            message, size = self._unread.popleft()
+            self._count_unread(-size)
+            self._read(message)
 
     def grown(self, feed: FeedId) -> None:
         self._histories.grown(feed)
 
     # ---- what the peer says ----
 
-    def hear(self, message: object) -> bool:
+    def hear(self, message: object, size: int) -> bool:
         match message:
-            case EbtNotes() | Offered() | EbtEnded():
-                if self._unread:
-                    self._unread.append(message)
+            # Honest nodes send less text in a packet, so that a longer one is one message.
+            case Offered() | HistoryItems() if size > MESSAGE_BYTES_MAX:
+                self.link.close(f"a message of {size} bytes, {MESSAGE_BYTES_MAX} are allowed")
+            case EbtNotes() | Offered() | EbtEnded() | HistoryItems() | HistoryOver():
+                if self._unread or self._unsettled >= UNSETTLED_MAX:
+                    self._keep(message, size)
                 else:
                     self._read(message)
             case EbtCall():
                 self._called()
             case HistoryCall(number, request):
                 self._histories.answer(number, request)
-            case HistoryItems(number, values):
-                if self._histories.expects(number):
-                    self._offer(values)
-            case HistoryOver():
-                if ended := self._histories.over(message):
-                    self._runner.post(m.Received(self.link.peer, ended))
             case _:
                 return False
         return True
@@ -133,28 +147,61 @@ class Remote:
             return
         self._we_called, self._talking = False, True
         self._outbox = Outbox()
-        self._unread.clear()
+        self._unread.clear()  # it was of the conversation before
+        self._count_unread(-self._unread_bytes)
         self._runner.post(m.Received(self.link.peer, EbtCall()))
 
-    def _read(self, message: EbtNotes | EbtEnded | Offered) -> None:
-        if not self._talking:
-            return  # of a conversation that is over
+    def _read(self, message: _Read) -> None:
         match message:
+            case HistoryItems(number, values):
+                if self._histories.expects(number):
+                    self._offer(_messages(values))
+            case HistoryOver():
+                if ended := self._histories.over(message):
+                    self._runner.post(m.Received(self.link.peer, ended))
+            case _ if not self._talking:
+                pass  # of a conversation that is over
             case Offered(values):
-                self._offer(values)
+                self._offer(self._sort(values))
             case EbtNotes():
                 self._runner.post(m.Received(self.link.peer, message))
             case EbtEnded():
                 self._talking = False
                 self._runner.post(m.Received(self.link.peer, message))
 
+    def _sort(self, values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
+        """The messages, as long as there are only such; what else a peer may send is dealt with."""
+        for place, value in enumerate(values):
+            if not isinstance(value, dict):
+                self.link.close("ebt.replicate: neither notes nor a message, but no JSON object")
+                return values[:place]
+            if not is_message(value):
+                self._runner.post(m.Received(self.link.peer, EbtNotes(parse_notes(value))))
+                return values[:place] + self._sort(values[place + 1 :])
+        return values
+
     def _offer(self, values: tuple[JsonValue, ...]) -> None:
-        """Hand messages over; keep them while too many of this peer's are not dealt with."""
+        """Hand messages over: one packet at most too many."""
+        stamp_ms = int(1000 * self._process.site.clock.wall())
         for start in range(0, len(values), OFFER_MAX):
             part = values[start : start + OFFER_MAX]
-            if self._unsettled >= UNSETTLED_MAX:
-                self._unread.append(Offered(part, 0))
-                continue
             self._unsettled += len(part)
-            stamp_ms = int(1000 * self._process.site.clock.wall())
             self._runner.post(m.Received(self.link.peer, Offered(part, stamp_ms)))
+
+    def _keep(self, message: _Read, size: int) -> None:
+        """Too many of this peer's messages are not dealt with: what it says further waits."""
+        self._unread.append((message, size))
+        self._count_unread(size)
+
+    def _count_unread(self, more: int) -> None:
+        was_full = self._unread_bytes >= UNREAD_BYTES_MAX
+        self._unread_bytes += more
+        is_full = self._unread_bytes >= UNREAD_BYTES_MAX
+        if is_full != was_full:
+            self.link.read(0 if is_full else math.inf)
+
+
+def _messages(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
+    """Those of a history; peers may wrap them, and say other things in between."""
+    inner = [value.get("value", value) if isinstance(value, dict) else value for value in values]
+    return tuple([value for value in inner if isinstance(value, dict) and is_message(value)])

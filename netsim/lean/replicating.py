@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from netsim import facts
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.remote import Remote
@@ -46,9 +47,9 @@ class Replicating:
         self._remotes[link.peer] = Remote(link, self._process, self._runner, self.machine)
         self._runner.post(m.Connected(link.peer, link.outgoing))
 
-    def hear(self, link: Link, message: object) -> bool:
+    def hear(self, link: Link, message: object, size: int) -> bool:
         """False: it is not for us."""
-        return self._remotes[link.peer].hear(message)
+        return self._remotes[link.peer].hear(message, size)
 
     def end(self, link: Link) -> None:
         del self._remotes[link.peer]
@@ -58,6 +59,7 @@ class Replicating:
 
     def send(self, to: m.PeerId, message: object) -> None:
         if remote := self._remotes.get(to):
+            self._process.tell(facts.Said(to, message))
             remote.carry_out(message)
 
     def found(self, finding: object) -> None:

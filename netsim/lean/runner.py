@@ -8,6 +8,7 @@ import math
 from collections import deque
 from typing import Protocol, assert_never
 
+from netsim import facts
 from netsim.lean.process import Process
 from netsim.lean.writer import Writer
 from netsim.signatures import verify_checks
@@ -83,6 +84,7 @@ class Runner:
                 if not self._writing:
                     self._write()
             case m.Verify(token, checks):
+                self._process.tell(facts.Checked(checks))
                 verified = m.Verified(token, verify_checks(checks))
                 if len(checks) <= INLINE_CHECKS_MAX:
                     self._answers.append(verified)
