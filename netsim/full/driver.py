@@ -4,10 +4,11 @@ import trio
 
 from netsim import facts
 from netsim.full import switches
+from netsim.full.byzantine import ByzantineProgram
 from netsim.full.clock import LoopClock
 from netsim.full.honest import HonestProgram
 from netsim.full.logs import errors_told
-from netsim.full.process import Process
+from netsim.full.process import Process, Program
 from netsim.full.streams import Sockets
 from netsim.full.wires import Wires
 from netsim.site import Site
@@ -17,7 +18,7 @@ from netsim.world import World
 class FullDriver:
     """A netsim.world.Driver."""
 
-    silence_s = None  # links see to that by themselves
+    silence_s: float | None = None  # links see to that by themselves
 
     def run(self, world: World) -> None:
         def tell(node: int, what: str) -> None:
@@ -45,5 +46,8 @@ async def _live(world: World, clock: LoopClock) -> None:
 
 
 def _member(world: World, site: Site, sockets: Sockets, nursery: trio.Nursery) -> Process:
-    program = HonestProgram(world, site, Wires(world.fabric, sockets, site.number))
+    wires = Wires(world.fabric, sockets, site.number)
+    honest = site.plan.role == "honest"
+    make = HonestProgram if honest else ByzantineProgram
+    program: Program = make(world, site, wires)
     return Process(world, site, sockets, nursery, program)

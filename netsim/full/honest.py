@@ -1,5 +1,7 @@
 """The product's own node, wired by its own composition root, on edges that are the simulator's."""
 
+from collections.abc import Sequence
+
 import trio
 
 from netsim import facts
@@ -15,6 +17,7 @@ from netsim.world import Load, World
 from qbix_node.daemon.config import Config, Endpoint
 from qbix_node.daemon.edges import Edges
 from qbix_node.daemon.node import Node, open_node
+from qbix_node.machines import SignatureCheck
 from qbix_node.net.messages import LinkDown, LinkUp
 from qbix_node.store.memory import MemoryStore
 from qbix_node.store.writer import COMMIT_KEY, read_commit
@@ -86,9 +89,13 @@ class HonestProgram:
             executor=executor,
             entropy=site.entropy.randbytes,
             wall_clock=site.clock.wall,
-            verify=verify_checks,
+            verify=self._verify,
             observe=self._observe,
         )
+
+    def _verify(self, checks: Sequence[SignatureCheck]) -> tuple[bool, ...]:
+        self._tell(facts.Checked(tuple(checks)))
+        return verify_checks(checks)
 
     def _observe(self, finding: object) -> None:
         match finding:

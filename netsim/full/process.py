@@ -100,12 +100,12 @@ class Process:
     async def _live(self, life: Life) -> None:
         NODE.set(self._site.number)
         error = None
-        with life.scope:
-            try:
+        try:
+            with life.scope:
                 await self._program.run(life)
-            # Whatever escapes from a node ends its process; the others live on.
-            except Exception as escaped:  # noqa: BLE001  (it is told below)
-                error = escaped
+        # Whatever escapes from a node ends its process; the others live on.
+        except Exception as escaped:  # noqa: BLE001  (it is told below)
+            error = escaped
         if self._life is not life:
             return  # it was killed: nobody sees how it unwinds
         if error is None:
