@@ -86,18 +86,19 @@ class SignaturesCheckedOnce(Check):
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
-        self._stored: dict[int, set[bytes]] = {}  # signatures
+        self._stored: dict[int, set[tuple[bytes, bytes]]] = {}  # signatures, and what is signed
 
     def handle(self, node: int, fact: object) -> None:
         stored = self._stored.setdefault(node, set())
         match fact:
             case Stored(text=text):
-                stored.add(judge(text).signature)
+                message = judge(text)
+                stored.add((message.signature, message.signed_body))
             case facts.RolledBack():
                 stored.clear()
             case facts.Checked(checks):
                 for check in checks:
-                    if check.signature in stored:
+                    if (check.signature, check.body) in stored:
                         self.violated(node, f"a message of {self.view.name(check.key)}")
             case _:
                 pass
