@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from netsim import facts
 from netsim.loop import Loop
 from netsim.plan import Do, Plan
-from netsim.trace import NOBODY, Kind, Trace, name_hash
+from netsim.trace import NOBODY, VALUE_MAX, Kind, Trace, name_hash
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Appended, ForkFound, Published, Refusal
 
@@ -60,7 +60,9 @@ class Journal:
             case Appended(feed, _, last, source):
                 return Kind.APPENDED, self.number(source), self.number(feed), last
             case Refusal(peer, feed, sequence):
-                return Kind.REFUSED, self.number(peer), self.number(feed), sequence or 0
+                # It may be any number that a peer could think of.
+                shown = min(max(0, sequence or 0), VALUE_MAX)
+                return Kind.REFUSED, self.number(peer), self.number(feed), shown
             case ForkFound(feed, sequence):
                 return Kind.FORK_FOUND, NOBODY, self.number(feed), sequence
             case b.Arrived(blob, size):

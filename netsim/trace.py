@@ -12,6 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 NOBODY = 0xFFFFFFFF
+VALUE_MAX = 2**64 - 1
 RECORD = struct.Struct("<dHIIIQ")
 FIELDS = ("at_s", "kind", "node", "peer", "subject", "value")
 _FLUSH = 512  # records

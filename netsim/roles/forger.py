@@ -70,6 +70,7 @@ class Forger(Scheme):
             {"author": "@nobody.ed25519", "sequence": 1},
             {**value, "author": author, "sequence": 0},
             {**value, "author": author, "sequence": 2**60},
+            {**value, "author": author, "sequence": 10**30},
             {**value, "author": author, "sequence": 1.5},
             {**value, "author": author, "sequence": -1},
             {**value, "hash": "md5"},
