@@ -1,8 +1,8 @@
 """Virtual time: what happens when. Things of one moment happen in the order of their setting."""
 
-import heapq
 import math
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 _Entry = tuple[float, int, Callable[..., object], tuple[object, ...]]
 
@@ -21,7 +21,7 @@ class Loop:
     def at(self, when: float, action: Callable[..., object], *arguments: object) -> None:
         """There is no taking back: an action that comes too late must be harmless."""
         self._set_so_far += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._set_so_far, action, arguments))
+        heappush(self._heap, (max(when, self.now), self._set_so_far, action, arguments))
 
     def after(self, delay_s: float, action: Callable[..., object], *arguments: object) -> None:
         self.at(self.now + delay_s, action, *arguments)
@@ -31,6 +31,6 @@ class Loop:
 
     def step(self) -> None:
         """Let the next thing happen."""
-        self.now, _, action, arguments = heapq.heappop(self._heap)
+        self.now, _, action, arguments = heappop(self._heap)
         self.happened += 1
         action(*arguments)

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 
-from netsim.chance import Chance, Draws
-from netsim.fabric.stream import End
+from netsim.chance import Chance
+from netsim.fabric.dial import Accept, Dial, Opened
+from netsim.fabric.paths import Paths
+from netsim.fabric.streams import WINDOW_BYTES, Streams
 from netsim.journal import Journal
 from netsim.loop import Loop
-from netsim.plan import Conditions
-from netsim.trace import Kind
+from netsim.plan import Conditions, PlannedFault
+from netsim.trace import MESSAGE_NAMES, Kind
 
-WINDOW_BYTES = 65_536  # who has more in flight waits for `drained`
-PACKET_BYTES = 60  # headers
-
-Accept = Callable[[End], object]
-Opened = Callable[[End | None, str], object]  # None: why not
 Hear = Callable[[bytes, int], object]  # a datagram, and the node that it is from
+
+_DATAGRAM = MESSAGE_NAMES.index("datagram")
 
 
 class Fabric:
@@ -34,37 +33,43 @@ class Fabric:
         silence_s: float | None = None,
     ) -> None:
         self._loop = loop
-        self._chance = chance
-        self._conditions = conditions
         self._journal = journal
-        self._silence_s = silence_s
+        self._lives: dict[int, int] = {}  # how often a node's process has ended
+        self._paths = Paths(chance, conditions)
+        self._streams = Streams(loop, chance, self._paths, journal, silence_s=silence_s)
         self._listeners: dict[int, Accept] = {}
         self._hearers: dict[int, Hear] = {}
-        self._latency: dict[tuple[int, int], tuple[float, Draws]] = {}
-        self._arrives: dict[End, float] = {}
 
     # ---- streams ----
 
     def listen(self, node: int, accept: Accept) -> None:
+        self._power_up(node)
         self._listeners[node] = accept
 
     def dial(self, node: int, to: int, opened: Opened) -> None:
-        """`opened` is called once: with this side of a new stream, or with None and why not."""
-        self._loop.after(self._delay(node, to), self._arrive_dial, node, to, opened)
+        """`opened` is called once: with this side of a new stream, or with None and why not. It is
+        not called after the end of the node.
+        """
+        self._power_up(node)
+        life = self._lives.get(node, 0)
+        ways = self._paths.between(node, to), self._paths.between(to, node)
+        Dial(self._loop, self, ways, opened, lambda: self._lives.get(node, 0) == life).begin()
 
-    def _arrive_dial(self, node: int, to: int, opened: Opened) -> None:
-        accept = self._listeners.get(to)
-        if accept is None:
-            self._loop.after(self._delay(to, node), opened, None, "connection refused")
-            return
-        ours, theirs = End(node, to, self), End(to, node, self)
-        ours.peer, theirs.peer = theirs, ours
-        self._loop.after(self._delay(to, node), opened, ours, "")
+    def is_down(self, node: int) -> bool:
+        return node in self._streams.down
+
+    def accept_of(self, node: int) -> Accept | None:
+        return self._listeners.get(node)
+
+    def connect(self, dial: Dial, accept: Accept) -> None:
+        _, theirs = self._streams.connect(dial.node, dial.to)
+        self._streams.welcome(theirs, dial)
         accept(theirs)
 
     # ---- datagrams ----
 
     def hear(self, node: int, hear: Hear) -> None:
+        self._power_up(node)
         self._hearers[node] = hear
 
     def broadcast(self, node: int, datagram: bytes) -> None:
@@ -72,63 +77,76 @@ class Fabric:
         for to in sorted(self._hearers):
             self.datagram(node, to, datagram)
 
-    def datagram(self, node: int, to: int, datagram: bytes) -> None:
-        self._loop.after(self._delay(node, to), self._arrive_datagram, node, to, datagram)
+    def datagram(self, node: int, to: int, datagram: bytes, what: int = _DATAGRAM) -> None:
+        self._journal.carried(Kind.SENT, node, to, what, len(datagram))
+        path = self._paths.between(node, to)
+        luck = path.luck()
+        at = path.send(self._loop.now, len(datagram), luck)
+        if luck.lost:
+            self._journal.carried(Kind.DROPPED, node, to, what, len(datagram))
+            return
+        for copy in range(luck.copies):
+            when = at + luck.late_s + copy * path.latency_s
+            self._loop.at(when, self._arrive, node, to, datagram, what)
 
-    def _arrive_datagram(self, node: int, to: int, datagram: bytes) -> None:
-        if hear := self._hearers.get(to):
+    def _arrive(self, node: int, to: int, datagram: bytes, what: int) -> None:
+        path, hear = self._paths.between(node, to), self._hearers.get(to)
+        if path.blocked and path.holds:
+            path.held = path.held or []
+            path.held.append((datagram, what))
+        elif hear is None or path.blocked:
+            self._journal.carried(Kind.DROPPED, node, to, what, len(datagram))
+        else:
+            self._journal.carried(Kind.DELIVERED, to, node, what, len(datagram))
             hear(datagram, node)
+
+    # ---- faults of links ----
+
+    def begin(self, fault: PlannedFault) -> None:
+        """One of LATENCY … BANDWIDTH, PARTITION, ONE_WAY, HOLD. Several add up."""
+        for path in self._paths.begin(fault):
+            self._streams.block(path)
+
+    def end(self, fault: PlannedFault) -> None:
+        for path in self._paths.end(fault):
+            held, path.held = path.held, None
+            self._streams.release(path)
+            for datagram, what in held or ():
+                self._arrive(path.node, path.to, datagram, what)
+
+    def cut(self, node: int) -> None:
+        """Reset all its streams, at both ends."""
+        for path in self._paths.beginning_at(node):
+            for end in path.ends:
+                for each in (end, end.peer):
+                    if each is not None and not each.over:
+                        self._streams.shut(each, "reset: the connection was cut")
 
     # ---- the life of nodes ----
 
     def kill(self, node: int) -> None:
         """The process ends; the system says goodbye for it."""
-        self._listeners.pop(node, None)
-        self._hearers.pop(node, None)
+        self._forget(node)
+        for path in self._paths.beginning_at(node):
+            for end in path.ends:
+                end.close()
 
     def vanish(self, node: int) -> None:
         """Power is cut: nobody says goodbye."""
-        self.kill(node)
+        self._forget(node)
+        self._streams.down[node] = None
+        for path in self._paths.beginning_at(node):
+            path.waiting = None
+            for end in path.ends:
+                self._streams.vanish(end)
 
-    # ---- packets ----
+    def _forget(self, node: int) -> None:
+        self._listeners.pop(node, None)
+        self._hearers.pop(node, None)
+        self._lives[node] = self._lives.get(node, 0) + 1
 
-    def carry(self, end: End, payload: object, size: int, what: int) -> None:
-        end.in_flight += size
-        self._journal.carried(Kind.SENT, end.node, end.other, what, size)
-        at = max(self._arrives.get(end, 0.0), self._loop.now + self._delay(end.node, end.other))
-        self._arrives[end] = at
-        self._loop.at(at, self._arrive, end, payload, size, what)
-
-    def _arrive(self, end: End, payload: object, size: int, what: int) -> None:
-        end.in_flight -= size
-        other = end.peer
-        if other is None or other.over:
-            return
-        self._journal.carried(Kind.DELIVERED, other.node, end.node, what, size)
-        other.arrived(payload, size)
-        if end.in_flight < self.window:
-            end.drained()
-
-    def finish(self, end: End) -> None:
-        at = max(self._arrives.get(end, 0.0), self._loop.now + self._delay(end.node, end.other))
-        self._loop.at(at, self._say_closed, end, "")
-
-    def abort(self, end: End, reason: str) -> None:
-        self._loop.after(self._delay(end.node, end.other), self._say_closed, end, reason)
-
-    def _say_closed(self, end: End, reason: str) -> None:
-        other = end.peer
-        if other is not None and not other.over:
-            other.over = True
-            other.closed(reason)
-
-    def _delay(self, node: int, to: int) -> float:
-        pair = (node, to)
-        if pair not in self._latency:
-            between = self._chance.draws("latency", *sorted(pair))
-            latency = between.between(
-                self._conditions.latency_s.low, self._conditions.latency_s.high
-            )
-            self._latency[pair] = latency, self._chance.draws("jitter", node, to)
-        latency, draws = self._latency[pair]
-        return latency + draws.random() * self._conditions.jitter_s
+    def _power_up(self, node: int) -> None:
+        if node in self._streams.down:
+            del self._streams.down[node]
+            for path in self._paths.beginning_at(node):
+                self._streams.release(self._paths.between(path.to, node))
