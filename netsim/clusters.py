@@ -36,7 +36,7 @@ def results(job: Job, seeds: Iterable[int], address: str) -> Iterator[Result]:
         ahead = list(seeds)
         futures = client.map(job.attempt, ahead, pure=False)
         seed_of = {future.key: seed for future, seed in zip(futures, ahead, strict=True)}
-        for future in as_completed(futures):  # type: ignore[no-untyped-call]
+        for future in as_completed(futures, loop=client.loop):  # type: ignore[no-untyped-call]
             if future.status == "finished":
                 result: Result = future.result()
                 yield result

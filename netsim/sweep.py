@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -53,19 +54,30 @@ def open_results(path: Path, identity: Result) -> ResultFile:
     """For reading what is there, and writing on. Raises BadInput, Temporary."""
     try:
         file = Path.open(path, "a+b")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Temporary(f"another sweep writes to {path}") from error
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
+    with ExitStack() as refused:
+        refused.callback(file.close)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Temporary(f"another sweep writes to {path}") from error
+        results = _read_on(file, path, identity)
+        refused.pop_all()
+    return ResultFile(file, results)
+
+
+def _read_on(file: BinaryIO, path: Path, identity: Result) -> list[Result]:
     file.seek(0)
     whole, newline, torn = file.read().rpartition(b"\n")
-    if torn:  # the sweep was killed in the middle of a line
-        os.truncate(file.fileno(), len(whole) + len(newline))
     results = _parse(path, whole)
     for result in results:
         _refuse_others(path, result, identity)
-    return ResultFile(file, results)
+    if torn and not (results or torn.startswith(b"{")):
+        raise _foreign(path, 1)  # it is somebody's file, of one line without an end
+    if torn:  # the sweep was killed in the middle of a line
+        os.truncate(file.fileno(), len(whole) + len(newline))
+    return results
 
 
 def read_results(paths: Iterable[Path]) -> list[Result]:

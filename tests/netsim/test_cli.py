@@ -1,0 +1,224 @@
+"""The simulator's commands: what they print, and how they end."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netsim import tracefile
+from netsim.checks import Violation
+from netsim.cli.main import run
+from netsim.cli.outcome import outcome_lines
+from netsim.job import make_job
+from netsim.trace import RECORD
+from netsim.verdict import Verdict, verdict_of
+from qbix_node.cli.output import Output
+from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
+
+Captured = pytest.CaptureFixture[str]
+
+# DESIGN fixes these names: programs read them.
+FIELDS = {
+    *("scenario", "seed", "commit", "nodes", "trace_sha256", "safety", "liveness"),
+    *("violations", "sometimes", "forks", "finality_s", "messages", "bytes", "virtual_s", "cpu_s"),
+}
+
+
+@pytest.fixture
+def well(tmp_path: Path) -> str:
+    return str(written(tmp_path, WELL))
+
+
+def test_help_names_every_command(capsys: Captured) -> None:
+    assert run(["--help"]) == 0
+    told = capsys.readouterr().out
+    for name in ("list", "run", "sweep", "summary", "replay", "minimise", "report", "defects"):
+        assert f"\n  {name} " in told
+
+
+def test_help_imports_no_driver() -> None:
+    script = (
+        "import sys\n"
+        "from netsim.cli.main import run\n"
+        "run(['--help'])\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert {"trio", "nacl", "netsim.lean", "distributed"} & set(ended.stderr.split()) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nosuch"],
+        ["run"],
+        ["run", "x", "--driver", "nosuch"],
+        ["run", "x", "--nodes", "0"],
+        ["sweep", "x", "--out", "f"],
+        ["sweep", "x", "--out", "f", "--seeds", "5"],
+        ["sweep", "x", "--out", "f", "--seeds", "5:5"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--shard", "0/3"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--shard", "4/3"],
+        ["summary"],
+        ["replay"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(arguments: list[str], capsys: Captured) -> None:
+    assert run(arguments) == 2
+    assert "Usage: python -m netsim" in capsys.readouterr().err
+
+
+def test_a_setting_without_a_value_is_wrong_usage(well: str, capsys: Captured) -> None:
+    assert run(["run", well, "--set", "nosuch"]) == 2
+    assert "key=value is expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["name =", "name = 'x'\n[run]\nnodes = 4\nduration_s = -1\n"])
+def test_a_bad_scenario_ends_with_65_and_says_where(
+    text: str, tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(["run", str(written(tmp_path, text))]) == 65
+    assert "scenario.toml: " in capsys.readouterr().err
+
+
+def test_a_scenario_that_is_not_there_ends_with_65(capsys: Captured) -> None:
+    assert run(["run", "nosuch"]) == 65
+    assert "`list`" in capsys.readouterr().err
+
+
+def test_the_library_is_listed(capsys: Captured) -> None:
+    assert run(["list", "--json"]) == 0
+    for each in json.loads(capsys.readouterr().out):
+        assert each["name"]
+        assert each["nodes"]["min"] <= each["nodes"]["max"]
+        assert each["drivers"]
+    assert run(["list"]) == 0
+
+
+def test_a_run_that_ends_well(well: str, capsys: Captured) -> None:
+    assert run(["run", well, "--seed", "7"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("ok\n")
+    assert "faults    1: cut" in told.out
+    assert f"python -m netsim run {well} --seed 7" in told.err
+
+
+def test_a_result_has_all_that_programs_read(well: str, capsys: Captured) -> None:
+    assert run(["run", well, "--seed", "7", "--nodes", "5", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result) >= FIELDS
+    assert (result["scenario"], result["seed"], result["nodes"]) == ("well", 7, 5)
+    assert (result["safety"], result["liveness"]) == ("ok", "ok")
+    assert result["forks"] == {"made": 0, "proven": 0, "detection_s": {"p50": None, "p99": None}}
+    assert result["finality_s"] == {"p50": None, "p99": None}
+    assert result["overrides"] == {"nodes": 5, "set": {}}
+    assert result["command"] == f"python -m netsim run {well} --seed 7 --nodes 5"
+
+
+def test_the_printed_command_repeats_the_run(well: str, capsys: Captured) -> None:
+    given = [
+        "run",
+        well,
+        "--seed",
+        "3",
+        "--driver",
+        "lean",
+        "--set",
+        "links.jitter_s=0.1",
+        "--json",
+    ]
+    assert run(given) == 0
+    first = json.loads(capsys.readouterr().out)
+    command = first["command"].removeprefix("python -m netsim ").split()
+    assert command == given[:-1]
+    assert run([*command, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert {**again, "cpu_s": 0} == {**first, "cpu_s": 0}
+
+
+def test_what_does_not_come_right_ends_with_11(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, STALLED)
+    assert run(["run", str(file), "--seed", "5"]) == 11
+    told = capsys.readouterr().out
+    assert "not settled: " in told
+    assert_said_first_and_last(told, f"repeat it: python -m netsim run {file} --seed 5")
+
+
+def test_an_expected_event_that_never_happened_ends_with_12(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(["run", str(written(tmp_path, EXPECTING))]) == 12
+    told = capsys.readouterr().out
+    assert "never happened: fork found" in told
+    assert_said_first_and_last(told, "--seed 0")
+
+
+def test_what_only_a_sweep_expects_need_not_be_in_a_run(tmp_path: Path) -> None:
+    assert run(["run", str(written(tmp_path, HOPING))]) == 0
+
+
+def test_what_never_may_happen_comes_first_and_ends_with_10(well: str) -> None:
+    job = make_job(well, settings=["links.loss=0.1"])
+    outcome = dataclasses.replace(
+        job.run(4),
+        violations=(Violation("append-only", "spec/storage.md 1", 3.5, 2, "a message went"),),
+        stalled=("node 1 lacks a feed",),
+    )
+    assert verdict_of(outcome) is Verdict.SAFETY
+    result = job.result(4, outcome)
+    assert (result["exit"], result["safety"], result["liveness"]) == (10, "violated", "stalled")
+    told = "\n".join(outcome_lines(result, Output()))
+    assert "3.500 s, node 2: append-only\n  a message went\n  spec/storage.md 1" in told
+    assert_said_first_and_last(told, f"run {well} --seed 4 --set links.loss=0.1")
+
+
+def test_a_failure_with_json_is_told_to_a_person_too(tmp_path: Path, capsys: Captured) -> None:
+    assert run(["run", str(written(tmp_path, EXPECTING)), "--json"]) == 12
+    told = capsys.readouterr()
+    assert json.loads(told.out)["missing"] == ["fork found"]
+    assert "repeat it: python -m netsim run" in told.err
+
+
+def test_a_trace_is_kept_repeated_and_dumped(well: str, tmp_path: Path, capsys: Captured) -> None:
+    kept = tmp_path / "kept.trace"
+    assert run(["run", well, "--seed", "2", "--trace", str(kept)]) == 0
+    assert run(["replay", str(kept)]) == 0
+    assert "the same: trace " in capsys.readouterr().out
+    assert run(["trace", "dump", str(kept), "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(records) * RECORD.size == len(tracefile.read(kept).records)
+    assert {
+        key: value
+        for record in records
+        if record["kind"] == "asked"
+        for key, value in record.items()
+        if key in ("at_s", "kind", "node")
+    } == {"at_s": 1, "kind": "asked", "node": 0}
+
+
+def test_a_dump_can_be_of_one_node_and_kind(well: str, tmp_path: Path, capsys: Captured) -> None:
+    kept = tmp_path / "kept.trace"
+    assert run(["run", well, "--trace", str(kept)]) == 0
+    capsys.readouterr()
+    assert run(["trace", "dump", str(kept), "--node", "0", "--kind", "published"]) == 0
+    assert capsys.readouterr().out.split("s  ")[1:] == ["node 0    published message 1\n"]
+
+
+def test_a_file_that_is_no_trace_ends_with_65(well: str, capsys: Captured) -> None:
+    assert run(["replay", well]) == 65
+    assert "is no trace" in capsys.readouterr().err
+
+
+def assert_said_first_and_last(told: str, command: str) -> None:
+    lines = [line for line in told.splitlines() if line]
+    assert lines[:3] == lines[-3:]
+    assert lines[0].startswith("FAILED")
+    for word in ("scenario ", "seed ", "commit ", "trace "):
+        assert word in lines[1]
+    assert command in lines[2]
