@@ -69,7 +69,7 @@ def _figures(result: Result) -> Iterator[str]:
     yield f"  time      {result['virtual_s']:.1f} s virtual, {result['cpu_s']:.2f} s of a core"
     happened = [f"{name}: {count}" for name, count in _table(result, "sometimes").items()]
     for place, each in enumerate(happened):
-        yield f"  {'' if place else 'expected':8}  {each}"
+        yield f"  {'' if place else 'events':8}  {each}"
     if forks["made"]:
         times = _table(forks, "detection_s")
         took = "" if times["p50"] is None else f"; found in {times['p50']:.2f} s at half of the "
