@@ -1,0 +1,92 @@
+"""The scenarios that come with the simulator: each says what it shows, and shows it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from netsim.drivers import make_driver
+from netsim.plan import Fault, Plan
+from netsim.roles import ROLES
+from netsim.running import run
+from netsim.scenario import Scenario, draw, load, names, read
+
+SPEC = Path(__file__).parents[2] / "spec"
+BIG = "big"  # takes minutes: run by hand
+
+
+def scenario(name: str) -> Scenario:
+    return load(read(name)[1], name)
+
+
+def plain(markdown: str) -> str:
+    """Without links and emphasis, in one line."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown)
+    return re.sub(r"[\s|]+", " ", re.sub(r"\*\*?|`", "", text))
+
+
+def section(page: str, number: str) -> str:
+    text = (SPEC / f"{page}.md").read_text()
+    head = re.search(rf"^(##+) {re.escape(number)}\.? .*$", text, re.MULTILINE)
+    assert head, f"{page} has no section {number}"
+    rest = text[head.end() :]
+    end = re.search(rf"^#{{2,{len(head[1])}}} ", rest, re.MULTILINE)
+    return plain(rest[: end.start()] if end else rest)
+
+
+@pytest.mark.parametrize("name", names())
+def test_it_says_what_it_is_about(name: str) -> None:
+    assert scenario(name).name == name
+    assert scenario(name).about.endswith(".")
+
+
+@pytest.mark.parametrize("name", names())
+def test_its_claims_are_sentences_of_the_specs(name: str) -> None:
+    for claim in scenario(name).claims:
+        place, _, words = claim.partition(": ")
+        page, _, number = place.rpartition(" ")
+        assert plain(words).strip() in section(page, number), claim
+
+
+def test_the_library_covers_every_page_fault_and_role() -> None:
+    scenarios = [scenario(name) for name in names() if name not in ("swarm", "quick")]
+    pages = {claim.partition(":")[0].rpartition(" ")[0] for s in scenarios for claim in s.claims}
+    assert pages >= {
+        "blobs",
+        "classic-feeds",
+        "private-messages",
+        "replication",
+        "storage",
+        "transport",
+    }
+    plans = [draw(each, 1) for each in scenarios if each.name != BIG]
+    faults = {fault.fault for plan in plans for fault in plan.faults}
+    qualities = {Fault.LATENCY, Fault.JITTER, Fault.LOSS, Fault.DUPLICATE, Fault.REORDER}
+    assert set(Fault) - faults <= qualities | {Fault.BANDWIDTH}  # those are [links] there
+    roles = {node.role for plan in plans for node in plan.nodes}
+    assert set(ROLES) <= roles
+
+
+def test_every_seed_of_the_sweep_is_hard_enough() -> None:
+    for plan in sweep("swarm", 200):
+        assert len(plan.nodes) >= 10
+        assert len({fault.fault for fault in plan.faults}) >= 3
+
+
+def test_the_sweep_has_every_kind_of_fault_and_role() -> None:
+    plans = sweep("swarm", 200)
+    assert {fault.fault for plan in plans for fault in plan.faults} == set(Fault)
+    assert {node.role for plan in plans for node in plan.nodes} == {"honest", *ROLES}
+
+
+def sweep(name: str, seeds: int) -> list[Plan]:
+    drawn_from = scenario(name)
+    return [draw(drawn_from, seed) for seed in range(seeds)]
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name != BIG])
+def test_it_ends_well(name: str) -> None:
+    outcome = run(draw(scenario(name), 1), make_driver("lean"))
+    assert outcome.violations == ()
+    assert outcome.stalled == ()
+    assert outcome.missing == ()
