@@ -7,6 +7,7 @@ from qbix_node.net import records
 from qbix_node.ports import Write
 from qbix_node.replication.following import Following
 from qbix_node.replication.messages import Denied, Follow
+from qbix_node.store.writer import put_commit
 
 
 def furnish(site: Site, sites: Mapping[int, Site]) -> None:
@@ -18,5 +19,5 @@ def furnish(site: Site, sites: Mapping[int, Site]) -> None:
         assert not isinstance(change, Denied)
         writes += change
     if writes:
-        site.disk.append(writes)
+        site.disk.append([*writes, put_commit(1)])
         site.disk.sync()

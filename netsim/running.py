@@ -66,7 +66,7 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
             world.over = True
 
     for operation in plan.operations:
-        world.loop.at(operation.at_s, _ask, world, operation)
+        world.loop.at(operation.at_s, _ask, world, faults, operation)
     for fault in plan.faults:
         world.loop.at(fault.at_s, faults.begin, fault)
         world.loop.at(fault.at_s + fault.for_s, faults.end, fault)
@@ -104,6 +104,7 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
     return World(plan, loop, chance, journal, fabric, sites)
 
 
-def _ask(world: World, operation: Operation) -> None:
-    world.journal.tell(operation.node, facts.Asked(operation))
-    world.members[operation.node].ask(operation)
+def _ask(world: World, faults: Faults, operation: Operation) -> None:
+    if not faults.forbids(operation):
+        world.journal.tell(operation.node, facts.Asked(operation))
+        world.members[operation.node].ask(operation)

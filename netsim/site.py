@@ -65,7 +65,7 @@ def make_site(plan: NodePlan, conditions: Conditions, chance: Chance, loop: Loop
     return Site(
         plan,
         keys_of(number),
-        SimulatedDisk(loop, chance.draws("disk", number), sync_s=sync_s),
+        SimulatedDisk(loop, chance, number, sync_s=sync_s),
         WallClock(loop),
         rng=chance.draws("machines", number),
         entropy=chance.draws("entropy", number),

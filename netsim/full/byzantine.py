@@ -50,8 +50,8 @@ class ByzantineProgram:
         for host in self._hosts:
             host.forget()
 
-    def lose(self) -> int:
-        return 0
+    def lose(self, *, power: bool) -> facts.Crashed:
+        return facts.Crashed(power)
 
     def load(self) -> Load:
         return Load(connections=sum([host.connections for host in self._hosts]))

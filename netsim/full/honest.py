@@ -20,7 +20,6 @@ from qbix_node.daemon.node import Node, open_node
 from qbix_node.machines import SignatureCheck
 from qbix_node.net.messages import LinkDown, LinkUp
 from qbix_node.store.memory import MemoryStore
-from qbix_node.store.writer import COMMIT_KEY, read_commit
 
 
 class HonestProgram:
@@ -29,7 +28,6 @@ class HonestProgram:
         self._site = site
         self._wires = wires
         self._config = config_of(world.plan, site)
-        self._crash_draws = world.chance.draws("crash", site.number)
         self._work_draws = world.chance.draws("work", site.number)
         self._store: MemoryStore | None = None
         self._executor: SlowExecutor | None = None
@@ -37,6 +35,8 @@ class HonestProgram:
 
     async def run(self, life: Life) -> None:
         self._node = None
+        if (rolled_back := self._site.disk.open().rolled_back) is not None:
+            self._tell(rolled_back)
         self._store = store = MemoryStore(self._site.disk, sync_s=self._site.disk.sync_delay_s)
         self._executor = SlowExecutor(self._work_draws)
         self._tell(facts.Started(store.was_clean))
@@ -53,13 +53,11 @@ class HonestProgram:
         if self._executor is not None:
             self._executor.kill()
 
-    def lose(self) -> int:
-        if self._store is None:
-            return 0
-        disk = self._site.disk
-        under_way, before = disk.unsynced, read_commit(disk.get(COMMIT_KEY))
-        self._store.cut_power(self._crash_draws)
-        return under_way - (read_commit(disk.get(COMMIT_KEY)) - before)
+    def lose(self, *, power: bool) -> facts.Crashed:
+        crashed = self._site.disk.crash(power=power)
+        if self._store is not None:
+            self._store.cut_power(self._site.rng)  # nothing of it reaches the disk any more
+        return crashed
 
     def load(self) -> Load:
         if self._node is None:

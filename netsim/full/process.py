@@ -32,8 +32,8 @@ class Program(Protocol):
         """Until `life.stopping`, then end cleanly."""
         ...
 
-    def lose(self) -> int:
-        """What of the batches under way reached the disk is decided here; how many did not."""
+    def lose(self, *, power: bool) -> facts.Crashed:
+        """What of the batches under way reached the disk is decided here."""
         ...
 
     def kill(self) -> None:
@@ -87,7 +87,7 @@ class Process:
         self._start_again = False
         if self._life is not None:
             self._program.kill()
-            self._tell(facts.Crashed(power, self._program.lose()))
+            self._tell(self._program.lose(power=power))
             self._end(power=power)
 
     def ask(self, operation: Operation) -> None:

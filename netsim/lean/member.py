@@ -25,8 +25,7 @@ class LeanMember:
         if self._node is not None:
             self._again = self._stopping
             return
-        disk = self.site.disk
-        clean, disk.was_clean = disk.was_clean, False
+        clean = self._open_disk()
         self._world.journal.tell(self.site.number, facts.Started(clean))
         self._node = Node(self._world, self.site, self._fail, clean=clean)
         self._node.start()
@@ -46,9 +45,7 @@ class LeanMember:
             self._world.fabric.vanish(self.site.number)
         else:
             self._world.fabric.kill(self.site.number)
-        lost = self.site.disk.unsynced
-        self.site.disk.cut_power(self._world.chance.draws("crash", self.site.number))
-        self._world.journal.tell(self.site.number, facts.Crashed(power, lost))
+        self._world.journal.tell(self.site.number, self.site.disk.crash(power=power))
 
     def ask(self, operation: Operation) -> None:
         if self._node is not None and not self._stopping:
@@ -56,6 +53,14 @@ class LeanMember:
 
     def load(self) -> Load:
         return self._node.load() if self._node is not None else Load()
+
+    def _open_disk(self) -> bool:
+        """Whether it was closed cleanly."""
+        opening = self.site.disk.open()
+        self.site.disk.was_clean = False
+        if opening.rolled_back is not None:
+            self._world.journal.tell(self.site.number, opening.rolled_back)
+        return opening.clean
 
     def _stopped(self) -> None:
         self._end()
