@@ -8,7 +8,8 @@ from netsim.cli.options import job_options
 from netsim.job import make_job
 from netsim.minimise import minimise as find_smallest
 from netsim.scenario import to_toml
-from qbix_node.errors import Temporary
+from netsim.verdict import Verdict, verdict_of
+from qbix_node.errors import LocalError, Temporary
 
 
 @click.command()
@@ -29,9 +30,9 @@ def minimise(
     It is a scenario by itself, for `run` and for the library.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
-    smallest = find_smallest(
-        job.plan(seed), job.driver, tell=lambda line: click.echo(line, err=True)
-    )
+    if verdict_of(job.run(seed)) not in (Verdict.SAFETY, Verdict.LIVENESS):
+        raise LocalError(f"seed {seed} does not fail", hint=f"see {job.command(seed)}")
+    smallest = find_smallest(job.plan(seed), job.driver, tell=_tell)
     text = to_toml(smallest)
     if out is None:
         click.echo(text, nl=False)
@@ -41,3 +42,7 @@ def minimise(
     except OSError as error:
         raise Temporary(f"{out}: {error.strerror}") from error
     click.echo(f"run it: python -m netsim run {out} --driver {job.driver}", err=True)
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

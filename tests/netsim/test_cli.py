@@ -210,6 +210,32 @@ def test_a_dump_can_be_of_one_node_and_kind(well: str, tmp_path: Path, capsys: C
     assert capsys.readouterr().out.split("s  ")[1:] == ["node 0    published message 1\n"]
 
 
+def test_a_failing_seed_is_made_smaller(tmp_path: Path, capsys: Captured) -> None:
+    smaller = tmp_path / "smaller.toml"
+    given = ["minimise", str(written(tmp_path, STALLED)), "--seed", "0"]
+    assert run([*given, "--out", str(smaller)]) == 0
+    assert f"run it: python -m netsim run {smaller} --driver lean" in capsys.readouterr().err
+    assert run(["run", str(smaller), "--json"]) == 11
+    assert json.loads(capsys.readouterr().out)["nodes"] == 2
+    assert run(given) == 0
+    assert capsys.readouterr().out == smaller.read_text()
+
+
+def test_what_does_not_fail_is_not_made_smaller(well: str, capsys: Captured) -> None:
+    assert run(["minimise", well, "--seed", "0"]) == 1
+    told = capsys.readouterr()
+    assert "seed 0 does not fail" in told.err
+    assert told.out == ""
+
+
+def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> None:
+    kept, page = tmp_path / "kept.trace", tmp_path / "page.html"
+    assert run(["run", well, "--trace", str(kept)]) == 0
+    assert run(["report", str(kept), "--html", str(page)]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert run(["report", well, "--html", str(page)]) == 65
+
+
 def test_a_file_that_is_no_trace_ends_with_65(well: str, capsys: Captured) -> None:
     assert run(["replay", well]) == 65
     assert "is no trace" in capsys.readouterr().err
