@@ -32,6 +32,8 @@ class Conversations:
 
     def take(self) -> tuple[m.Effect, ...]:
         """What is to be said since the last call: one set of notes a peer, before messages."""
+        if not self._notes and not self._sends:
+            return ()
         notes = [m.Send(peer, EbtNotes(said)) for peer, said in self._notes.items()]
         effects = (*notes, *self._sends)
         self._notes, self._sends = {}, []
@@ -63,7 +65,7 @@ class Conversations:
         peer.heard = True
         replicated = [feed for feed in notes if self.following.replicates(feed)]
         for feed in replicated:
-            exchange = peer.exchanges.setdefault(feed, Exchange())
+            exchange = peer.exchange(feed)
             queued, asked = exchange.sent, exchange.wants
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
@@ -119,14 +121,16 @@ class Conversations:
     def grown(self, feed: FeedId, last: int, source: m.PeerId | None, now: float) -> None:
         """The feed is durable up to `last`: hand it to who asked, tell the others."""
         if source in self.peers:
-            self.peers[source].exchanges.setdefault(feed, Exchange()).receive(last)
+            self.peers[source].exchange(feed).receive(last)
             self.sources.progress(feed, source, now)
-        for peer_id in self._talking():
-            peer = self.peers[peer_id]
+        head = self.head(feed)
+        for peer_id, peer in self.peers.items():
+            if peer.phase is not Phase.TALKING:
+                continue
             exchange = peer.exchanges.get(feed)
-            if exchange and exchange.wants:
+            if exchange is not None and exchange.wants:
                 self._serve(peer_id, feed, exchange)
-            elif REFUSED < peer.claims(feed) < self.head(feed):
+            elif REFUSED < peer.claims(feed) < head:
                 self._note(peer_id, feed)
         if feed in self.sources.behind:
             self._choose(feed, now)
@@ -210,7 +214,9 @@ class Conversations:
             return
         if exchange.told is None:
             self._join(peer_id, feed, now)
-        self._choose(feed, now)
+        # Who has no more than we is nobody to ask, and changes nothing where nobody has more.
+        if self.peers[peer_id].claims(feed) > self.head(feed) or feed in self.sources.behind:
+            self._choose(feed, now)
         if exchange.wants:
             self._serve(peer_id, feed, exchange)
 
@@ -236,7 +242,7 @@ class Conversations:
         self._note(chosen, feed)
 
     def _note(self, peer_id: m.PeerId, feed: FeedId) -> None:
-        exchange = self.peers[peer_id].exchanges.setdefault(feed, Exchange())
+        exchange = self.peers[peer_id].exchange(feed)
         receive = self.sources.peer_of(feed) == peer_id
         exchange.told = make_note(self.head(feed), receive=receive)
         self._notes.setdefault(peer_id, {})[feed] = exchange.told

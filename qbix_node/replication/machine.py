@@ -43,7 +43,7 @@ from qbix_node.replication.messages import (
     Unblock,
     Unfollow,
 )
-from qbix_node.replication.peers import Exchange, Peer, Phase
+from qbix_node.replication.peers import Peer, Phase
 from qbix_node.wire.references import FeedId, parse_feed
 from qbix_node.wire.v8json import JsonValue
 
@@ -221,8 +221,7 @@ class Replicator:
             if feed is not None and feed in peer.muted:
                 muted.add(name)
             elif feed is not None and self.following.replicates(feed):
-                exchange = peer.exchanges.setdefault(feed, Exchange())
-                exchange.receive(min(sequence, SEQUENCE_MAX))
+                peer.exchange(feed).receive(min(sequence, SEQUENCE_MAX))
         effects: Effects = []
         if muted:
             heard = tuple([value for value in offered.messages if _author(value) not in muted])
@@ -315,17 +314,19 @@ class Replicator:
         return []
 
     def _set_timers(self, now: float) -> Effects:
-        needed = (
-            (_STALL, STALL_CHECK_S, bool(self.talks.sources.behind or self.talks.doubts)),
-            (_SAVE, SAVE_EVERY_S, bool(self.talks.peers)),
-            (_HISTORY, ROUND_S, self._histories.busy),
-        )
         effects: Effects = []
-        for name, every_s, is_needed in needed:
-            if is_needed and name not in self._timers:
-                self._timers.add(name)
-                effects.append(m.SetTimer(name, now + every_s))
+        timers, talks = self._timers, self.talks
+        if (talks.sources.behind or talks.doubts) and _STALL not in timers:
+            effects.append(self._repeat(_STALL, now + STALL_CHECK_S))
+        if talks.peers and _SAVE not in timers:
+            effects.append(self._repeat(_SAVE, now + SAVE_EVERY_S))
+        if self._histories.busy and _HISTORY not in timers:
+            effects.append(self._repeat(_HISTORY, now + ROUND_S))
         return effects
+
+    def _repeat(self, name: str, at: float) -> m.SetTimer:
+        self._timers.add(name)
+        return m.SetTimer(name, at)
 
     def _save_clocks(self, now: float, *then: m.Effect, anew: bool = False) -> Effects:
         peers = list(self.talks.peers)

@@ -18,6 +18,10 @@ class Outbox:
     _ranges: dict[FeedId, Range] = field(default_factory=dict)  # whose turn is next comes first
     _sent: dict[FeedId, int] = field(default_factory=dict)  # the highest sequence taken
 
+    @property
+    def empty(self) -> bool:
+        return self._notes is None and not self._ranges
+
     def put(self, message: EbtNotes | Range | Stop) -> None:
         match message:
             case EbtNotes(notes):

@@ -64,12 +64,18 @@ class Peer:
     kept: Mapping[FeedId, int] | None = None  # what was stored last
     heard: bool = False  # it has said something in this conversation
 
+    def exchange(self, feed: FeedId) -> Exchange:
+        found = self.exchanges.get(feed)
+        if found is None:
+            found = self.exchanges[feed] = Exchange()
+        return found
+
     def claims(self, feed: FeedId) -> int:
         """The sequence that it has as far as it said; REFUSED where it does not take part."""
         exchange = self.exchanges.get(feed)
-        if exchange and exchange.theirs is not None:
+        if exchange is not None and exchange.theirs is not None:
             return exchange.theirs
-        return self.clock.get(feed, 0)
+        return self.clock.get(feed, 0) if self.clock else 0
 
     def refuse(self, feed: FeedId) -> bool:
         """Whether to say so: once, and to a bounded number of feeds."""

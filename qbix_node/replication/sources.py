@@ -56,9 +56,11 @@ class Sources:
             self.behind[feed] = None
             return None
         others = [
-            peer
-            for peer in self.peers
-            if self._ahead(peer, feed, head) and not (source and peer == source.peer)
+            peer_id
+            for peer_id, peer in self.peers.items()
+            if peer.claims(feed) > head
+            and peer.phase is Phase.TALKING
+            and not (source and peer_id == source.peer)
         ]
         if not others and not at_work:
             self.behind.pop(feed, None)
