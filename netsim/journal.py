@@ -29,6 +29,11 @@ class Journal:
         self._numbers = numbers
         self._watchers: list[Watcher] = []
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody hears of what leaves no trace."""
+        return bool(self._watchers)
+
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
 

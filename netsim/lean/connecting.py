@@ -26,9 +26,9 @@ from qbix_node.net.records import read_peers
 class Parts(Protocol):
     """What runs over links."""
 
-    def begin(self, link: Link) -> None: ...
-
-    def hear(self, link: Link, message: object, size: int) -> None: ...
+    def begin(self, link: Link) -> None:
+        """It sets `link.hear`."""
+        ...
 
     def end(self, link: Link) -> None: ...
 
@@ -158,7 +158,6 @@ class Connecting:
             attempt.end,
             peer,
             outgoing=outgoing,
-            hear=self._parts.hear,
             ended=lambda link, reason: self._link_down(attempt, link, reason),
         )
         self._process.tell(facts.LinkUp(peer, outgoing))

@@ -88,18 +88,19 @@ class FaceHost:
                 self._dial_again(dial)
 
         outgoing = dial is not None
-        link = Link(self._process, end, peer, outgoing=outgoing, hear=self._hear, ended=ended)
-        self._talks[peer] = Spoken(link)
+        link = Link(self._process, end, peer, outgoing=outgoing, ended=ended)
+        self._talks[peer] = talk = Spoken(link)
+        link.hear = partial(self._hear, talk)
         if self._face.reads_bytes_s < math.inf:
             link.read(self._face.reads_bytes_s)
         self._runner.post(m.Connected(peer, outgoing))
 
     # ---- what is heard and said ----
 
-    def _hear(self, link: Link, message: object, size: int) -> None:
-        heard = self._talks[link.peer].hear(message)
+    def _hear(self, talk: Spoken, message: object, size: int) -> None:
+        heard = talk.hear(message)
         if heard is not None:
-            self._runner.post(m.Received(link.peer, heard))
+            self._runner.post(m.Received(talk.link.peer, heard))
 
     def send(self, to: m.PeerId, message: object) -> None:
         if talk := self._talks.get(to):

@@ -10,27 +10,33 @@ from netsim.lean.packets import measure
 from netsim.lean.process import Process
 from qbix_node.machines import PeerId
 
+Hear = Callable[[object, int], object]
+
+
+def _ignore(message: object, size: int) -> None:
+    pass
+
 
 class Source(Protocol):
     """Something of which more can be sent when there is room."""
 
     def send_next(self) -> bool:
-        """False: nothing waits. It says so again (Link.ready) when something does."""
+        """False: nothing waits any more. It says so (Link.ready) when something does."""
         ...
 
 
 class Link:
-    """`hear` takes each message, and its size; `ended` is called once, with the reason, unless the
-    node dies.
+    """`hear`, which is set when it is up, takes each message and its size; `ended` is called once,
+    with the reason, unless the node dies.
     """
 
     __slots__ = (
         "_end",
         "_ended",
-        "_hear",
         "_process",
         "_ready",
         "_window",
+        "hear",
         "outgoing",
         "over",
         "peer",
@@ -43,7 +49,6 @@ class Link:
         peer: PeerId,
         *,
         outgoing: bool,
-        hear: Callable[["Link", object, int], object],
         ended: Callable[["Link", str], object],
     ) -> None:
         self.peer = peer
@@ -52,7 +57,7 @@ class Link:
         self._process = process
         self._end = end
         self._window = process.world.fabric.window
-        self._hear = hear
+        self.hear: Hear = _ignore
         self._ended = ended
         self._ready: dict[Source, None] = {}  # whose turn is next comes first
         end.arrived = self._arrived
@@ -90,7 +95,7 @@ class Link:
             self._finish(reason)
 
     def _arrived(self, message: object, size: int) -> None:
-        self._process.enter(self._hear, self, message, size)
+        self._process.enter(self.hear, message, size)
 
     def _closed(self, reason: str) -> None:
         self._process.enter(self._finish, reason or "closed by the peer")

@@ -45,12 +45,8 @@ class Node:
     # ---- links ----
 
     def begin(self, link: Link) -> None:
-        self.replicating.begin(link)
+        link.hear = self.replicating.begin(link, self.sharing.hear)
         self.sharing.begin(link)
-
-    def hear(self, link: Link, message: object, size: int) -> None:
-        if not self.replicating.hear(link, message, size):
-            self.sharing.hear(link, message)
 
     def end(self, link: Link) -> None:
         self.replicating.end(link)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from netsim import facts
 from netsim.journal import Journal
 from netsim.loop import Loop
 from netsim.site import Site
@@ -51,6 +52,10 @@ class Process:
 
     def tell(self, fact: object) -> None:
         self.journal.tell(self.number, fact)
+
+    def said(self, to: m.PeerId, message: object) -> None:
+        if self.journal.watched:
+            self.journal.tell(self.number, facts.Said(to, message))
 
     def enter(self, action: Callable[..., object], *arguments: object) -> None:
         if self.over:

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import assert_never
 
 from netsim.lean.histories import Histories
@@ -35,6 +36,8 @@ from qbix_node.replication.remote.service import (
 from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
 
+Otherwise = Callable[[Link, object], object]
+
 UNREAD_BYTES_MAX = Limits().unread_bytes_per_peer_max
 
 _Read = EbtNotes | EbtEnded | Offered | HistoryItems | HistoryOver
@@ -44,6 +47,7 @@ class Remote:
     __slots__ = (
         "_calls",
         "_histories",
+        "_otherwise",
         "_outbox",
         "_process",
         "_runner",
@@ -55,10 +59,18 @@ class Remote:
         "link",
     )
 
-    def __init__(self, link: Link, process: Process, runner: Runner, machine: Replicator) -> None:
+    def __init__(
+        self,
+        link: Link,
+        process: Process,
+        runner: Runner,
+        machine: Replicator,
+        otherwise: Otherwise,
+    ) -> None:
         self.link = link
         self._process = process
         self._runner = runner
+        self._otherwise = otherwise
         self._outbox: Outbox | None = None  # of the conversation by EBT
         self._talking = False
         self._we_called = False
@@ -89,9 +101,10 @@ class Remote:
                 raise AssertionError(f"nothing to send: {message}")
 
     def send_next(self) -> bool:
-        if self._outbox is None or not self._talking:
+        outbox = self._outbox
+        if outbox is None or not self._talking:
             return False
-        match self._outbox.take():
+        match outbox.take():
             case EbtNotes() as notes:
                 self.link.say(notes)
             case Range() as wanted:
@@ -100,7 +113,7 @@ class Remote:
                 return False
             case other:
                 assert_never(other)
-        return True
+        return not outbox.empty
 
     def _send(self, wanted: Range) -> None:
         count = wanted.last - wanted.first + 1
@@ -112,30 +125,26 @@ class Remote:
         while self._unread and self._unsettled < UNSETTLED_MAX:
             message, size = self._unread.popleft()
             self._count_unread(-size)
-            self._read(message)
+            self._read(message, size)
 
     def grown(self, feed: FeedId) -> None:
         self._histories.grown(feed)
 
     # ---- what the peer says ----
 
-    def hear(self, message: object, size: int) -> bool:
+    def hear(self, message: object, size: int) -> None:
         match message:
-            # Honest nodes send less text in a packet, so that a longer one is one message.
-            case Offered() | HistoryItems() if size > MESSAGE_BYTES_MAX:
-                self.link.close(f"a message of {size} bytes, {MESSAGE_BYTES_MAX} are allowed")
             case EbtNotes() | Offered() | EbtEnded() | HistoryItems() | HistoryOver():
                 if self._unread or self._unsettled >= UNSETTLED_MAX:
                     self._keep(message, size)
                 else:
-                    self._read(message)
+                    self._read(message, size)
             case EbtCall():
                 self._called()
             case HistoryCall(number, request):
                 self._histories.answer(number, request)
             case _:
-                return False
-        return True
+                self._otherwise(self.link, message)
 
     def _called(self) -> None:
         if self._talking and self._we_called:
@@ -151,23 +160,25 @@ class Remote:
         self._count_unread(-self._unread_bytes)
         self._runner.post(m.Received(self.link.peer, EbtCall()))
 
-    def _read(self, message: _Read) -> None:
+    def _read(self, message: _Read, size: int) -> None:
         match message:
-            case HistoryItems(number, values):
-                if self._histories.expects(number):
-                    self._offer(_messages(values))
+            case EbtNotes() if self._talking:
+                self._runner.post(m.Received(self.link.peer, message))
+            # Honest nodes send less text in a packet, so that a longer one is one message.
+            case Offered() | HistoryItems() if size > MESSAGE_BYTES_MAX:
+                self.link.close(f"a message of {size} bytes, {MESSAGE_BYTES_MAX} are allowed")
+            case Offered(values) if self._talking:
+                self._offer(self._sort(values))
+            case EbtEnded() if self._talking:
+                self._talking = False
+                self._runner.post(m.Received(self.link.peer, message))
+            case HistoryItems(number, values) if self._histories.expects(number):
+                self._offer(_messages(values))
             case HistoryOver():
                 if ended := self._histories.over(message):
                     self._runner.post(m.Received(self.link.peer, ended))
-            case _ if not self._talking:
-                pass  # of a conversation that is over
-            case Offered(values):
-                self._offer(self._sort(values))
-            case EbtNotes():
-                self._runner.post(m.Received(self.link.peer, message))
-            case EbtEnded():
-                self._talking = False
-                self._runner.post(m.Received(self.link.peer, message))
+            case _:
+                pass  # of a conversation or a history that is over
 
     def _sort(self, values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
         """The messages, as long as there are only such; what else a peer may send is dealt with."""

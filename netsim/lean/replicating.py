@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from netsim import facts
-from netsim.lean.link import Link
+from netsim.lean.link import Hear, Link
 from netsim.lean.process import Process
-from netsim.lean.remote import Remote
+from netsim.lean.remote import Otherwise, Remote
 from netsim.lean.runner import Runner
 from netsim.lean.writer import Writer
 from qbix_node import machines as m
@@ -43,13 +42,12 @@ class Replicating:
 
     # ---- links ----
 
-    def begin(self, link: Link) -> None:
-        self._remotes[link.peer] = Remote(link, self._process, self._runner, self.machine)
+    def begin(self, link: Link, otherwise: Otherwise) -> Hear:
+        """Who is to hear what arrives: what is not for us is handed to `otherwise`."""
+        remote = Remote(link, self._process, self._runner, self.machine, otherwise)
+        self._remotes[link.peer] = remote
         self._runner.post(m.Connected(link.peer, link.outgoing))
-
-    def hear(self, link: Link, message: object, size: int) -> bool:
-        """False: it is not for us."""
-        return self._remotes[link.peer].hear(message, size)
+        return remote.hear
 
     def end(self, link: Link) -> None:
         del self._remotes[link.peer]
@@ -59,7 +57,7 @@ class Replicating:
 
     def send(self, to: m.PeerId, message: object) -> None:
         if remote := self._remotes.get(to):
-            self._process.tell(facts.Said(to, message))
+            self._process.said(to, message)
             remote.carry_out(message)
 
     def found(self, finding: object) -> None:

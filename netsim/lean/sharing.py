@@ -1,6 +1,5 @@
 """The world of the BlobExchange: what `qbix_node.blobs.service` is in the daemon."""
 
-from netsim import facts
 from netsim import messages as n
 from netsim.lean.fetching import Fetching
 from netsim.lean.link import Link
@@ -104,7 +103,7 @@ class Sharing:
     def send(self, to: m.PeerId, message: object) -> None:
         serving = self._peers.get(to)
         if serving is not None:
-            self._process.tell(facts.Said(to, message))
+            self._process.said(to, message)
         match message:
             case b.Want() | b.Have():
                 if serving is not None:
