@@ -1,0 +1,199 @@
+"""A report as a browser shows it, and what its scripts make of records."""
+
+import html
+import json
+import random
+import re
+import shutil
+import subprocess
+import zlib
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from netsim.report import render
+from netsim.trace import MESSAGE_NAMES, NOBODY, Kind, Record, unpack
+from tests.netsim.report_example import EQUIVOCATOR, everything, packed, write_trace
+from tests.netsim.test_report import HOSTILE, data_of
+from tests.netsim.test_report_sweep import result, write
+
+ASSETS = Path(__file__).parents[2] / "netsim" / "report" / "assets"
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+NODE = shutil.which("node") or ""
+needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or chrome")
+needs_node = pytest.mark.skipif(not NODE, reason="needs node")
+
+
+def show(page: str, folder: Path, hashed: str = "") -> str:
+    """The page after its scripts have run. Fails if the console has anything to say."""
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    command = [
+        *(BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+        *("--enable-logging=stderr", "--virtual-time-budget=8000", "--window-size=1200,900"),
+        *(f"--user-data-dir={folder / 'profile'}", f"{file.as_uri()}{hashed}"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert [line for line in done.stderr.splitlines() if ":CONSOLE" in line] == []
+    return done.stdout
+
+
+def words(page: str) -> str:
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", shown)))
+
+
+@needs_browser
+def test_a_browser_shows_what_happened_in_a_run(tmp_path: Path) -> None:
+    offered = MESSAGE_NAMES.index("Offered")
+    sent = sum(row.kind is Kind.SENT and row.subject == offered for row in everything())
+    page = words(show(render([write_trace(tmp_path / "run.zip")]), tmp_path, "#t=16&node=2"))
+    for fact in (
+        "all_at_once red: 1 rule broken seed 9223372036854775815",
+        "“no acknowledged message is lost” does not hold: message 3 of node 5 is gone",
+        "spec/storage.md 2: What was acknowledged survives.",
+        "python -m netsim run all_at_once --seed 9223372036854775815",
+        "At 16.00 s: 10 of 10 nodes up, 25 connections",
+        "Now: partition (0\u20132), disk full (4), packets get lost (20 % of packets) (all).",
+        "node 2 refused message 3 of node 9 (equivocator) from node 9 (equivocator)",
+        "node 9 at 22.00 s: 9 of 9 honest nodes know",
+        f"Offered ({sent})",
+    ):
+        assert fact in page
+
+
+@needs_browser
+def test_a_browser_shows_a_run_of_which_nothing_is_known(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "run.zip", rows=[], header={"plan": {}}, result={})
+    assert "of virtual time" in words(show(render([trace]), tmp_path))
+
+
+@needs_browser
+def test_a_browser_shows_records_that_make_no_sense(tmp_path: Path) -> None:
+    chance = random.Random(5)
+
+    def some() -> int:
+        return chance.choice([0, 1, 2**31, NOBODY])
+
+    rows = [
+        Record(float(at), kind, some(), some(), some(), 2**64 - 1)
+        for at, kind in enumerate(list(Kind) * 3)
+    ]
+    page = words(show(render([write_trace(tmp_path / "run.zip", rows=rows)]), tmp_path))
+    assert "What happened" in page
+
+
+@needs_browser
+def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    plan = {"scenario": HOSTILE, "nodes": [{"number": 0, "role": HOSTILE}]}
+    violation = {"check": HOSTILE, "what": HOSTILE, "spec": HOSTILE, "at_s": 1.0, "node": 0}
+    trace = write_trace(
+        tmp_path / "run.zip",
+        header={
+            "plan": plan,
+            "commit": HOSTILE,
+            "command": HOSTILE,
+            "message_names": [HOSTILE] * 9,
+        },
+        result={"violations": [violation]},
+    )
+    shown = show(render([trace]), tmp_path)
+    assert "<img" not in shown
+    assert shown.count("<script") == 3
+    assert HOSTILE in html.unescape(shown)
+
+
+@needs_browser
+def test_a_browser_shows_what_a_sweep_found(tmp_path: Path) -> None:
+    broken = {"check": "nothing is lost", "what": HOSTILE}
+    results = [result(seed) for seed in range(60)]
+    path = write(tmp_path / "s.jsonl", *results, result(99, safety="violated", violations=[broken]))
+    shown = show(render([path]), tmp_path)
+    page = words(shown)
+    assert "<img" not in shown
+    for fact in (
+        "Sweep of swarm red: 1 of 61 seeds failed",
+        "seed 99: nothing is lost: ",
+        "python -m netsim run swarm --seed 99",
+        "disk full \u2013 too rare 0.0 % (0.0 %\u20135.9 %)",
+        "half up to 10 s, 90 % up to 10 s, 99 % up to 10 s",
+        "61 seeds with forks",
+    ):
+        assert fact in page
+
+
+def run_node(script: str) -> object:
+    command = [NODE, "--input-type=module", "-"]
+    done = subprocess.run(
+        command, input=script, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: object = json.loads(done.stdout)
+    return found
+
+
+def importing(*names: str) -> str:
+    return "".join(
+        f"import {{ {name} }} from {json.dumps((ASSETS / module).as_uri())};\n"
+        for module, name in (each.split(":") for each in names)
+    )
+
+
+@needs_node
+def test_scripts_read_the_same_records_as_python() -> None:
+    chance = random.Random(3)
+    rows = [
+        Record(
+            chance.random() * 1e6,
+            chance.choice(list(Kind)),
+            chance.choice([0, 7, 70_000]),
+            chance.choice([1, 8, 2**31, NOBODY]),
+            chance.choice([2, 9, NOBODY]),
+            chance.randrange(2**53),
+        )
+        for _ in range(500)
+    ]
+    text = b64encode(zlib.compress(packed(rows))).decode()
+    read = run_node(
+        importing("records.mjs:unpackRecords")
+        + f"const r = await unpackRecords({json.dumps(text)});\n"
+        + "const columns = [r.at, r.kind, r.node, r.peer, r.subject, r.value];\n"
+        + "console.log(JSON.stringify([...r.at].map((_, i) => columns.map((c) => c[i]))));\n"
+    )
+    assert read == [list(row) for row in unpack(packed(rows))]
+
+
+@needs_node
+def test_scripts_tell_how_complete_nodes_are_and_who_knows_of_a_fork(tmp_path: Path) -> None:
+    data = data_of(render([write_trace(tmp_path / "run.zip")]))
+    text = b64encode(zlib.compress(packed(everything()))).decode()
+    told = run_node(
+        importing("records.mjs:unpackRecords", "history.mjs:History", "convergence.mjs:Convergence")
+        + f"const records = await unpackRecords({json.dumps(text)});\n"
+        + f"const history = new History(records, {json.dumps(data)});\n"
+        + "const { forks, appended, curve } = new Convergence(history);\n"
+        + "const share = (at) => curve.findLast(([time]) => time <= at)[1];\n"
+        + "const { sent, ended, fate } = history.packets;\n"
+        + "const sum = (list, take) => list.reduce((all, each) => all + take(each), 0);\n"
+        + "console.log(JSON.stringify({ shares: [0, 17, 60].map(share),"
+        + " appended: sum(appended, ([, some]) => some),"
+        + " fork: forks.map(({ author, made, known }) => [author, made, known.length]),"
+        + " dropped: sum([...fate], (each) => Number(each === 2)),"
+        + " lost: sum([...fate], (each) => Number(each === 0)),"
+        + " backwards: sent.filter((at, i) => ended[i] < at).length,"
+        + " down: history.nodes[6].up }));\n"
+    )
+    assert isinstance(told, dict)
+    rows = everything()
+    start, during, end = told["shares"]
+    assert (start, end) == (1, 1)
+    assert 0.3 < during < 0.6  # a partition of three and seven
+    # In this trace nobody appends the same twice.
+    assert told["appended"] == sum(row.kind is Kind.APPENDED for row in rows)
+    assert told["fork"] == [[EQUIVOCATOR, 22, 9]]
+    assert told["dropped"] == sum(row.kind is Kind.DROPPED for row in rows)
+    assert (told["lost"], told["backwards"]) == (0, 0)
+    assert told["down"] == [[0, 20], [25, 60]]
