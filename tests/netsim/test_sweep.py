@@ -156,12 +156,16 @@ def test_two_sweeps_do_not_write_to_one_file(tmp_path: Path, job: Job) -> None:
 def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> None:
     out = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "netsim", "sweep", job.given, "--jobs", "1", "--out", str(out)]
-    sweep = subprocess.Popen([*command, "--seeds", "0:100000"], stderr=subprocess.PIPE)
+    sweep = subprocess.Popen(
+        [*command, "--seeds", "0:100000"], stderr=subprocess.PIPE, start_new_session=True
+    )
     with sweep:
         while not out.exists() or out.stat().st_size == 0:
             assert sweep.poll() is None
-        sweep.send_signal(signal.SIGINT)
-        assert sweep.wait(30) == 130
+        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does: to all processes
+        _, told = sweep.communicate(timeout=30)
+    assert sweep.returncode == 130
+    assert b"Traceback" not in told
     with closing(open_results(out, job.identity())) as results:
         assert results.results
 
@@ -174,6 +178,8 @@ class _Deadly(Job):
     def attempt(self, seed: int) -> Result:
         if seed == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+        if seed == 2:  # Ctrl-C reaches all processes of a terminal; it is for the parent to decide
+            os.kill(os.getpid(), signal.SIGINT)
         return self.failure(seed, Verdict.LIVENESS, "ran")
 
 
