@@ -21,7 +21,9 @@ class RightBytes(Check):
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, b.Arrived)
         files = self.view.honest[node].files
-        if fact.blob in files.sizes() and not files.intact(fact.blob):
+        if fact.blob not in files.sizes():
+            self.violated(node, f"blob {fact.blob.hex()[:8]} is not here")
+        elif not files.intact(fact.blob):
             self.violated(node, f"blob {fact.blob.hex()[:8]} has other bytes")
 
     def finish(self) -> None:

@@ -29,18 +29,22 @@ class EvidenceStands(Check):
     """And it stays: at every start, and at the end."""
 
     name = "evidence stands alone and survives"
-    guards = "spec/classic-feeds.md 8: whoever holds both can check it without anything else."
+    guards = (
+        "spec/classic-feeds.md 8: whoever holds both can check it without anything else; both are"
+        " stored, one pair a feed."
+    )
     watches: ClassVar[Facts] = (ForkFound, facts.RolledBack, facts.Started)
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
-        self._found: dict[int, dict[FeedId, None]] = {}
+        self._found: dict[int, dict[FeedId, bytes | None]] = {}  # the records
         self._put_back: set[int] = set()
 
     def handle(self, node: int, fact: object) -> None:
         match fact:
             case ForkFound(feed):
-                self._found.setdefault(node, {})[feed] = None
+                found = self._found.setdefault(node, {})
+                found.setdefault(feed, self._record(node, feed))
                 self._look(node, feed)
             case facts.RolledBack():
                 self._put_back.add(node)
@@ -48,7 +52,7 @@ class EvidenceStands(Check):
                 if node in self._put_back:
                     self._put_back.discard(node)
                     forked = sorted(read_forked(self.view.honest[node].disk))
-                    self._found[node] = dict.fromkeys(forked)
+                    self._found[node] = {feed: self._record(node, feed) for feed in forked}
                 self._look_at_all(node)
             case _:
                 pass
@@ -66,6 +70,9 @@ class EvidenceStands(Check):
         if fault := self._fault(node, feed):
             self.violated(node, f"evidence against {self.view.name(feed)}: {fault}")
 
+    def _record(self, node: int, feed: FeedId) -> bytes | None:
+        return self.view.honest[node].disk.get(b"f/x" + feed)
+
     def _fault(self, node: int, feed: FeedId) -> str:
         try:
             evidence = read_evidence(self.view.honest[node].disk, feed)
@@ -73,6 +80,8 @@ class EvidenceStands(Check):
             return str(error)
         if evidence is None:
             return "it is gone"
+        if self._record(node, feed) != self._found[node][feed]:
+            return "it was replaced by other evidence"
         ours, theirs = [judge(side.encoded.encode()) for side in (evidence.ours, evidence.theirs)]
         if fault := ours.fault or theirs.fault:
             return fault

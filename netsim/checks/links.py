@@ -13,8 +13,6 @@ from qbix_node.replication.messages import Granted
 
 
 class OneLink(Check):
-    """The trio driver lets go of the old one a moment after the new one is there."""
-
     name = "one connection a peer"
     guards = (
         "spec/transport.md 6: One connection a peer … Between nodes that follow this, two dials"
@@ -27,35 +25,22 @@ class OneLink(Check):
         facts.Stopped,
         facts.Started,
     )
-    PATIENCE_S = 2.0
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
-        self._up: dict[int, dict[PeerId, list[float]]] = {}
+        self._up: dict[int, set[PeerId]] = {}
 
     def handle(self, node: int, fact: object) -> None:
-        up = self._up.setdefault(node, {})
+        up = self._up.setdefault(node, set())
         match fact:
             case facts.LinkUp(peer):
-                self._look(node, peer)
-                up.setdefault(peer, []).append(self.view.now)
-            case facts.LinkDown(peer) if peer in up:
-                self._look(node, peer)
-                del up[peer][0]
-                if not up[peer]:
-                    del up[peer]
+                if peer in up:
+                    self.violated(node, f"two connections to {self.view.name(peer)}")
+                up.add(peer)
+            case facts.LinkDown(peer):
+                up.discard(peer)
             case _:
                 up.clear()
-
-    def finish(self) -> None:
-        for node, up in self._up.items():
-            for peer in up:
-                self._look(node, peer)
-
-    def _look(self, node: int, peer: PeerId) -> None:
-        since = self._up[node].get(peer, [])
-        if len(since) > 2 or (len(since) == 2 and self.view.now > since[1] + self.PATIENCE_S):
-            self.violated(node, f"{len(since)} connections to {self.view.name(peer)}")
 
 
 class Bounded(Check):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netsim import facts
-from qbix_node.feeds.messages import Appended
+from qbix_node.feeds.messages import Appended, Published
 from qbix_node.ports import Rows
 from qbix_node.wire.references import FeedId
 
@@ -89,6 +89,9 @@ class Logs:
         match fact:
             case Appended(feed, first, last):
                 return list(self._grown(node, feed, first, last))
+            case Published(message=message):
+                if self._disks[node].get(_key(message.author, message.sequence)) is None:
+                    return [Undurable(message.author, message.sequence)]
             case facts.RolledBack():
                 self._put_back.add(node)
                 self._rolled_back.add(node)
@@ -101,7 +104,7 @@ class Logs:
     def _grown(self, node: int, feed: FeedId, first: int, last: int) -> Iterator[Seen]:
         rows = self._disks[node]
         for sequence in range(first, last + 1):
-            record = rows.get(b"f/m" + feed + sequence.to_bytes(8, "big"))
+            record = rows.get(_key(feed, sequence))
             if record is None:
                 yield Undurable(feed, sequence)
                 return
@@ -154,6 +157,10 @@ class Logs:
                 if node not in self._put_back:
                     yield Lost(feed, count)
                 del ids[count:]
+
+
+def _key(feed: FeedId, sequence: int) -> bytes:
+    return b"f/m" + feed + sequence.to_bytes(8, "big")
 
 
 def _records(rows: Rows, prefix: bytes) -> list[tuple[bytes, bytes]]:

@@ -153,25 +153,34 @@ class _Wishes(Check):
     """Keeps of each node which feeds it was last granted to be rid of."""
 
     ends: ClassVar[Facts] = ()
+    asked: ClassVar[tuple[Do, ...]] = ()  # how a person asks for `ends`
     begins: ClassVar[Do]
     watches: ClassVar[Facts] = (facts.Asked, facts.Started, facts.RolledBack, Granted)
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
         self._gone: dict[int, dict[FeedId, float]] = {}  # and since when
+        self._back: set[tuple[int, FeedId]] = set()  # asked for again, which holds at once
 
     def handle(self, node: int, fact: object) -> None:
         gone = self._gone.setdefault(node, {})
         match fact:
-            case facts.Asked(Operation(do=do, target=int() as target)) if do is self.begins:
-                gone.pop(self.view.world.sites[target].feed, None)
+            case facts.Asked(Operation(do=do, target=int() as target)) if do in _CHANGES:
+                self._ask(node, do, self.view.world.sites[target].feed)
             case Granted(Follow() | Unfollow() | Block() | Unblock() as change):
-                if isinstance(change, self.ends):
+                if isinstance(change, self.ends) and (node, change.feed) not in self._back:
                     gone.setdefault(change.feed, self.view.now)
             case facts.RolledBack():
                 gone.clear()
             case _:
                 self.judge(node, fact, gone)
+
+    def _ask(self, node: int, do: Do, feed: FeedId) -> None:
+        if do is self.begins:
+            self._gone[node].pop(feed, None)
+            self._back.add((node, feed))
+        elif do in self.asked:
+            self._back.discard((node, feed))
 
     def judge(self, node: int, fact: object, gone: dict[FeedId, float]) -> None:
         raise NotImplementedError
@@ -185,6 +194,7 @@ class UnfollowedFeedsRest(_Wishes):
     )
     watches: ClassVar[Facts] = (*_Wishes.watches, Appended)
     ends: ClassVar[Facts] = (Unfollow, Block)
+    asked: ClassVar[tuple[Do, ...]] = (Do.UNFOLLOW, Do.BLOCK)
     begins: ClassVar[Do] = Do.FOLLOW
 
     def judge(self, node: int, fact: object, gone: dict[FeedId, float]) -> None:
@@ -200,6 +210,7 @@ class BlockedPeersAreSentNothing(_Wishes):
     )
     watches: ClassVar[Facts] = (*_Wishes.watches, facts.Said)
     ends: ClassVar[Facts] = (Block,)
+    asked: ClassVar[tuple[Do, ...]] = (Do.BLOCK,)
     begins: ClassVar[Do] = Do.UNBLOCK
 
     def judge(self, node: int, fact: object, gone: dict[FeedId, float]) -> None:
@@ -227,6 +238,7 @@ class BlockedPeersAreCutOff(_Wishes):
         facts.Stopped,
     )
     ends: ClassVar[Facts] = (Block,)
+    asked: ClassVar[tuple[Do, ...]] = (Do.BLOCK,)
     begins: ClassVar[Do] = Do.UNBLOCK
     PATIENCE_S = 3.0
 

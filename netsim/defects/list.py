@@ -1,0 +1,14 @@
+"""All planted defects."""
+
+from netsim.defects.blobs import BLOB_DEFECTS
+from netsim.defects.feeds import FEED_DEFECTS
+from netsim.defects.planting import Defect
+from netsim.defects.replication import REPLICATION_DEFECTS
+from netsim.defects.storage import STORAGE_DEFECTS
+
+DEFECTS: tuple[Defect, ...] = (
+    *FEED_DEFECTS,
+    *REPLICATION_DEFECTS,
+    *BLOB_DEFECTS,
+    *STORAGE_DEFECTS,
+)
