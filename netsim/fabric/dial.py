@@ -53,27 +53,25 @@ class Dial:
     def _knock(self, again_s: float) -> None:
         if self._answered or not self._lives():
             return
+        again_at = self._loop.now + again_s
         if self.path.luck().lost:
-            self._knock_later(again_s)
+            self._loop.at(again_at, self._knock, 2 * again_s)
         else:
-            self._loop.after(self.path.delay_s(), self._arrive, again_s)
+            self._loop.after(self.path.delay_s(), self._arrive, again_at, 2 * again_s)
 
-    def _knock_later(self, again_s: float) -> None:
-        self._loop.after(again_s, self._knock, 2 * again_s)
-
-    def _arrive(self, again_s: float) -> None:
+    def _arrive(self, again_at: float, then_s: float) -> None:
         if self._answered:
             return
         if self.path.blocked or self._hosts.is_down(self.to):
-            self._knock_later(again_s)
+            self._loop.at(again_at, self._knock, then_s)
         elif accept := self._hosts.accept_of(self.to):
             self._hosts.connect(self, accept)
         else:
-            self._loop.after(self._back.delay_s(), self._refused, again_s)
+            self._loop.after(self._back.delay_s(), self._refused, again_at, then_s)
 
-    def _refused(self, again_s: float) -> None:
+    def _refused(self, again_at: float, then_s: float) -> None:
         if self._back.blocked:
-            self._knock_later(again_s)
+            self._loop.at(again_at, self._knock, then_s)
         else:
             self._answer(None, "connection refused")
 

@@ -272,4 +272,7 @@ class Streams:
         for each in (end, other):
             each.peer = each.early = None
             each.gone = True
-            each.path.ends = tuple([one for one in each.path.ends if one is not each])
+            path = each.path
+            path.ends = tuple([one for one in path.ends if one is not each])
+            if path.waiting:
+                path.waiting = [packet for packet in path.waiting if packet[0] is not each]
