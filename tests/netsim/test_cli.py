@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from netsim import tracefile
 from netsim.checks import Violation
-from netsim.cli.main import run
+from netsim.cli.main import commands, run
 from netsim.cli.outcome import outcome_lines
 from netsim.job import make_job
 from netsim.trace import RECORD
@@ -37,6 +38,14 @@ def test_help_names_every_command(capsys: Captured) -> None:
     told = capsys.readouterr().out
     for name in ("list", "run", "sweep", "summary", "replay", "minimise", "report", "defects"):
         assert f"\n  {name} " in told
+
+
+@pytest.mark.parametrize("name", [*commands.list_commands(click.Context(commands)), "trace dump"])
+def test_every_command_explains_itself_and_is_documented(name: str, capsys: Captured) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: python -m netsim {name} ")
+    page = Path(__file__).parents[2] / "docs/netsim.md"
+    assert f"python -m netsim {name}" in page.read_text()
 
 
 def test_help_imports_no_driver() -> None:
@@ -119,6 +128,14 @@ def test_a_result_has_all_that_programs_read(well: str, capsys: Captured) -> Non
     assert result["finality_s"] == {"p50": None, "p99": None}
     assert result["overrides"] == {"nodes": 5, "set": {}}
     assert result["command"] == f"python -m netsim run {well} --seed 7 --nodes 5"
+
+
+@pytest.mark.parametrize("driver", ["lean", "trio"])
+def test_it_is_measured_how_long_a_fork_stays_undiscovered(driver: str, capsys: Captured) -> None:
+    assert run(["run", "fork_unequal_length", "--seed", "1", "--driver", driver, "--json"]) == 0
+    forks = json.loads(capsys.readouterr().out)["forks"]
+    assert 1 <= forks["proven"] <= forks["made"]
+    assert 0 < forks["detection_s"]["p50"] <= forks["detection_s"]["p99"]
 
 
 def test_the_printed_command_repeats_the_run(well: str, capsys: Captured) -> None:
