@@ -312,7 +312,7 @@ def test_three_overlapping_faults_of_a_kind_leave_no_trace(kind: Fault) -> None:
 def test_the_same_plan_goes_wrong_in_the_same_way() -> None:
     def trace(seed: int) -> str:
         planned = [fault(kind, 3.3 * n, 9, B, amount=5) for n, kind in enumerate(Fault)]
-            planned.append(fault(Fault.LYING_DISK, 5.5, 20, C))
+        planned.append(fault(Fault.LYING_DISK, 5.5, 20, C))
         return Run(*planned, seed=seed).to(END_S + 5).world.journal.trace.hexdigest()
 
     assert trace(1) == trace(1)
