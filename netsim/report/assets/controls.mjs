@@ -12,9 +12,10 @@ export function makeControls(moment, story) {
   const jump = makeJump(moment, story);
   const buttons = element("div", { class: "buttons" },
     button("◂", "Previous event (,)", () => jump(-1)), playButton(moment), button("▸", "Next event (.)", () => jump(1)),
-    speedChoice(moment), nodeChoice(moment, story), element("span", { class: "gap" }),
-    button("−", "Show more time (-)", () => moment.zoom(0.5)), button("+", "Show less time (+)", () => moment.zoom(2)),
+    speedChoice(moment), nodeChoice(moment, story));
+  const zoom = element("div", { class: "buttons" }, button("−", "Show more time (-)", () => moment.zoom(0.5)), button("+", "Show less time (+)", () => moment.zoom(2)),
     button("All", "Show the whole run (0)", () => moment.window(0, moment.end)), timeShown(moment));
+  buttons.append(element("span", { class: "gap" }), zoom);
   listenToKeys(moment, jump);
   listenToAddress(moment, story.history);
   return element("div", { class: "controls screen-only", role: "toolbar", "aria-label": "Time" },

@@ -2,6 +2,8 @@
 
 import { bytes, commandLine, count, duration, element, plural, seconds, tile } from "./text.mjs";
 
+const TIMES_MAX = 12; // of one broken rule
+
 export function makeSummary(moment, story) {
   return [makeHeader(story), ...troubles(moment, story), makeTiles(story), makeHelp(story)];
 }
@@ -17,16 +19,22 @@ function makeHeader({ data }) {
 
 // The colour and the words of it.
 export function verdict({ safety, liveness, violations, stalled, missing }) {
-  if (safety === "violated" || violations.length) return ["bad", `red: ${plural(violations.length, "rule")} broken`];
+  if (safety === "violated" || violations.length) return ["bad", `red: ${brokenWords(violations)}`];
   if (liveness === "stalled" || stalled.length) return ["bad", "red: it did not come right after the faults"];
   if (missing.length) return ["bad", "red: an expected event never happened"];
   return safety === "ok" ? ["", "green: all rules held and everything came right"] : ["quiet", "verdict unknown"];
 }
 
+function brokenWords(violations) {
+  const rules = new Set(violations.map(({ check }) => check)).size;
+  const times = violations.length > rules ? `, ${plural(violations.length, "time")}` : "";
+  return `${plural(rules, "rule")} broken${times}`;
+}
+
 function troubles(moment, { data, history }) {
   const { violations, stalled, missing } = data.result;
   const parts = [];
-  if (violations.length) parts.push(alert(`${plural(violations.length, "rule")} broken`, violations.map((each) => violationRow(moment, history, each))));
+  if (violations.length) parts.push(alert(brokenWords(violations), grouped(violations).map((each) => violationRow(moment, history, each))));
   if (stalled.length) parts.push(alert("Not as it should be at the end", stalled.map((line) => [line])));
   if (missing.length) parts.push(alert("Expected, but never happened: this run proves too little", missing.map((name) => [name])));
   return parts;
@@ -37,14 +45,29 @@ function alert(title, rows) {
     element("ul", {}, ...rows.map((row) => element("li", {}, ...row))));
 }
 
-function violationRow(moment, history, { at, node, check, spec, what }) {
-  const jump = element("button", { type: "button", title: "Move the cursor there" }, seconds(at));
-  jump.addEventListener("click", () => {
-    moment.seek(at);
-    moment.set({ node: history.placeOf(node) >= 0 ? history.placeOf(node) : null });
-  });
+// The same about the same node stands once, with all of its times.
+function grouped(violations) {
+  const groups = new Map();
+  for (const each of violations) {
+    const key = JSON.stringify([each.node, each.check, each.spec, each.what]);
+    if (!groups.has(key)) groups.set(key, { ...each, times: [] });
+    groups.get(key).times.push(each.at);
+  }
+  return [...groups.values()];
+}
+
+function violationRow(moment, history, { times, node, check, spec, what }) {
+  const jumps = times.slice(0, TIMES_MAX).map((at) => element("button", {
+    type: "button", title: "Move the cursor there", onclick: () => jump(moment, at, history.placeOf(node)),
+  }, seconds(at)));
+  const more = times.length > TIMES_MAX ? ` and ${plural(times.length - TIMES_MAX, "more time")}` : "";
   const where = node === null ? "" : `node ${node}: `;
-  return [jump, ` ${where}“${check}” does not hold: ${what}`, spec ? element("div", { class: "soft" }, spec) : ""];
+  return [...jumps, more, ` ${where}“${check}” does not hold: ${what}`, spec ? element("div", { class: "soft" }, spec) : ""];
+}
+
+function jump(moment, at, place) {
+  moment.seek(at);
+  moment.set({ node: place < 0 ? null : place });
 }
 
 function makeTiles({ data, history, convergence }) {
@@ -60,7 +83,7 @@ function makeTiles({ data, history, convergence }) {
     tile(`packets, ${bytes(result.bytes)}`, count(result.messages ?? history.packets.length)),
     tile("forks made, found", `${count(result.forksMade ?? convergence.forks.length)}, ${count(result.forksProven ?? convergence.forks.length)}`),
   ];
-  if (healed !== null) tiles.push(tile("from the last fault to calm", duration(history.end - healed)));
+  if (healed !== null) tiles.push(tile("from the end of faults to calm", duration(history.end - healed)));
   if (result.cpu !== null) tiles.push(tile("of processor time", duration(result.cpu)));
   return element("div", { class: "tiles" }, ...tiles);
 }

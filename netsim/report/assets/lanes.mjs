@@ -3,7 +3,7 @@
 import { faultWords, GROUP_WORDS } from "./faults.mjs";
 import { drawMark, FAULT_GROUPS, palette, sample, shadeFault } from "./palette.mjs";
 import { AXIS_HEIGHT, clipToTime, drawName, Plot, within } from "./plot.mjs";
-import { card, duration, element, percent, plural, seconds, stepAt } from "./text.mjs";
+import { card, duration, element, lowerBound, percent, plural, seconds, stepAt } from "./text.mjs";
 
 const NEAR_PX = 7;
 const LANES_MAX = 120; // more would be thinner than a line
@@ -101,18 +101,20 @@ function drawDown(context, scale, from, to, middle) {
 }
 
 function drawSteps(context, scale, node, [from, to], shape) {
-  const steps = node.linkSteps;
-  let [at, links] = [from, stepAt(steps, from, 0)];
-  for (const [next, count] of steps) {
-    if (next <= from) continue;
-    const until = Math.min(next, to);
+  context.beginPath(); // one path: nothing is laid on itself
+  const add = (start, end, links) => {
     const [y, height] = shape(links);
-    context.fillRect(scale.x(at), y, scale.x(until) - scale.x(at), height);
-    [at, links] = [until, count];
-    if (next >= to) return;
+    context.rect(scale.x(start), y, scale.x(end) - scale.x(start), height);
+  };
+  let [at, links] = [from, stepAt(node.linkSteps, from, 0)];
+  for (let place = lowerBound(node.linkSteps, from, ([time]) => time); place < node.linkSteps.length; place += 1) {
+    const [next, count] = node.linkSteps[place];
+    if (next >= to) break;
+    if (next > at) add(at, next, links);
+    [at, links] = [next, count];
   }
-  const [y, height] = shape(links);
-  context.fillRect(scale.x(at), y, scale.x(to) - scale.x(at), height);
+  add(at, to, links);
+  context.fill();
 }
 
 // Appends are many: how many fall on a pixel is the height there.

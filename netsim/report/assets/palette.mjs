@@ -37,7 +37,7 @@ export function shadeFault(context, group, x, y, width, height) {
   context.globalAlpha = 0.16;
   context.fillStyle = palette[group];
   context.fillRect(x, y, width, height);
-  context.globalAlpha = 0.6;
+  context.globalAlpha = 0.45;
   context.fillStyle = hatching(context, group);
   context.fillRect(x, y, width, height);
   context.restore();

@@ -28,7 +28,7 @@ export class Scale {
 
   // Times that are round, with their label.
   ticks() {
-    const step = niceStep(((this.to - this.from) * 90) / (this.right - this.left));
+    const step = niceStep(((this.to - this.from) * 75) / (this.right - this.left));
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     const ticks = [];
     for (let place = Math.ceil(this.from / step); place * step <= this.to; place += 1) {

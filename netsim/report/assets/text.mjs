@@ -109,5 +109,7 @@ export function commandLine(command) {
       button.textContent = "Select it by hand";
     }
   });
-  return element("div", { class: "command" }, element("code", {}, command), button);
+  // Lines break between words, not at the hyphens of an option.
+  const words = command.split(" ").flatMap((word) => [" ", word.length < 24 ? element("span", {}, word) : word]);
+  return element("div", { class: "command" }, element("code", {}, ...words.slice(1)), button);
 }

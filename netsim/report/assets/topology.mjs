@@ -258,13 +258,25 @@ export function summary(story, { at, node }) {
   const up = history.nodes.filter((each) => isUp(each, at)).length;
   const ends = history.nodes.reduce((sum, each) => sum + stepAt(each.linkSteps, at, 0), 0);
   const share = convergence.shareAt(at);
-  const faults = history.faults.filter((fault) => fault.from <= at && at < fault.to).map((fault) =>
-    `${faultWords(fault)} (${fault.everywhere ? "all" : ranges(fault.nodes.map((place) => history.nodes[place].number))})`);
+  const faults = faultsNow(history, at);
   const parts = [`${up} of ${plural(history.nodes.length, "node")} up`, plural(Math.round(ends / 2), "connection")];
   if (share !== null) parts.push(`${percent(share)} complete`);
   const trouble = faults.length ? ` Now: ${faults.join(", ")}.` : " No faults now.";
   const chosen = node === null ? "" : ` ${history.nodes[node].name}: ${stateWords(story, node, at)}.`;
   return `At ${seconds(at)}: ${parts.join(", ")}.${trouble}${chosen}`;
+}
+
+// Equal ones as one, with all of their nodes.
+function faultsNow({ faults, nodes }, at) {
+  const now = new Map();
+  for (const fault of faults.filter((each) => each.from <= at && at < each.to)) {
+    const apart = fault.group === "separation" ? fault.place : ""; // two partitions are not one
+    const key = `${faultWords(fault)} ${apart}`;
+    if (!now.has(key)) now.set(key, { words: faultWords(fault), places: new Set() });
+    for (const place of fault.nodes) now.get(key).places.add(place);
+  }
+  return [...now.values()].map(({ words, places }) =>
+    `${words} (${places.size === nodes.length ? "all" : ranges([...places].map((place) => nodes[place].number))})`);
 }
 
 function makeKey() {

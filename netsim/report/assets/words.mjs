@@ -106,7 +106,7 @@ const sentences = {
   MISDEED: (e, w) => `${w.name(e.node)} misbehaved${e.subject === w.history.nobody ? "" : `, about the feed of ${w.name(e.subject)}`}${e.value ? `, message ${count(e.value)}` : ""}`,
   FAILED: (e, w) => `${w.name(e.node)} failed: an error that no one expected`,
   VIOLATED: (e, w) => violationWords(e, w),
-  FOUND: (e, w) => `${w.name(e.node)} noted something else (${hex(e.subject)})`,
+  FOUND: (e, w) => `${w.name(e.node)} told of ${w.foundNames[e.subject] ?? hex(e.subject)}`,
 };
 
 function askedWords({ subject }, { history }) {
