@@ -14,6 +14,7 @@ SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
 class Failure:
     seed: int
     verdict: Verdict
+    check: str  # that said so
     what: str
     trace_sha256: str | None
     command: str
@@ -57,10 +58,10 @@ def summarise(results: Iterable[Result]) -> Summary:
         first = by_seed.setdefault(seed, result)
         if first.get("trace_sha256") != result.get("trace_sha256"):
             failures.append(
-                _failure(result, Verdict.SAFETY, "another run of it left another trace")
+                _failure(result, Verdict.SAFETY, "runs are repeatable", "it has two traces")
             )
     runs = [by_seed[seed] for seed in sorted(by_seed)]
-    failures += [_failure(run, _verdict(run), why(run)) for run in runs if _failed(run)]
+    failures += [_failure(run, _verdict(run), *_first(run)) for run in runs if _failed(run)]
     events: Counter[str] = Counter()
     for run in runs:
         events.update({name: int(bool(count)) for name, count in _table(run, "sometimes").items()})
@@ -96,6 +97,7 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
             {
                 "seed": each.seed,
                 "exit": int(each.verdict),
+                "check": each.check,
                 "what": each.what,
                 "trace_sha256": each.trace_sha256,
                 "command": each.command,
@@ -116,15 +118,15 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
     }
 
 
-def why(result: Result) -> str:
-    """The first thing that went wrong, in one line."""
+def _first(result: Result) -> tuple[str, str]:
+    """Of what went wrong: which check said so, and what."""
     violations, stalled = result.get("violations"), result.get("stalled")
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
-        return f"{first.get('check')}: {first.get('what')}{_more(violations)}"
+        return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
     if isinstance(stalled, list) and stalled:
-        return f"{stalled[0]}{_more(stalled)}"
-    return ""
+        return "settles", f"{stalled[0]}{_more(stalled)}"
+    return "", ""
 
 
 def _more(complaints: Sequence[object]) -> str:
@@ -139,10 +141,10 @@ def _verdict(run: Result) -> Verdict:
     return Verdict(_whole(run, "exit"))
 
 
-def _failure(run: Result, verdict: Verdict, what: str) -> Failure:
+def _failure(run: Result, verdict: Verdict, check: str, what: str) -> Failure:
     trace = run.get("trace_sha256")
     hexed = trace if isinstance(trace, str) else None
-    return Failure(_whole(run, "seed"), verdict, what, hexed, str(run.get("command")))
+    return Failure(_whole(run, "seed"), verdict, check, what, hexed, str(run.get("command")))
 
 
 def _bounds(counts: Sequence[int]) -> tuple[int, int]:

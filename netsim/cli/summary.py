@@ -1,13 +1,14 @@
 """A sweep's summary in people's words."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-from netsim.summary import SHARE_MIN, Failure, Summary
+from netsim.summary import SHARE_MIN, Summary
 from netsim.verdict import Verdict
 from qbix_node.cli.output import Output
 
 _FAILURES_MAX = 20
-_BROKEN = {Verdict.SAFETY: "never may happen", Verdict.LIVENESS: "did not come right"}
+_KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness"}
 
 
 def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Iterator[str]:
@@ -30,8 +31,10 @@ def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Itera
 
 def _failures(summary: Summary, out: Output) -> Iterator[str]:
     yield out.paint(f"FAILED: {len(summary.failures)} of {summary.seeds} seeds", "red")
+    checks = Counter([failure.check for failure in summary.failures])
+    yield from [f"  {count:5} x {check}" for check, count in checks.most_common()]
     for failure in summary.failures[:_FAILURES_MAX]:
-        yield f"  seed {failure.seed} ({_kind(failure)}): {failure.what}"
+        yield f"  seed {failure.seed}: {_KINDS[failure.verdict]}, {failure.check}: {failure.what}"
         yield (
             f"    scenario {summary.scenario}, commit {summary.commit}, "
             f"trace {failure.trace_sha256 or 'unknown'}"
@@ -39,10 +42,6 @@ def _failures(summary: Summary, out: Output) -> Iterator[str]:
         yield f"    repeat it: {failure.command}"
     if len(summary.failures) > _FAILURES_MAX:
         yield f"  and {len(summary.failures) - _FAILURES_MAX} more (--json names all)"
-
-
-def _kind(failure: Failure) -> str:
-    return f"exit {failure.verdict.value}: {_BROKEN[failure.verdict]}"
 
 
 def _figures(summary: Summary) -> Iterator[str]:
