@@ -12,7 +12,7 @@ from qbix_node.errors import BadInput
 _FILE_BYTES_MAX = 1 << 30
 _GREEN, _RED, _STALLED, _MISSING = "green", "safety", "liveness", "missing"
 _MEASURES = {  # what is shown as a distribution over the seeds
-    "calm": "from the last fault to calm",
+    "calm": "from the end of faults to calm",
     "virtual": "virtual time",
     "messages": "packets",
     "cpu": "processor time",
@@ -135,15 +135,18 @@ def _what(result: Fields) -> str:
 
 
 def _events(results: Sequence[Fields]) -> list[dict[str, object]]:
-    """In how many of the seeds that list it each event happened."""
-    listed: dict[str, list[bool]] = {}
+    """In how many seeds each event happened. `listed`: by the scenario; those seeds count."""
+    seen: dict[str, list[bool]] = {}
     for result in results:
         for name, count in result.inner("sometimes").counts():
-            listed.setdefault(name, []).append(count > 0)
-    return [
-        {"name": name, **asdict(share(sum(seen), len(seen)))}
-        for name, seen in sorted(listed.items(), key=lambda each: (sum(each[1]), each[0]))
-    ]
+            seen.setdefault(name, []).append(count > 0)
+    listed = list(seen)
+    told = [dict(result.inner("events").counts()) for result in results]
+    for name in sorted({name for events in told for name in events} - set(listed)):
+        seen[name] = [events.get(name, 0) > 0 for events in told]
+    rows = [(name in listed, name, share(sum(seeds), len(seeds))) for name, seeds in seen.items()]
+    rows.sort(key=lambda row: (not row[0], row[2].some, row[1]))  # listed ones, the rarest first
+    return [{"name": name, "listed": is_listed, **asdict(of)} for is_listed, name, of in rows]
 
 
 def _quantiles(rows: Sequence[dict[str, object]], key: str) -> dict[str, float | None]:

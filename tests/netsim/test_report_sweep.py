@@ -22,6 +22,7 @@ def result(seed: int, **other: object) -> dict[str, object]:
         "liveness": "ok",
         "nodes": 10,
         "sometimes": {"fork found": seed % 2, "disk full": 0},
+        "events": {"fork found": 1, "node crashed": 3},
         "forks": {"made": 1, "proven": 1, "detection_s": {"p50": 1.5, "p99": 4.0}},
         "messages": 1000 + seed,
         "virtual_s": 70.0,
@@ -79,13 +80,14 @@ def test_a_sweep_tells_what_failed_and_how_to_repeat_it(tmp_path: Path) -> None:
     assert rows[0]["calm"] == 10.0
 
 
-def test_the_rarest_event_stands_first(tmp_path: Path) -> None:
+def test_the_rarest_listed_event_stands_first(tmp_path: Path) -> None:
     data = read_sweep([write(tmp_path / "s.jsonl", *map(result, range(10)))]).data
     events = data["events"]
     assert isinstance(events, list)
-    assert [(each["name"], each["some"], each["of"]) for each in events] == [
-        ("disk full", 0, 10),
-        ("fork found", 5, 10),
+    assert [(each["name"], each["listed"], each["some"], each["of"]) for each in events] == [
+        ("disk full", True, 0, 10),
+        ("fork found", True, 5, 10),
+        ("node crashed", False, 10, 10),
     ]
 
 

@@ -2,8 +2,8 @@
 
 import { svg } from "./text.mjs";
 
-const WIDTH = 560;
-const HEIGHT = 190;
+const WIDTH = 420;
+const HEIGHT = 175;
 const INNER = { left: 52, right: WIDTH - 12, top: 10, bottom: HEIGHT - 34 };
 
 // `x`, `y`: {least, most, say, title}. Gives {root, x(value), y(value)}.
@@ -17,7 +17,7 @@ export function axes({ label, x, y }) {
     root.append(svg("line", { class: "grid", x1: INNER.left, x2: INNER.right, y1: place.y(value), y2: place.y(value) }),
       svg("text", { x: INNER.left - 6, y: place.y(value) + 4, "text-anchor": "end" }, y.say(value)));
   }
-  for (const value of rounds(x, 5)) {
+  for (const value of rounds(x, 4)) {
     root.append(svg("text", { x: place.x(value), y: INNER.bottom + 15, "text-anchor": "middle" }, x.say(value)));
   }
   if (x.title) {

@@ -50,18 +50,21 @@ function makeTiles({ rows, failed }) {
   return element("div", { class: "tiles" }, ...tiles);
 }
 
-const isRare = ({ some, of }, shareMin) => some < shareMin * of;
+const isRare = ({ listed, some, of }, shareMin) => listed && some < shareMin * of;
 
 function makeEvents({ events, shareMin }) {
-  const rows = events.map((event) => shareRow(event, shareMin));
+  const rows = events.filter(({ listed }) => listed).map((event) => shareRow(event, shareMin));
+  const others = events.filter(({ listed }) => !listed).map((event) => shareRow(event, shareMin));
+  if (others.length) rows.push(element("h3", { class: "soft" }, "Also seen, not listed by the scenario"), ...others);
   const made = card("What occurred", `share of seeds in which each listed event occurred; red line: ${percent(shareMin)}, fewer is too few`,
-    ...(rows.length ? rows : [element("p", { class: "soft" }, "The scenario lists no events.")]),
+    ...(rows.length ? rows : [element("p", { class: "soft" }, "No events are known.")]),
     element("p", { class: "soft small" }, "The dark band is the interval that would hold the share over all possible seeds in 95 of 100 sweeps (Wilson)."));
   made.style.marginBottom = ".75rem";
   return made;
 }
 
-function shareRow({ name, some, of, low, high }, shareMin) {
+function shareRow(event, shareMin) {
+  const { name, listed, some, of, low, high } = event;
   const fill = element("i");
   fill.style.width = `${(some / of) * 100}%`;
   const band = element("u");
@@ -69,11 +72,11 @@ function shareRow({ name, some, of, low, high }, shareMin) {
   band.style.width = `${(high - low) * 100}%`;
   const line = element("s");
   line.style.left = `${shareMin * 100}%`;
-  const rare = isRare({ some, of }, shareMin);
+  const rare = isRare(event, shareMin);
   const figure = `${percent(some / of, 1)} (${percent(low, 1)}–${percent(high, 1)})`;
   return element("div", { class: rare ? "share rare" : "share" },
     element("span", { class: "name" }, name.replaceAll("_", " "), rare ? " – too rare" : ""),
-    element("span", { class: "meter", "aria-hidden": "true" }, fill, band, line),
+    element("span", { class: "meter", "aria-hidden": "true" }, fill, band, listed ? line : ""),
     element("span", { class: "figure" }, figure));
 }
 

@@ -55,7 +55,8 @@ export function duration(time) {
   if (time < 1) return `${(time * 1000).toFixed(time < 0.01 ? 1 : 0)} ms`;
   if (time < 120) return `${Number(time.toFixed(time < 10 ? 2 : 1))} s`;
   const minutes = Math.floor(time / 60);
-  if (minutes < 120) return `${minutes} min ${Math.floor(time % 60)} s`;
+  if (minutes >= 10 && minutes < 120) return `${minutes} min`;
+  if (minutes < 10) return `${minutes} min ${Math.floor(time % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
