@@ -1,5 +1,7 @@
 """`defects`: whether the checks catch what they are there for."""
 
+import difflib
+import shlex
 from collections.abc import Iterator
 
 import click
@@ -14,22 +16,27 @@ from qbix_node.wire.v8json import JsonValue
 
 @click.command()
 @click.argument("names", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Only name them.")
 @json_option
-def defects(*, names: tuple[str, ...], out: Output) -> int:
+def defects(*, names: tuple[str, ...], only_list: bool, out: Output) -> int:
     """Plant known bugs into the product, one after the other, and sweep until a check catches it.
 
     All of them, or those that are named. Ends with 1 if one is not caught.
     """
+    known = planted.names()
     for name in names:
-        if name not in planted.names():
-            known = ", ".join(planted.names())
-            raise UsageError(f"there is no defect {name}", hint=f"there are: {known}")
-    found = list(_hunt(names or tuple(planted.names()), out))
-    data: list[JsonValue] = [_data(each) for each in found]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3, cutoff=0.3)
+            meant = " or ".join([shlex.quote(each) for each in near])
+            hint = f"is it {meant}?" if near else "netsim defects --list names them"
+            raise UsageError(f"there is no defect {name!r}", hint=hint)
+    if only_list:
+        out.show([*known], known)
+        return ExitCode.DONE
+    found = list(_hunt(names or tuple(known), out))
     if out.json:
-        out.show(data, "")
-    missed = [each for each in found if isinstance(each, Missed)]
-    return ExitCode.REFUSED if missed else ExitCode.DONE
+        out.show([_data(each) for each in found], "")
+    return ExitCode.REFUSED if any(isinstance(each, Missed) for each in found) else ExitCode.DONE
 
 
 def _hunt(names: tuple[str, ...], out: Output) -> Iterator[Caught | Missed]:

@@ -253,6 +253,20 @@ def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> No
     assert run(["report", well, "--html", str(page)]) == 65
 
 
+def test_a_planted_defect_is_caught(capsys: Captured) -> None:
+    assert run(["defects", "fork comparison skipped"]) == 0
+    assert capsys.readouterr().out.startswith("caught  fork comparison skipped by ")
+    assert run(["defects", "fork comparison skipped", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["caught"] is True
+
+
+def test_an_unknown_defect_is_answered_with_what_may_be_meant(capsys: Captured) -> None:
+    assert run(["defects", "fork-comparison"]) == 2
+    assert "'fork comparison skipped'" in capsys.readouterr().err
+    assert run(["defects", "--list"]) == 0
+    assert "fork comparison skipped" in capsys.readouterr().out.splitlines()
+
+
 def test_a_file_that_is_no_trace_ends_with_65(well: str, capsys: Captured) -> None:
     assert run(["replay", well]) == 65
     assert "is no trace" in capsys.readouterr().err
