@@ -1,6 +1,7 @@
 """The fetches under way: how many, from whom, and until when each may take."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Fetches:
     limits: Limits
     paused_until: float = -math.inf
     _by_blob: dict[BlobId, Fetch] = field(default_factory=dict)
+    _loads: Counter[PeerId] = field(default_factory=Counter)
+    _shared: int = 0  # of those under way, by sympathy
     _last_number: int = 0
 
     def __contains__(self, blob: BlobId) -> bool:
@@ -36,21 +39,22 @@ class Fetches:
 
     def has_place(self, peers: Iterable[PeerId], now: float, *, own: bool) -> bool:
         """May one more start, from one of `peers`?"""
-        running = self._by_blob.values()
-        if now < self.paused_until or len(running) >= self.limits.fetches_max:
+        if now < self.paused_until or len(self._by_blob) >= self.limits.fetches_max:
             return False
-        if not own and sum(not each.own for each in running) >= self.limits.sympathy_fetches_max:
+        if not own and self._shared >= self.limits.sympathy_fetches_max:
             return False
-        return any(self.load(peer) < self.limits.peer_fetches_max for peer in peers)
+        return any(self._loads[peer] < self.limits.peer_fetches_max for peer in peers)
 
     def load(self, peer: PeerId) -> int:
-        return sum(fetch.peer == peer for fetch in self._by_blob.values())
+        return self._loads[peer]
 
     def start(self, blob: BlobId, peer: PeerId, size: int, now: float, *, own: bool) -> Fetch:
         self._last_number += 1
         latest_end = now + STALL_S + size / BYTES_PER_S_MIN
         fetch = Fetch(self._last_number, blob, peer, own, latest_end, deadline=now + STALL_S)
         self._by_blob[blob] = fetch
+        self._loads[peer] += 1
+        self._shared += not own
         return fetch
 
     def progress(self, number: int, blob: BlobId, now: float) -> Fetch | None:
@@ -77,4 +81,8 @@ class Fetches:
         fetch = self._by_blob.get(blob)
         if fetch is None or fetch.number != number:
             return None
+        self._loads[fetch.peer] -= 1
+        if not self._loads[fetch.peer]:
+            del self._loads[fetch.peer]
+        self._shared -= not fetch.own
         return self._by_blob.pop(blob)
