@@ -25,7 +25,9 @@ class Outbox:
     def put(self, message: EbtNotes | Range | Stop) -> None:
         match message:
             case EbtNotes(notes):
-                self._notes = {**(self._notes or {}), **notes}
+                if self._notes is None:
+                    self._notes = {}
+                self._notes |= notes
             case Range(feed, again=True):
                 self._ranges.setdefault(feed, message)  # unless it is being served anyway
             case Range(feed, first, last):
@@ -42,9 +44,10 @@ class Outbox:
     def take(self) -> EbtNotes | Range | None:
         """What to send next; at most NOTES_MAX notes or MESSAGES_MAX messages of it."""
         if self._notes is not None:
-            notes = dict(islice(self._notes.items(), NOTES_MAX))
-            rest = dict(islice(self._notes.items(), NOTES_MAX, None))
-            self._notes = rest or None
+            notes, self._notes = self._notes, None
+            if len(notes) > NOTES_MAX:
+                self._notes = dict(islice(notes.items(), NOTES_MAX, None))
+                notes = dict(islice(notes.items(), NOTES_MAX))
             return EbtNotes(notes)
         if not self._ranges:
             return None
