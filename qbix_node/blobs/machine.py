@@ -49,7 +49,7 @@ class BlobExchange:
         self._peers: dict[m.PeerId, _Peer] = {}
         self._fetches = Fetches(limits)
         self._retry_at = math.inf
-        self._unsaid: dict[m.Token, b.Wanted | b.Unwanted] = {}  # until the write is durable
+        self._unsaid: dict[m.Token, b.Wanted | b.Unwanted | b.Arrived] = {}  # until it is durable
         self._tokens = m.Tokens()
 
     @property
@@ -305,8 +305,13 @@ class BlobExchange:
         wanted = want is not None and want.own
         self._held[blob] = size
         writes: list[m.Write] = [m.Delete(WANT + blob)] if wanted else []
-        if blob in self._quota and (own or wanted):
+        kept = blob in self._quota and (own or wanted)  # from now on for the operator
+        if kept:
             writes.append(self._quota.release(blob))
+        write = self._write(*writes) if writes else None
+        if write and kept:
+            # Nobody relies on it before no crash can make it a blob of sympathy again.
+            self._unsaid[write.token] = b.Arrived(blob, size)
         wanters = [
             peer
             for peer, listener in self._peers.items()
@@ -315,8 +320,8 @@ class BlobExchange:
         for peer in wanters:
             del self._peers[peer].wants[blob]
         return (
-            *([self._write(*writes)] if writes else []),
-            m.Emit(b.Arrived(blob, size)),
+            *([write] if write else []),
+            *([] if kept else [m.Emit(b.Arrived(blob, size))]),
             *[m.Send(peer, b.Have(blob, size)) for peer in wanters],
             *self._cancel(blob),
         )

@@ -73,20 +73,24 @@ class Clocks:
 
     trusted_from_s: float  # what was stored before may not fit what this node holds
     ages: dict[m.PeerId, int] = field(default_factory=dict)  # oldest first
+    fresh: set[m.PeerId] = field(default_factory=set)  # stored since the start
 
     def keep(self, peer: m.PeerId, sequences: Mapping[FeedId, int], now_s: float) -> list[m.Write]:
         self.ages.pop(peer, None)
         self.ages[peer] = int(now_s)
+        self.fresh.add(peer)
         writes: list[m.Write] = [
             m.Put(clock_key(peer), pack_clock(StoredClock(int(now_s), sequences)))
         ]
         if len(self.ages) > CLOCKS_MAX:
             oldest = next(iter(self.ages))
             del self.ages[oldest]
+            self.fresh.discard(oldest)
             writes.append(m.Delete(clock_key(oldest)))
         return writes
 
     def forget(self, peer: m.PeerId) -> list[m.Write]:
+        self.fresh.discard(peer)
         return [m.Delete(clock_key(peer))] if self.ages.pop(peer, None) is not None else []
 
     def relied_on(self, record: bytes | None, now_s: float) -> Mapping[FeedId, int]:

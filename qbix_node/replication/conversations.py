@@ -34,10 +34,10 @@ class Conversations:
         """What is to be said since the last call: one set of notes a peer, before messages."""
         if not self._notes and not self._sends:
             return ()
-        notes = [m.Send(peer, EbtNotes(said)) for peer, said in self._notes.items()]
-        effects = (*notes, *self._sends)
+        effects = [m.Send(peer, EbtNotes(said)) for peer, said in self._notes.items()]
+        effects += self._sends
         self._notes, self._sends = {}, []
-        return effects
+        return tuple(effects)
 
     def head(self, feed: FeedId) -> int:
         head = self.heads.get(feed)
@@ -64,6 +64,9 @@ class Conversations:
         peer = self.peers[peer_id]
         peer.heard = True
         replicated = [feed for feed in notes if self.following.replicates(feed)]
+        # SPEC replication 4: who has less than it said lost something, perhaps of other feeds, too.
+        if forgot := peer.lacks_what_it_had(notes):
+            peer.clock = {}
         for feed in replicated:
             exchange = peer.exchange(feed)
             queued, asked = exchange.sent, exchange.wants
@@ -78,10 +81,20 @@ class Conversations:
                 exchange.told = None
         if peer.phase is Phase.CALLED:
             self.speak(peer_id, now)
+        elif forgot:
+            self._say_the_rest(peer_id, now)
         for feed in replicated:
             self._answer(peer_id, feed, now)
         if len(replicated) < len(notes):
             self._refuse(peer_id, notes)
+
+    def _say_the_rest(self, peer_id: m.PeerId, now: float) -> None:
+        """What was left out of the opening notes."""
+        peer = self.peers[peer_id]
+        for feed in self.following.replicated():
+            exchange = peer.exchange(feed)
+            if exchange.told is None and exchange.theirs != REFUSED:
+                self._join(peer_id, feed, now)
 
     def leave(self, peer_id: m.PeerId, now: float) -> None:
         """The peer is gone: others take its place."""
@@ -183,7 +196,7 @@ class Conversations:
         """
         if exchange.wants and exchange.sent < exchange.offered:
             self.doubts[peer_id, feed] = now + SEND_AGAIN_S
-        else:
+        elif self.doubts:
             self.doubts.pop((peer_id, feed), None)
 
     def _pass_over(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:

@@ -141,7 +141,11 @@ class Replicator:
         if peer is None or peer.phase is not Phase.WAITING or peer.load != token:
             return []  # it is gone, or has spoken first and got our whole clock
         peer.load = None
-        peer.clock = self._clocks.relied_on(record, self._epoch_s + now)
+        peer.clock = dict(self._clocks.relied_on(record, self._epoch_s + now))
+        if peer_id not in self._clocks.fresh:
+            # SPEC replication 4: a store that was put back with all that belongs to it can't tell;
+            # what peers have of our own feed does.
+            peer.clock.pop(self.following.own, None)
         if peer.called:
             self.talks.speak(peer_id, now)
         elif peer.outgoing:

@@ -53,7 +53,7 @@ class Peer:
     phase: Phase = Phase.WAITING
     load: m.Token | None = None  # awaited: what it said in earlier conversations
     called: bool = False  # it called while we waited for that
-    clock: Mapping[FeedId, int] = field(default_factory=dict)  # what it said earlier
+    clock: dict[FeedId, int] = field(default_factory=dict)  # what it said earlier
     exchanges: dict[FeedId, Exchange] = field(default_factory=dict)
     refused: set[FeedId] = field(default_factory=set)
     progress_at: float = 0.0  # when it last was asked, or brought what we lacked
@@ -76,6 +76,13 @@ class Peer:
         if exchange is not None and exchange.theirs is not None:
             return exchange.theirs
         return self.clock.get(feed, 0) if self.clock else 0
+
+    def lacks_what_it_had(self, notes: Mapping[FeedId, int]) -> bool:
+        """By what it says now, compared with what it said earlier."""
+        if not self.clock:
+            return False
+        heard = [(feed, sequence_of(notes[feed])) for feed in notes if feed in self.clock]
+        return any(REFUSED < now < self.clock[feed] for feed, now in heard)
 
     def refuse(self, feed: FeedId) -> bool:
         """Whether to say so: once, and to a bounded number of feeds."""

@@ -659,6 +659,19 @@ def test_what_the_operator_adds_or_wants_never_gives_way(pub: Node) -> None:
     assert blob_id("three") not in pub.machine.held
 
 
+def test_a_blob_of_sympathy_is_the_operators_once_that_is_durable() -> None:
+    pub = Node("pub", QUOTA)
+    pub.meet(BOB, CAROL)
+    share(pub, "one")
+    pub.take_findings()
+    pub.hold_syncs = True
+    pub.ask(b.WantBlob(blob_id("one")))
+    assert pub.take_findings() == []
+    pub.sync()
+    assert pub.take_findings() == [b.Arrived(blob_id("one"), COUNTED_BYTES_MIN)]
+    assert pub.disk.get(MARK + blob_id("one")) is None
+
+
 def test_a_fetch_by_sympathy_turns_into_the_operators(pub: Node) -> None:
     pub.hear(BOB, b.Want(CAT, 1))
     pub.hear(CAROL, b.Have(CAT, 10))

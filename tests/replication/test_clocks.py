@@ -98,6 +98,38 @@ def test_whole_clock_is_said_after_an_hour(
     assert (BOB in call(node, "carol").notes()) == said_again
 
 
+def test_own_feed_is_said_once_after_a_start(network: Network, node: Node) -> None:
+    node.publish()
+    call(node, "carol", {node.feed: note(1, WANT)})
+    network.settle(1)
+    node.stop_cleanly()
+    node.restart(clean=True)
+    network.settle(1)
+    carol = call(node, "carol", {})
+    assert carol.notes()[node.feed] == note(1, WANT)
+    carol.say(node, EbtNotes({node.feed: note(1, HAVE)}))
+    network.settle(1)
+    network.cut("node", "carol")
+    network.settle(1)
+    assert node.feed not in call(node, "carol").notes()
+
+
+def test_a_peer_with_less_than_its_stored_clock_is_told_everything(
+    network: Network, node: Node
+) -> None:
+    carol = call(node, "carol", {BOB: note(3, WANT), node.feed: note(1, HAVE)})
+    carol.offer(node, chain("bob", 3))
+    node.publish()
+    network.settle(1)
+    network.cut("node", "carol")
+    network.settle(1)
+    again = call(node, "carol", {})
+    assert again.notes() == {}
+    again.say(node, EbtNotes({node.feed: note(0, WANT)}))
+    network.settle(1)
+    assert set(again.notes()) == {node.feed, BOB}
+
+
 def test_clocks_are_stored_now_and_then_where_they_changed(network: Network, node: Node) -> None:
     carol = call(node, "carol", {BOB: note(3, HAVE), ALICE: note(5, HAVE)})
     network.settle(SAVE_EVERY_S)
