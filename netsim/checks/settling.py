@@ -10,6 +10,8 @@ network is a local one), neither blocks the other, and there is room for the con
   message of the longer one does not fit to it (spec/replication.md 6). Branches of equal length
   are not sent, so that classic EBT does not see them until one grows; who has the longer branch is
   sent nothing of the shorter one.
+  Excused is who was put back to an old copy of everything, without having lost a message of its own
+  feed: it can't know, and may learn of other feeds with their next message (spec/replication.md 4).
 - What was to be published is, or was refused.
 - An operator's want is fulfilled if an honest node within `hops_max` links holds the blob, one link
   if the quota of those between could not hold all blobs of the run at once (spec/blobs.md 4, 5).
@@ -67,6 +69,8 @@ class Settling:
         self._ties: _Ties | None = None
         self._up: dict[int, dict[PeerId, int]] = {}  # connections
         self._asked: dict[int, int] = {}  # publishes that were not answered
+        self._own: dict[int, int] = {}  # own messages of who was put back and did not notice
+        self._unaware: set[int] = set()
         plan = view.world.plan
         self._links, self._blobs = limits_of(plan)
         sizes = [max(each.size, COUNTED_BYTES_MIN) for each in plan.operations if _adds(each)]
@@ -86,12 +90,22 @@ class Settling:
                     self._asked[node] = self._asked.get(node, 0) + 1
             case Published() | PublishRefused():
                 self._asked[node] = max(0, self._asked.get(node, 0) - 1)
+            case facts.RolledBack(noticed=False):
+                self._own[node] = _length_of_own(self._view, node)
+            case facts.Started(clean) if node in self._own:
+                if clean and self._own.pop(node) == _length_of_own(self._view, node):
+                    self._unaware.add(node)
+                self._ended(node)
             case facts.Started() | facts.Stopped() | facts.Crashed() | facts.RolledBack():
-                self._up.pop(node, None)
-                self._asked.pop(node, None)
-                self._ties = None
+                self._ended(node)
             case _:
                 self._ties = None  # what the disks say may have changed
+
+    def _ended(self, node: int) -> None:
+        """A life of the node, and with it its connections."""
+        self._up.pop(node, None)
+        self._asked.pop(node, None)
+        self._ties = None
 
     def unsettled(self) -> list[str]:
         found = []
@@ -128,7 +142,8 @@ class Settling:
             if have == has:
                 continue
             short, long = (node, other) if have < has else (other, node)
-            if sites[short].disk.get(b"f/x" + feed) is None:
+            excused = short in self._unaware and feed != sites[short].feed
+            if not excused and sites[short].disk.get(b"f/x" + feed) is None:
                 most = f"{min(have, has)} messages of {self._view.name(feed)}"
                 yield f"node {short} has {most}, node {long} has {max(have, has)}"
 
@@ -188,6 +203,11 @@ class Settling:
                 if sites[other].peer in blocked[node] or sites[node].peer in blocked[other]:
                     del others[other]
         return ties
+
+
+def _length_of_own(view: View, node: int) -> int:
+    """Of the node's own feed."""
+    return view.logs.length(node, view.honest[node].feed)
 
 
 def _keys(rows: Rows, prefix: bytes) -> list[bytes]:

@@ -15,7 +15,7 @@ from qbix_node import machines as m
 from qbix_node.blobs import machine
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.machine import BlobExchange
-from qbix_node.blobs.quota import SympathyQuota
+from qbix_node.blobs.quota import MARK, SympathyQuota
 from qbix_node.ports import Delete, Write
 from qbix_node.wire.references import BlobId
 
@@ -36,7 +36,7 @@ def _no_victims(
 
 
 def _still_counted(quota: SympathyQuota, blob: BlobId) -> Write:
-    return Delete(machine.MARK + blob)
+    return Delete(MARK + blob)
 
 
 def _no_sympathy(exchange: BlobExchange, blob: BlobId, hops: int) -> tuple[m.Effect, ...]:

@@ -5,7 +5,7 @@ from netsim.checks.feeds import AcknowledgedSurvives, DurableWhenSaid, WholeBatc
 from netsim.defects import plans
 from netsim.defects.planting import Defect, planting
 from netsim.disks import SimulatedDisk
-from netsim.lean.writer import Writer
+from netsim.lean.writer import Writer, _Waiting
 from qbix_node.ports import Delete, Put
 
 _begin = Writer._begin
@@ -16,15 +16,15 @@ def _answer_before_sync(writer: Writer) -> None:
     before = writer._under_way
     _begin(writer)
     if writer._under_way is not before:
-        writes = [(each, _nothing) for each, _ in writer._under_way]
+        writes: list[_Waiting] = [(each, _nothing) for each, _ in writer._under_way]
         answers = [done for _, done in writer._under_way]
         writer._under_way = writes
         for done in answers:
             done()
 
 
-def _nothing() -> None:
-    pass
+def _nothing() -> object:
+    return None
 
 
 def _tear(disk: SimulatedDisk, *, power: bool) -> facts.Crashed:
