@@ -13,6 +13,7 @@ from qbix_node.feeds.messages import Appended, ForkFound, Published, Refusal
 Watcher = Callable[[int, object], None]  # a node's number and a fact about it
 
 _DOS = list(Do)
+_SENT = Kind.SENT
 _Row = tuple[Kind, int, int, int]  # kind, peer, subject, value
 
 
@@ -48,7 +49,7 @@ class Journal:
 
     def carried(self, kind: Kind, node: int, peer: int, what: int, size: int) -> None:
         """A packet was sent, delivered or dropped. `what`: a place in a driver's list of names."""
-        if kind is Kind.SENT:
+        if kind is _SENT:
             self.messages += 1
             self.bytes += size
         self.trace.add((self._loop.now, kind, node, peer, what, size))

@@ -70,21 +70,26 @@ class Record(NamedTuple):
     value: int
 
 
+Row = tuple[float, int, int, int, int, int]  # the fields of a Record, in its order
+
+
 class Trace:
     """Hashes the records; keeps them, too, if it is told to."""
 
     def __init__(self, *, keep: bool = False) -> None:
-        self.count = 0
+        self._flushed = 0
         self._hash = sha256()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Row] = []
         self._kept: list[bytes] | None = [] if keep else None
 
-    def add(self, record: tuple[float, int, int, int, int, int]) -> None:
-        """The fields of a Record, in its order."""
-        self.count += 1
-        self._waiting.append(RECORD.pack(*record))
+    def add(self, row: Row) -> None:
+        self._waiting.append(row)
         if len(self._waiting) >= _FLUSH:
             self._flush()
+
+    @property
+    def count(self) -> int:
+        return self._flushed + len(self._waiting)
 
     def hexdigest(self) -> str:
         self._flush()
@@ -96,7 +101,9 @@ class Trace:
         return b"".join(self._kept or ())
 
     def _flush(self) -> None:
-        block = b"".join(self._waiting)
+        pack = RECORD.pack
+        block = b"".join([pack(*row) for row in self._waiting])
+        self._flushed += len(self._waiting)
         self._waiting.clear()
         self._hash.update(block)
         if self._kept is not None:
