@@ -35,6 +35,7 @@ class Backup:
     rows: Mapping[bytes, bytes]
     watermark: int
     was_clean: bool
+    acknowledged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class SimulatedDisk(MemoryDisk):
         "_crashed",
         "_lies",
         "_loop",
+        "_lost",
         "_lying_s",
         "_settled",
         "_sync_draws",
@@ -75,7 +77,9 @@ class SimulatedDisk(MemoryDisk):
         self._loop = loop
         self._sync_draws = chance.draws("disk", number)
         self._crash_draws = chance.draws("crash", number)
-        self._acknowledged = 0  # the newest batch that the node was told to be durable
+        # Batches that the node was told to be durable, ever: their numbers begin anew after a loss.
+        self._acknowledged = 0
+        self._lost = 0  # of them, since the last opening
         self._watermark = 0
         self._settled = 0  # the watermark that was synced: at the last opening or closing
         self._crashed = False  # since it was opened
@@ -100,19 +104,20 @@ class SimulatedDisk(MemoryDisk):
     def sync(self) -> None:
         if self._lies is not None:
             self._remember_what_was(self._lies)
+        self._acknowledged += self.unsynced
         super().sync()
-        self._acknowledged = self._watermark = self.commit
+        self._watermark = self.commit
 
     # ---- opening, and the ends of a process ----
 
     def open(self) -> Opening:
         """What the store finds; then the watermark is settled."""
         commit = self.commit
-        lost, noticed = self._acknowledged - commit, commit < self._watermark
+        lost, noticed = self._lost, commit < self._watermark
         # SPEC storage 3: `closed` with the number of the newest batch: the last stop was clean.
         self.was_clean = self.was_clean and commit == self._watermark
-        self._acknowledged = self._watermark = self._settled = commit
-        self._crashed = False
+        self._watermark = self._settled = commit
+        self._lost, self._crashed = 0, False
         rolled_back = facts.RolledBack(lost, noticed=noticed) if lost > 0 else None
         return Opening(self.was_clean, rolled_back)
 
@@ -122,14 +127,15 @@ class SimulatedDisk(MemoryDisk):
         """
         under_way = self.unsynced
         torn = power and self.tears and under_way > 0
-        kept = self._crash_draws.below(under_way + (0 if torn else 1))
+        if power:
+            self._watermark -= self._crash_draws.below(self._watermark - self._settled + 1)
+        kept = 0  # after what is missing a recovery takes nothing
+        if not (power and self._take_back()):
+            kept = self._crash_draws.below(under_way + (0 if torn else 1))
         del self._unsynced[kept:]
         super().sync()  # nobody is told, and the watermark is not written either
         self.was_clean = False
         self._crashed = True
-        if power:
-            self._watermark -= self._crash_draws.below(self._watermark - self._settled + 1)
-            self._take_back()
         return facts.Crashed(power, lost=under_way - kept, torn=torn)
 
     def cut_power(self, rng: Rng) -> None:
@@ -157,12 +163,13 @@ class SimulatedDisk(MemoryDisk):
         while lies and lies[0].at_s < self._loop.now - self._lying_s:
             lies.popleft()
 
-    def _take_back(self) -> None:
-        """The last ones, at least one of them."""
+    def _take_back(self) -> bool:
+        """The last ones, at least one of them, if there are any."""
         lies = [lie for lie in self._lies or () if lie.at_s >= self._loop.now - self._lying_s]
         if not lies:
-            return
+            return False
         kept = self._crash_draws.below(len(lies))
+        self._lost += len(lies) - kept
         for lie in reversed(lies[kept:]):
             self._apply(
                 [
@@ -172,14 +179,16 @@ class SimulatedDisk(MemoryDisk):
             )
         if self._lies is not None:
             self._lies.clear()
+        return True
 
     # ---- backups ----
 
     def back_up(self) -> Backup:
-        return Backup(self.snapshot(), self._watermark, self.was_clean)
+        return Backup(self.snapshot(), self._watermark, self.was_clean, self._acknowledged)
 
     def put_back(self, backup: Backup, *, whole: bool) -> None:
         """The database, as somebody does who restores a backup. `whole`: with the watermark."""
+        self._lost = max(self._lost, self._acknowledged - backup.acknowledged)
         self.roll_back(backup.rows)
         if self._lies is not None:
             self._lies.clear()

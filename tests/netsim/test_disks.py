@@ -122,6 +122,7 @@ def lie_and_cut(seed: int, *, about_s: float = 100.0) -> Owner:
     owner.write(1, 2, 3)
     owner.disk.lie(about_s)
     owner.write(4, 5, 6)
+    owner.hand_over(7)
     owner.disk.crash(power=True)
     return owner
 
@@ -199,6 +200,18 @@ def test_a_folder_that_was_copied_while_nothing_ran_opens_clean() -> None:
     owner.write(2)
     owner.disk.put_back(backup, whole=True)
     assert owner.disk.open().clean
+
+
+def test_what_was_written_since_is_lost_even_if_the_numbers_do_not_tell() -> None:
+    owner = Owner()
+    first = owner.disk.back_up()
+    owner.write(1)
+    second = owner.disk.back_up()
+    owner.disk.put_back(first, whole=False)
+    owner.disk.open()
+    owner.write(1)
+    owner.disk.put_back(second, whole=False)
+    assert owner.disk.open().rolled_back == facts.RolledBack(batches=1, noticed=False)
 
 
 def test_what_was_lost_is_told_once() -> None:
