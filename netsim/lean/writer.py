@@ -47,20 +47,24 @@ class Writer:
             self._begin()
 
     def _begin(self) -> None:
-        if self._closed is not None:
-            return
         if self._disk.full:
-            if not self._full:
-                self._process.tell(facts.DiskFull())
+            self._process.tell(facts.DiskFull())
             self._full = True
-            self._process.later(RETRY_S, self._begin)
+            self._process.later(RETRY_S, self._try_again)
             return
-        self._full = False
         self._under_way = batch = self._take()
         writes = [write for each, _ in batch for write in each]
         self._commit += 1
         self._disk.append([*writes, put_commit(self._commit)])
         self._process.later(self._disk.sync_delay_s(), self._synced)
+
+    def _try_again(self) -> None:
+        if self._disk.full:
+            self._process.later(RETRY_S, self._try_again)
+            return
+        self._full = False
+        if self._queue:
+            self._begin()
 
     def _synced(self) -> None:
         self._disk.sync()
@@ -70,7 +74,7 @@ class Writer:
             return
         for _, done in batch:
             done()
-        if self._queue and not self._under_way:
+        if self._queue and not self._under_way and not self._full:
             self._begin()
 
     def _take(self) -> list[_Waiting]:

@@ -138,3 +138,11 @@ def test_a_byzantine_node_takes_part() -> None:
     plan = chain(*publish(A, 3))
     silent = replace(plan, nodes=(*plan.nodes, NodePlan(3, role="silent", knows=(A, B))))
     well(silent)
+
+
+def test_what_is_asked_while_the_disk_is_full_is_done_afterwards_in_order() -> None:
+    faults = (PlannedFault(2, 5, Fault.FULL_DISK, (A,)), PlannedFault(3, 6, Fault.FULL_DISK, (B,)))
+    said = [publish(node, 5, at_s=3) for node in (A, B)]
+    asked = Operation(4, A, Do.WANT_BLOB, target=C, size=10)
+    outcome = well(chain(*publish(A, 300, at_s=1), *said[0], *said[1], asked, faults=faults))
+    assert outcome.virtual_s < 60
