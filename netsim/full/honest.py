@@ -9,6 +9,7 @@ from netsim.asking import limits_of
 from netsim.full.executor import SlowExecutor
 from netsim.full.person import carry_out
 from netsim.full.process import Life
+from netsim.full.store import SimulatedStore
 from netsim.full.wires import Wires
 from netsim.plan import Plan
 from netsim.signatures import verify_checks
@@ -37,7 +38,7 @@ class HonestProgram:
         self._node = None
         if (rolled_back := self._site.disk.open().rolled_back) is not None:
             self._tell(rolled_back)
-        self._store = store = MemoryStore(self._site.disk, sync_s=self._site.disk.sync_delay_s)
+        self._store = store = SimulatedStore(self._site.disk, self._tell)
         self._executor = SlowExecutor(self._work_draws)
         self._tell(facts.Started(store.was_clean))
         async with open_node(self._edges(store, self._executor), self._config) as node:
