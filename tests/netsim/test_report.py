@@ -146,5 +146,5 @@ def test_modules_stand_in_one_script_each_after_what_it_needs() -> None:
         defined = re.findall(r"^const module_(\w+) = ", script, re.MULTILINE)
         assert len(defined) == len(set(defined))
         for line in script.splitlines():
-            if needed := re.fullmatch(r"const \{.*\} = module_(\w+);", line):
+            if needed := re.fullmatch(r".*\} = module_(\w+);", line):
                 assert script.index(f"const module_{needed[1]} =") < script.index(line)

@@ -14,14 +14,34 @@ export function axes({ label, x, y }) {
     y: (value) => INNER.bottom - part(y, value) * (INNER.bottom - INNER.top),
   };
   for (const value of rounds(y, 4)) {
-    root.append(svg("line", { class: "grid", x1: INNER.left, x2: INNER.right, y1: place.y(value), y2: place.y(value) }),
-      svg("text", { x: INNER.left - 6, y: place.y(value) + 4, "text-anchor": "end" }, y.say(value)));
+    root.append(
+      svg("line", {
+        class: "grid",
+        x1: INNER.left,
+        x2: INNER.right,
+        y1: place.y(value),
+        y2: place.y(value),
+      }),
+      svg("text", { x: INNER.left - 6, y: place.y(value) + 4, "text-anchor": "end" }, y.say(value)),
+    );
   }
   for (const value of rounds(x, 4)) {
-    root.append(svg("text", { x: place.x(value), y: INNER.bottom + 15, "text-anchor": "middle" }, x.say(value)));
+    root.append(
+      svg(
+        "text",
+        { x: place.x(value), y: INNER.bottom + 15, "text-anchor": "middle" },
+        x.say(value),
+      ),
+    );
   }
   if (x.title) {
-    root.append(svg("text", { x: (INNER.left + INNER.right) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, x.title));
+    root.append(
+      svg(
+        "text",
+        { x: (INNER.left + INNER.right) / 2, y: HEIGHT - 3, "text-anchor": "middle" },
+        x.title,
+      ),
+    );
   }
   return { root, ...place, inner: INNER };
 }
@@ -36,15 +56,21 @@ function rounds({ least = 0, most }, some) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
   const values = [];
-  for (let at = Math.ceil(least / step - 1e-9); at * step <= most * 1.0001; at += 1) values.push(at * step || 0);
+  for (let at = Math.ceil(least / step - 1e-9); at * step <= most * 1.0001; at += 1)
+    values.push(at * step || 0);
   return values;
 }
 
 // A curve that keeps each value until the next point.
 export function stepPath(chart, points, name) {
   const [[x, y], ...rest] = points;
-  const steps = rest.map(([to, value]) => `H${chart.x(to).toFixed(1)}V${chart.y(value).toFixed(1)}`).join("");
-  return svg("path", { class: `curve ${name}`, d: `M${chart.x(x).toFixed(1)} ${chart.y(y).toFixed(1)}${steps}` });
+  const steps = rest
+    .map(([to, value]) => `H${chart.x(to).toFixed(1)}V${chart.y(value).toFixed(1)}`)
+    .join("");
+  return svg("path", {
+    class: `curve ${name}`,
+    d: `M${chart.x(x).toFixed(1)} ${chart.y(y).toFixed(1)}${steps}`,
+  });
 }
 
 export function bar(chart, from, to, value, title) {

@@ -10,16 +10,33 @@ const SLIDER_STEPS = 10000;
 export function makeControls(moment, story) {
   moment.speed = SPEEDS.find((speed) => speed >= moment.end / WHOLE_RUN_S) ?? SPEEDS.at(-1);
   const jump = makeJump(moment, story);
-  const buttons = element("div", { class: "buttons" },
-    button("◂", "Previous event (,)", () => jump(-1)), playButton(moment), button("▸", "Next event (.)", () => jump(1)),
-    speedChoice(moment), nodeChoice(moment, story));
-  const zoom = element("div", { class: "buttons" }, button("−", "Show more time (-)", () => moment.zoom(0.5)), button("+", "Show less time (+)", () => moment.zoom(2)),
-    button("All", "Show the whole run (0)", () => moment.window(0, moment.end)), timeShown(moment));
+  const buttons = element(
+    "div",
+    { class: "buttons" },
+    button("◂", "Previous event (,)", () => jump(-1)),
+    playButton(moment),
+    button("▸", "Next event (.)", () => jump(1)),
+    speedChoice(moment),
+    nodeChoice(moment, story),
+  );
+  const zoom = element(
+    "div",
+    { class: "buttons" },
+    button("−", "Show more time (-)", () => moment.zoom(0.5)),
+    button("+", "Show less time (+)", () => moment.zoom(2)),
+    button("All", "Show the whole run (0)", () => moment.window(0, moment.end)),
+    timeShown(moment),
+  );
   buttons.append(element("span", { class: "gap" }), zoom);
   listenToKeys(moment, jump);
   listenToAddress(moment, story.history);
-  return element("div", { class: "controls screen-only", role: "toolbar", "aria-label": "Time" },
-    buttons, makeOverview(moment, story), slider(moment));
+  return element(
+    "div",
+    { class: "controls screen-only", role: "toolbar", "aria-label": "Time" },
+    buttons,
+    makeOverview(moment, story),
+    slider(moment),
+  );
 }
 
 function button(text, title, act) {
@@ -27,7 +44,11 @@ function button(text, title, act) {
 }
 
 function playButton(moment) {
-  const made = element("button", { type: "button", class: "play", title: "Play or pause (space)", onclick: () => play(moment) }, "▶ Play");
+  const made = element(
+    "button",
+    { type: "button", class: "play", title: "Play or pause (space)", onclick: () => play(moment) },
+    "▶ Play",
+  );
   moment.watch((changed) => {
     if (changed.has("playing")) made.textContent = moment.playing ? "❚❚ Pause" : "▶ Play";
   });
@@ -50,7 +71,9 @@ function play(moment) {
 }
 
 function speedChoice(moment) {
-  const options = SPEEDS.map((speed) => element("option", { value: speed, selected: speed === moment.speed }, `${speed}×`));
+  const options = SPEEDS.map((speed) =>
+    element("option", { value: speed, selected: speed === moment.speed }, `${speed}×`),
+  );
   const select = element("select", { title: "Seconds of the run in a second" }, ...options);
   select.addEventListener("change", () => moment.set({ speed: Number(select.value) }));
   return element("label", {}, element("span", { class: "wide" }, "Speed"), select);
@@ -58,9 +81,18 @@ function speedChoice(moment) {
 
 function nodeChoice(moment, { history }) {
   const name = (node) => (node.honest ? node.name : `${node.name} (${node.role})`);
-  const options = history.nodes.map((node, place) => element("option", { value: place }, name(node)));
-  const select = element("select", { title: "The node that views and the list single out" }, element("option", { value: "" }, "all nodes"), ...options);
-  select.addEventListener("change", () => moment.set({ node: select.value === "" ? null : Number(select.value) }));
+  const options = history.nodes.map((node, place) =>
+    element("option", { value: place }, name(node)),
+  );
+  const select = element(
+    "select",
+    { title: "The node that views and the list single out" },
+    element("option", { value: "" }, "all nodes"),
+    ...options,
+  );
+  select.addEventListener("change", () =>
+    moment.set({ node: select.value === "" ? null : Number(select.value) }),
+  );
   moment.watch((changed) => {
     if (changed.has("node")) select.value = moment.node ?? "";
   });
@@ -76,7 +108,15 @@ function timeShown(moment) {
 }
 
 function slider(moment) {
-  const made = element("input", { type: "range", class: "seek", min: 0, max: SLIDER_STEPS, step: 1, value: 0, "aria-label": "Moment of the run" });
+  const made = element("input", {
+    type: "range",
+    class: "seek",
+    min: 0,
+    max: SLIDER_STEPS,
+    step: 1,
+    value: 0,
+    "aria-label": "Moment of the run",
+  });
   made.addEventListener("input", () => moment.seek((made.value / SLIDER_STEPS) * moment.end));
   moment.watch((changed) => {
     if (!changed.has("at")) return;
@@ -86,12 +126,15 @@ function slider(moment) {
   return made;
 }
 
-// To the event before or after the cursor: of the chosen node; appends and connections are too many to stop at.
+// To the listed event before or after the cursor.
 function makeJump(moment, { history, happenings }) {
   return (by) => {
     const { at } = history.records;
     const events = happenings.events;
-    const place = by > 0 ? lowerBound(events, moment.at + 1e-6, (i) => at[i]) : lowerBound(events, moment.at - 1e-6, (i) => at[i]) - 1;
+    const place =
+      by > 0
+        ? lowerBound(events, moment.at + 1e-6, (i) => at[i])
+        : lowerBound(events, moment.at - 1e-6, (i) => at[i]) - 1;
     if (events[place] !== undefined) moment.seek(at[events[place]]);
   };
 }
@@ -124,7 +167,8 @@ function listenToKeys(moment, jump) {
 function listenToAddress(moment, history) {
   const read = () => {
     const asked = new URLSearchParams(location.hash.slice(1));
-    const number = (name) => (asked.has(name) && Number.isFinite(Number(asked.get(name))) ? Number(asked.get(name)) : null);
+    const number = (name) =>
+      asked.has(name) && Number.isFinite(Number(asked.get(name))) ? Number(asked.get(name)) : null;
     const [t, from, to, node] = ["t", "from", "to", "node"].map(number);
     if (from !== null && to !== null && to > from) moment.window(from, to);
     if (t !== null) moment.seek(t);
@@ -134,7 +178,10 @@ function listenToAddress(moment, history) {
   moment.watch((changed) => {
     if (!["at", "from", "to", "node"].some((name) => changed.has(name))) return;
     clearTimeout(later);
-    later = setTimeout(() => globalThis.history.replaceState(null, "", address(moment, history)), 400);
+    later = setTimeout(
+      () => globalThis.history.replaceState(null, "", address(moment, history)),
+      400,
+    );
   });
   addEventListener("hashchange", read);
   read();
@@ -142,7 +189,8 @@ function listenToAddress(moment, history) {
 
 function address(moment, history) {
   const parts = { t: moment.at.toFixed(3) };
-  if (moment.to - moment.from < moment.end) Object.assign(parts, { from: moment.from.toFixed(3), to: moment.to.toFixed(3) });
+  if (moment.to - moment.from < moment.end)
+    Object.assign(parts, { from: moment.from.toFixed(3), to: moment.to.toFixed(3) });
   if (moment.node !== null) parts.node = history.nodes[moment.node].number;
   return `#${new URLSearchParams(parts)}`;
 }

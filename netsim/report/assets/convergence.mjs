@@ -97,7 +97,8 @@ export class Convergence {
 
   #ask(at, place, number, operations) {
     const operation = operations.next(place, number, at);
-    if (!operation || !this.history.nodes[place].up.some(([from, to]) => from <= at && at <= to)) return;
+    if (!operation || !this.history.nodes[place].up.some(([from, to]) => from <= at && at <= to))
+      return;
     const target = this.history.placeOf(operation.target ?? -1);
     if (operation.do === "follow") this.#follow(place, target);
     else if (operation.do === "unfollow" || operation.do === "block") this.#unfollow(place, target);
@@ -123,8 +124,9 @@ export class Convergence {
 
   // The fault says how old the database is on which the node starts again.
   #rollBack(at, place) {
-    const fault = this.history.nodes[place].faults.findLast((each) =>
-      each.amount > 0 && each.group === "disk" && each.from <= at && at <= each.to + 1);
+    const fault = this.history.nodes[place].faults.findLast(
+      (each) => each.amount > 0 && each.group === "disk" && each.from <= at && at <= each.to + 1,
+    );
     if (!fault) return;
     for (const feed of this.#following[place]) {
       this.#set(at, place, feed, this.#lengthAt(place, feed, fault.from - fault.amount));
@@ -204,7 +206,7 @@ function operationsByNode(history) {
   };
 }
 
-// Each {author, made, seen, sequence, known: [[time, nodes that know]]}. `seen`: a misdeed says when it was
+// Each {author, made, seen, sequence, known: [[time, node]]}. `seen`: a misdeed says when it was
 // made; else its first discovery stands for it.
 function findForks({ records, kinds, events, places, nodes }) {
   const forks = new Map();
@@ -227,7 +229,13 @@ function addDiscovery(forks, misdeeds, author, records, i, place, nodes) {
   const at = records.at[i];
   if (!forks.has(author)) {
     const made = misdeeds.get(`${author} ${records.value[i]}`);
-    forks.set(author, { author, made: made ?? at, seen: made !== undefined, sequence: records.value[i], known: [] });
+    forks.set(author, {
+      author,
+      made: made ?? at,
+      seen: made !== undefined,
+      sequence: records.value[i],
+      known: [],
+    });
   }
   const { known } = forks.get(author);
   if (!known.some(([, who]) => who === place)) known.push([at, place]);

@@ -1,9 +1,19 @@
-// How a run went as curves: how complete the nodes are, how fast messages spread, who knows of forks.
+// Curves: how complete the nodes are, how fast messages spread, who knows of which fork.
 
 import { FAULT_GROUPS, palette, shadeFault } from "./palette.mjs";
 import { AXIS_HEIGHT, clipToTime, niceStep, Plot } from "./plot.mjs";
 import { axes, stepPath } from "./charts.mjs";
-import { card, count, duration, element, largest, lowerBound, percent, seconds, stepAt } from "./text.mjs";
+import {
+  card,
+  count,
+  duration,
+  element,
+  largest,
+  lowerBound,
+  percent,
+  seconds,
+  stepAt,
+} from "./text.mjs";
 
 const STRIP = 7; // height of a row of faults
 const BINS_PX = 5; // width of a bar
@@ -16,25 +26,43 @@ export function makeConvergence(moment, story) {
     height: () => area.height,
     draw: (context, scale) => {
       shadeFaults(context, scale, history, area.height);
-      drawRules(context, scale, area, [[0, "0 %"], [0.5, "50 %"], [1, "100 %"]]);
+      drawRules(context, scale, area, [
+        [0, "0 %"],
+        [0.5, "50 %"],
+        [1, "100 %"],
+      ]);
       context.save();
       clipToTime(context, scale, area.height);
       drawCurve(context, scale, area, convergence.curve, palette.honest);
-      if (moment.node !== null) drawCurve(context, scale, area, convergence.shares[moment.node], palette.accent, [5, 3]);
+      if (moment.node !== null)
+        drawCurve(context, scale, area, convergence.shares[moment.node], palette.accent, [5, 3]);
       context.restore();
     },
     explain: (scale, x) => {
       const time = scale.time(x);
       const share = convergence.shareAt(time);
-      return share === null || x < scale.left ? null : `${seconds(time)}: ${percent(share, 1)} complete`;
+      return share === null || x < scale.left
+        ? null
+        : `${seconds(time)}: ${percent(share, 1)} complete`;
     },
   });
   const known = convergence.curve.some(([, share]) => share !== null);
-  const note = known ? "share of (node, feed it follows) pairs where the node has all there is; shaded: faults"
+  const note = known
+    ? "share of (node, feed it follows) pairs where the node has all there is; shaded: faults"
     : "no honest node follows another here";
-  return card("How complete the nodes are", note, plot.root, element("p", { class: "soft small" },
-    "Among honest nodes. A feed that forked is left out from then on: no one needs all of it any more.",
-    history.healedAt === null ? "" : ` Broken line: all faults are over, at ${seconds(history.healedAt)}.`));
+  return card(
+    "How complete the nodes are",
+    note,
+    plot.root,
+    element(
+      "p",
+      { class: "soft small" },
+      "Among honest nodes. A feed that forked is left out from then on: no one needs all of it.",
+      history.healedAt === null
+        ? ""
+        : ` Broken line: all faults are over, at ${seconds(history.healedAt)}.`,
+    ),
+  );
 }
 
 export function makeRate(moment, { history, convergence, data }) {
@@ -44,24 +72,46 @@ export function makeRate(moment, { history, convergence, data }) {
     height: () => area.height,
     draw: (context, scale) => {
       const bars = binned(convergence.appended, scale);
-      const most = largest(bars.map(([, , rate]) => rate), 1);
+      const most = largest(
+        bars.map(([, , rate]) => rate),
+        1,
+      );
       shadeFaults(context, scale, history, area.height);
       const step = niceStep(most / 2.2);
-      drawRules(context, scale, area, [0, 1, 2].filter((place) => place * step <= most).map((place) =>
-        [(place * step) / most, count(Number((place * step).toPrecision(3)))]));
+      drawRules(
+        context,
+        scale,
+        area,
+        [0, 1, 2]
+          .filter((place) => place * step <= most)
+          .map((place) => [(place * step) / most, count(Number((place * step).toPrecision(3)))]),
+      );
       context.fillStyle = palette.append;
       for (const [x, width, rate] of bars) {
-        context.fillRect(x, area.y(rate / most), Math.max(width - 1, 1), area.bottom - area.y(rate / most));
+        context.fillRect(
+          x,
+          area.y(rate / most),
+          Math.max(width - 1, 1),
+          area.bottom - area.y(rate / most),
+        );
       }
     },
     explain: (scale, x) => {
-      const bar = binned(convergence.appended, scale).find(([left, width]) => left <= x && x < left + width);
-      return bar ? `${seconds(scale.time(x))}: ${count(Math.round(bar[2]))} messages a second` : null;
+      const bar = binned(convergence.appended, scale).find(
+        ([left, width]) => left <= x && x < left + width,
+      );
+      return bar
+        ? `${seconds(scale.time(x))}: ${count(Math.round(bar[2]))} messages a second`
+        : null;
     },
   });
   const { appends } = data.thinned;
   const note = "copies of messages that arrived at nodes, a second";
-  return card("Appended messages a second", appends === 1 ? note : `${note}; one of ${appends} appends is kept here`, plot.root);
+  return card(
+    "Appended messages a second",
+    appends === 1 ? note : `${note}; one of ${appends} appends is kept here`,
+    plot.root,
+  );
 }
 
 function binned(appended, scale) {
@@ -70,7 +120,8 @@ function binned(appended, scale) {
   const sums = new Float64Array(bins);
   const first = lowerBound(appended, scale.from, ([at]) => at);
   for (let place = first; place < appended.length && appended[place][0] <= scale.to; place += 1) {
-    sums[Math.min(bins - 1, Math.floor((scale.x(appended[place][0]) - scale.left) / width))] += appended[place][1];
+    sums[Math.min(bins - 1, Math.floor((scale.x(appended[place][0]) - scale.left) / width))] +=
+      appended[place][1];
   }
   const long = width / scale.perSecond;
   return Array.from(sums, (sum, place) => [scale.left + place * width, width, sum / long]);
@@ -159,7 +210,12 @@ function drawCurve(context, scale, area, steps, colour, dash = []) {
 // Where a drawing has its room, below the rows of faults. `y` of a share of it.
 function makeArea(history, tall) {
   const above = AXIS_HEIGHT + groupsOf(history).length * STRIP + 6;
-  return { height: above + tall + 6, tall, bottom: above + tall, y: (share) => above + tall * (1 - share) };
+  return {
+    height: above + tall + 6,
+    tall,
+    bottom: above + tall,
+    y: (share) => above + tall * (1 - share),
+  };
 }
 
 // Against the time since each fork was made; null without forks.
@@ -167,16 +223,24 @@ export function makeForkCurve(moment, { history, convergence }) {
   const { forks } = convergence;
   if (forks.length === 0) return null;
   const honest = history.nodes.filter((node) => node.honest).length;
-  const longest = largest(forks.map((fork) => fork.known.at(-1)[0] - fork.made), 0.001);
+  const longest = largest(
+    forks.map((fork) => fork.known.at(-1)[0] - fork.made),
+    0.001,
+  );
   const chart = axes({
     label: "Share of honest nodes that know of each fork, over the time since it was made",
     x: { most: longest * 1.05, say: duration, title: "time since the fork was made" },
     y: { most: 1, say: (share) => percent(share) },
   });
-  for (const fork of forks) chart.root.append(stepPath(chart, knowing(fork, honest, longest * 1.05), "fork"));
+  for (const fork of forks)
+    chart.root.append(stepPath(chart, knowing(fork, honest, longest * 1.05), "fork"));
   const rows = forks.map((fork) => element("li", {}, forkButton(moment, history, fork, honest)));
-  return card("How forks are found", "share of honest nodes that hold the evidence, over the time since the fork was made",
-    chart.root, element("ul", { class: "key" }, ...rows));
+  return card(
+    "How forks are found",
+    "share of honest nodes that hold the evidence, over the time since the fork was made",
+    chart.root,
+    element("ul", { class: "key" }, ...rows),
+  );
 }
 
 function knowing(fork, honest, longest) {
@@ -187,9 +251,15 @@ function knowing(fork, honest, longest) {
 function forkButton(moment, { nodes }, fork, honest) {
   const first = fork.known[0][0] - fork.made;
   const last = fork.known.at(-1)[0] - fork.made;
-  const when = fork.seen ? `first known after ${duration(first)}, last after ${duration(last)}` : "made at an unknown time; counted from its first discovery";
-  const button = element("button", { type: "button" },
-    `${nodes[fork.author].name} at ${seconds(fork.made)}: ${fork.known.length} of ${honest} honest nodes know (${when})`);
+  const when = fork.seen
+    ? `first known after ${duration(first)}, last after ${duration(last)}`
+    : "made at an unknown time; counted from its first discovery";
+  const button = element(
+    "button",
+    { type: "button" },
+    `${nodes[fork.author].name} at ${seconds(fork.made)}: ` +
+      `${fork.known.length} of ${honest} honest nodes know (${when})`,
+  );
   button.addEventListener("click", () => moment.seek(fork.made));
   return button;
 }

@@ -38,19 +38,35 @@ export function makeDiagram(moment, story) {
       if (history.nodes[place]) moment.set({ node: place });
     },
   });
-  const close = element("button", { type: "button", class: "screen-only" }, "Zoom to 1 s at the cursor");
+  const close = element(
+    "button",
+    { type: "button", class: "screen-only" },
+    "Zoom to 1 s at the cursor",
+  );
   close.addEventListener("click", () => moment.window(moment.at - 0.5, moment.at + 0.5));
-  return card("Messages", thinnedNote(story.data.thinned.packets), plot.root, room, close, makeKey(moment, story));
+  return card(
+    "Messages",
+    thinnedNote(story.data.thinned.packets),
+    plot.root,
+    room,
+    close,
+    makeKey(moment, story),
+  );
 }
 
 function thinnedNote(packets) {
-  if (packets === 1) return "a line from sender to receiver, from when it was sent to when it arrived";
-  return packets === 0 ? "this run is too long to keep any messages here" : `one of ${count(packets)} messages is kept here`;
+  if (packets === 1)
+    return "a line from sender to receiver, from when it was sent to when it arrived";
+  return packets === 0
+    ? "this run is too long to keep any messages here"
+    : `one of ${count(packets)} messages is kept here`;
 }
 
 function noteOf({ places, all }) {
   if (all === 0) return "No messages in this window.";
-  return places.length < all ? `${count(places.length)} of ${count(all)} messages of this window are shown: zoom in to see all.` : "";
+  return places.length < all
+    ? `${count(places.length)} of ${count(all)} messages of this window: zoom in to see all.`
+    : "";
 }
 
 function drawRows(context, scale, width, { nodes }, { rowY, lane, chosen }) {
@@ -70,14 +86,21 @@ function findLines({ history, types }, { node }, scale) {
   const first = lowerBound(packets.sent, scale.from - FLIGHT_MAX_S);
   const places = [];
   for (let place = first; place < packets.length && packets.sent[place] <= scale.to; place += 1) {
-    if (packets.sent[place] < scale.from && !(packets.ended[place] > scale.from && packets.ended[place] < Infinity)) continue;
+    if (
+      packets.sent[place] < scale.from &&
+      !(packets.ended[place] > scale.from && packets.ended[place] < Infinity)
+    )
+      continue;
     if (hidden.has(packets.what[place])) continue;
     if (node !== null && packets.from[place] !== node && packets.to[place] !== node) continue;
     if (packets.from[place] >= 0 && packets.to[place] >= 0) places.push(place);
   }
   if (places.length <= LINES_MAX) return { places, all: places.length };
   const step = places.length / LINES_MAX;
-  return { places: Array.from({ length: LINES_MAX }, (_, i) => places[Math.floor(i * step)]), all: places.length };
+  return {
+    places: Array.from({ length: LINES_MAX }, (_, i) => places[Math.floor(i * step)]),
+    all: places.length,
+  };
 }
 
 function lineOf(packets, place, scale, rowY) {
@@ -85,7 +108,14 @@ function lineOf(packets, place, scale, rowY) {
   const [y1, y2] = [rowY(packets.from[place]), rowY(packets.to[place])];
   const far = fate === DELIVERED ? 1 : fate === DROPPED ? LOST : 0.25;
   const ended = Number.isFinite(packets.ended[place]) ? packets.ended[place] : packets.sent[place];
-  return { place, fate, x1: scale.x(packets.sent[place]), y1, x2: scale.x(ended), y2: y1 + (y2 - y1) * far };
+  return {
+    place,
+    fate,
+    x1: scale.x(packets.sent[place]),
+    y1,
+    x2: scale.x(ended),
+    y2: y1 + (y2 - y1) * far,
+  };
 }
 
 function drawLines(context, { history, types }, lines) {
@@ -111,7 +141,8 @@ function drawArrow(context, x1, y1, x2, y2) {
   const angle = Math.atan2(y2 - y1, x2 - x1);
   context.beginPath();
   context.moveTo(x2, y2);
-  for (const side of [-0.4, 0.4]) context.lineTo(x2 - 7 * Math.cos(angle + side), y2 - 7 * Math.sin(angle + side));
+  for (const side of [-0.4, 0.4])
+    context.lineTo(x2 - 7 * Math.cos(angle + side), y2 - 7 * Math.sin(angle + side));
   context.fill();
 }
 
@@ -148,16 +179,28 @@ function explain({ history, types }, line) {
   const { place, fate } = line;
   const name = types.find((type) => type.what === packets.what[place]).name;
   const took = packets.ended[place] - packets.sent[place];
-  const fates = ["nothing more is known of it", `arrived after ${duration(took)}`, `lost after ${duration(took)}`];
-  return `${name}, ${bytes(packets.size[place])}\nfrom ${nodes[packets.from[place]].name} to ${nodes[packets.to[place]].name}`
-    + `\nsent at ${seconds(packets.sent[place], 3)}, ${fates[fate]}`;
+  const fates = [
+    "nothing more is known of it",
+    `arrived after ${duration(took)}`,
+    `lost after ${duration(took)}`,
+  ];
+  return (
+    `${name}, ${bytes(packets.size[place])}` +
+    `\nfrom ${nodes[packets.from[place]].name} to ${nodes[packets.to[place]].name}` +
+    `\nsent at ${seconds(packets.sent[place], 3)}, ${fates[fate]}`
+  );
 }
 
 function makeKey(moment, { types }) {
   const items = types.map((type) => {
     const line = element("i");
     line.style.color = `var(--${type.colour})`;
-    const button = element("button", { type: "button", "aria-pressed": "true" }, line, `${type.name} (${count(type.some)})`);
+    const button = element(
+      "button",
+      { type: "button", "aria-pressed": "true" },
+      line,
+      `${type.name} (${count(type.some)})`,
+    );
     button.addEventListener("click", () => {
       type.shown = !type.shown;
       button.setAttribute("aria-pressed", String(type.shown));
@@ -165,5 +208,9 @@ function makeKey(moment, { types }) {
     });
     return element("li", {}, button);
   });
-  return element("ul", { class: "key", "aria-label": "Types of messages, to show or hide" }, ...items);
+  return element(
+    "ul",
+    { class: "key", "aria-label": "Types of messages, to show or hide" },
+    ...items,
+  );
 }

@@ -10,19 +10,34 @@ export function makeSummary(moment, story) {
 
 function makeHeader({ data }) {
   const [kind, words] = verdict(data.result);
-  const whence = [`seed ${data.seed}`, `commit ${data.commit || "unknown"}`, data.driver ? `${data.driver} driver` : ""];
-  return element("div", {},
-    element("header", {}, element("h1", {}, data.scenario), element("span", { class: `pill ${kind}` }, words),
-      element("span", { class: "soft" }, whence.filter(Boolean).join(" · "))),
-    commandLine(data.command));
+  const whence = [
+    `seed ${data.seed}`,
+    `commit ${data.commit || "unknown"}`,
+    data.driver ? `${data.driver} driver` : "",
+  ];
+  return element(
+    "div",
+    {},
+    element(
+      "header",
+      {},
+      element("h1", {}, data.scenario),
+      element("span", { class: `pill ${kind}` }, words),
+      element("span", { class: "soft" }, whence.filter(Boolean).join(" · ")),
+    ),
+    commandLine(data.command),
+  );
 }
 
 // The colour and the words of it.
-export function verdict({ safety, liveness, violations, stalled, missing }) {
+function verdict({ safety, liveness, violations, stalled, missing }) {
   if (safety === "violated" || violations.length) return ["bad", `red: ${brokenWords(violations)}`];
-  if (liveness === "stalled" || stalled.length) return ["bad", "red: it did not come right after the faults"];
+  if (liveness === "stalled" || stalled.length)
+    return ["bad", "red: it did not come right after the faults"];
   if (missing.length) return ["bad", "red: an expected event never happened"];
-  return safety === "ok" ? ["", "green: all rules held and everything came right"] : ["quiet", "verdict unknown"];
+  return safety === "ok"
+    ? ["", "green: all rules held and everything came right"]
+    : ["quiet", "verdict unknown"];
 }
 
 function brokenWords(violations) {
@@ -34,15 +49,37 @@ function brokenWords(violations) {
 function troubles(moment, { data, history }) {
   const { violations, stalled, missing } = data.result;
   const parts = [];
-  if (violations.length) parts.push(alert(brokenWords(violations), grouped(violations).map((each) => violationRow(moment, history, each))));
-  if (stalled.length) parts.push(alert("Not as it should be at the end", stalled.map((line) => [line])));
-  if (missing.length) parts.push(alert("Expected, but never happened: this run proves too little", missing.map((name) => [name])));
+  if (violations.length)
+    parts.push(
+      alert(
+        brokenWords(violations),
+        grouped(violations).map((each) => violationRow(moment, history, each)),
+      ),
+    );
+  if (stalled.length)
+    parts.push(
+      alert(
+        "Not as it should be at the end",
+        stalled.map((line) => [line]),
+      ),
+    );
+  if (missing.length)
+    parts.push(
+      alert(
+        "Expected, but never happened: this run proves too little",
+        missing.map((name) => [name]),
+      ),
+    );
   return parts;
 }
 
 function alert(title, rows) {
-  return element("section", { class: "alert", "aria-label": title }, element("strong", {}, title),
-    element("ul", {}, ...rows.map((row) => element("li", {}, ...row))));
+  return element(
+    "section",
+    { class: "alert", "aria-label": title },
+    element("strong", {}, title),
+    element("ul", {}, ...rows.map((row) => element("li", {}, ...row))),
+  );
 }
 
 // The same about the same node stands once, with all of its times.
@@ -57,12 +94,26 @@ function grouped(violations) {
 }
 
 function violationRow(moment, history, { times, node, check, spec, what }) {
-  const jumps = times.slice(0, TIMES_MAX).map((at) => element("button", {
-    type: "button", title: "Move the cursor there", onclick: () => jump(moment, at, history.placeOf(node)),
-  }, seconds(at)));
-  const more = times.length > TIMES_MAX ? ` and ${plural(times.length - TIMES_MAX, "more time")}` : "";
+  const jumps = times.slice(0, TIMES_MAX).map((at) =>
+    element(
+      "button",
+      {
+        type: "button",
+        title: "Move the cursor there",
+        onclick: () => jump(moment, at, history.placeOf(node)),
+      },
+      seconds(at),
+    ),
+  );
+  const more =
+    times.length > TIMES_MAX ? ` and ${plural(times.length - TIMES_MAX, "more time")}` : "";
   const where = node === null ? "" : `node ${node}: `;
-  return [...jumps, more, ` ${where}“${check}” does not hold: ${what}`, spec ? element("div", { class: "soft" }, spec) : ""];
+  return [
+    ...jumps,
+    more,
+    ` ${where}“${check}” does not hold: ${what}`,
+    spec ? element("div", { class: "soft" }, spec) : "",
+  ];
 }
 
 function jump(moment, at, place) {
@@ -74,30 +125,52 @@ function makeTiles({ data, history, convergence }) {
   const byzantine = history.nodes.filter((node) => !node.honest).length;
   const { result } = data;
   const healed = history.healedAt;
-  const nodes = byzantine ? `${history.nodes.length - byzantine} + ${byzantine}` : count(history.nodes.length);
+  const known = convergence.forks.length;
+  const nodes = byzantine
+    ? `${history.nodes.length - byzantine} + ${byzantine}`
+    : count(history.nodes.length);
   const tiles = [
     tile(byzantine ? "honest + byzantine nodes" : "honest nodes", nodes),
     tile("of virtual time", duration(history.end)),
     tile(data.plan.faults.length === 1 ? "fault" : "faults", count(data.plan.faults.length)),
     tile("messages published", count(convergence.published)),
     tile(`packets, ${bytes(result.bytes)}`, count(result.messages ?? history.packets.length)),
-    tile("forks made, found", `${count(result.forksMade ?? convergence.forks.length)}, ${count(result.forksProven ?? convergence.forks.length)}`),
+    tile(
+      "forks made, found",
+      [result.forksMade, result.forksProven].map((some) => count(some ?? known)).join(", "),
+    ),
   ];
-  if (healed !== null) tiles.push(tile("from the end of faults to calm", duration(history.end - healed)));
+  if (healed !== null)
+    tiles.push(tile("from the end of faults to calm", duration(history.end - healed)));
   if (result.cpu !== null) tiles.push(tile("of processor time", duration(result.cpu)));
   return element("div", { class: "tiles" }, ...tiles);
 }
 
 function makeHelp({ data }) {
   const keys = [
-    "Space plays and pauses. Left and right move the cursor, with Shift further; Home and End go to the ends.",
-    "Comma and full stop jump to the event before and after. Plus and minus zoom, 0 shows the whole run.",
-    "Drag a drawing sideways to move in time; Shift or Ctrl with the wheel zooms at the pointer; a double click zooms in.",
-    "A click in a drawing moves the cursor and chooses the node; the address of this page then leads to that moment.",
+    "Space plays and pauses. Left and right move the cursor, with Shift further.",
+    "Home and End go to the ends.",
+    "Comma and full stop jump to the listed event before and after.",
+    "Plus and minus zoom, 0 shows the whole run.",
+    "Drag a drawing sideways to move in time; a double click zooms in.",
+    "Shift or Ctrl with the wheel zooms at the pointer.",
+    "A click in a drawing moves the cursor and chooses the node.",
+    "The address of this page then leads to that moment.",
   ];
-  const about = `${count(data.records)} records; SHA-256 of the trace ${data.result.traceSha256 || "unknown"}.`;
-  return element("details", { class: "screen-only" }, element("summary", {}, "How to read this, and keys"),
-    element("p", { class: "soft" }, "A run is a whole network in one program with virtual time: a plan says who is there, what people ask of whom, and what goes wrong. First come faults; when the last is over, everything has to come right. All drawings share the cursor and the window of time."),
+  const hash = data.result.traceSha256 || "unknown";
+  const about = `${count(data.records)} records; SHA-256 of the trace ${hash}.`;
+  return element(
+    "details",
+    { class: "screen-only" },
+    element("summary", {}, "How to read this, and keys"),
+    element(
+      "p",
+      { class: "soft" },
+      "A run is a whole network in one program with virtual time: a plan says who is there, ",
+      "what people ask of whom, and what goes wrong. First come faults; when the last is over, ",
+      "everything has to come right. All drawings share the cursor and the window of time.",
+    ),
     element("ul", { class: "soft" }, ...keys.map((line) => element("li", {}, line))),
-    element("p", { class: "soft" }, about));
+    element("p", { class: "soft" }, about),
+  );
 }

@@ -104,7 +104,15 @@ export class History {
     if (!planned) return;
     if (!faults.has(number)) {
       const { fault, amount } = planned;
-      faults.set(number, { place: number, fault, amount, group: groupOf(fault), nodes: [], from: at, to: Infinity });
+      faults.set(number, {
+        place: number,
+        fault,
+        amount,
+        group: groupOf(fault),
+        nodes: [],
+        from: at,
+        to: Infinity,
+      });
     }
     faults.get(number).nodes.push(place);
   }
@@ -129,12 +137,23 @@ function makeNodes(records, data) {
   const planned = new Map(data.plan.nodes.map((node) => [node.number, node]));
   for (let i = 0; i < records.length; i += 1) {
     const number = records.node[i];
-    if (number !== data.nobody && !planned.has(number)) planned.set(number, { number, role: "honest", follows: [] });
+    if (number !== data.nobody && !planned.has(number))
+      planned.set(number, { number, role: "honest", follows: [] });
   }
-  return [...planned.values()].sort((a, b) => a.number - b.number).map(({ number, role, follows }) => ({
-    number, role, follows, honest: role === "honest", name: `node ${number}`,
-    up: [], upSince: null, linkSteps: [[0, 0]], faults: [], marks: [],
-  }));
+  return [...planned.values()]
+    .sort((a, b) => a.number - b.number)
+    .map(({ number, role, follows }) => ({
+      number,
+      role,
+      follows,
+      honest: role === "honest",
+      name: `node ${number}`,
+      up: [],
+      upSince: null,
+      linkSteps: [[0, 0]],
+      faults: [],
+      marks: [],
+    }));
 }
 
 function endOf(records, data) {

@@ -1,14 +1,28 @@
 // A lane for each node: whether it runs, how many links it has, what goes wrong, what it does.
 
-import { faultWords, GROUP_WORDS } from "./faults.mjs";
+import { GROUP_WORDS } from "./faults.mjs";
 import { drawMark, FAULT_GROUPS, palette, sample, shadeFault } from "./palette.mjs";
 import { AXIS_HEIGHT, clipToTime, drawName, Plot, within } from "./plot.mjs";
-import { card, duration, element, lowerBound, percent, plural, seconds, stepAt } from "./text.mjs";
+import { stateWords } from "./state.mjs";
+import { card, element, lowerBound, plural, seconds, stepAt } from "./text.mjs";
 
 const NEAR_PX = 7;
 const LANES_MAX = 120; // more would be thinner than a line
 // What hides what: the last is on top.
-const ORDER = ["asked", "link", "publish", "blob", "stop", "start", "disk", "crash", "refused", "fork", "misdeed", "violation"];
+const ORDER = [
+  "asked",
+  "link",
+  "publish",
+  "blob",
+  "stop",
+  "start",
+  "disk",
+  "crash",
+  "refused",
+  "fork",
+  "misdeed",
+  "violation",
+];
 
 export function makeLanes(moment, story) {
   const { history } = story;
@@ -16,30 +30,53 @@ export function makeLanes(moment, story) {
   const lane = laneHeight(rows.length);
   const rowAt = (y) => rows[Math.floor((y - AXIS_HEIGHT) / lane)] ?? null;
   const plot = new Plot(moment, {
-    label: `What ${plural(history.nodes.length, "node")} did over time. The list “What happened” has the same as text.`,
+    label: `${plural(history.nodes.length, "node")} over time; “What happened” has the same as text.`,
     height: () => AXIS_HEIGHT + rows.length * lane + 2,
-    draw: (context, scale, width) => rows.forEach((place, row) =>
-      drawLane(context, scale, width, story, { place, y: AXIS_HEIGHT + row * lane, lane, chosen: moment.node === place })),
+    draw: (context, scale, width) =>
+      rows.forEach((place, row) =>
+        drawLane(context, scale, width, story, {
+          place,
+          y: AXIS_HEIGHT + row * lane,
+          lane,
+          chosen: moment.node === place,
+        }),
+      ),
     explain: (scale, x, y) => (rowAt(y) === null ? null : explain(story, scale, rowAt(y), x)),
     choose: (scale, x, y) => {
       const place = rowAt(y);
-      if (place !== null) moment.set({ node: place === moment.node && x < scale.left ? null : place });
+      if (place !== null)
+        moment.set({ node: place === moment.node && x < scale.left ? null : place });
     },
   });
-  const note = rows.length < history.nodes.length ? `the ${rows.length} nodes with most to tell of ${history.nodes.length}` : "";
+  const note =
+    rows.length < history.nodes.length
+      ? `the ${rows.length} nodes with most to tell of ${history.nodes.length}`
+      : "";
   return card("Nodes over time", note, plot.root, makeKey(story));
 }
 
 function laneHeight(rows) {
-  return [[24, 26], [45, 20], [80, 13]].find(([most]) => rows <= most)?.[1] ?? 9;
+  return (
+    [
+      [24, 26],
+      [45, 20],
+      [80, 13],
+    ].find(([most]) => rows <= most)?.[1] ?? 9
+  );
 }
 
 // All, or those that are not like the others.
 function choose(nodes) {
   const places = nodes.map((_, place) => place);
   if (places.length <= LANES_MAX) return places;
-  const interest = (place) => Number(!nodes[place].honest) * 1e9 + nodes[place].faults.length * 1e4 + nodes[place].marks.length;
-  return places.sort((a, b) => interest(b) - interest(a)).slice(0, LANES_MAX).sort((a, b) => a - b);
+  const interest = (place) =>
+    Number(!nodes[place].honest) * 1e9 +
+    nodes[place].faults.length * 1e4 +
+    nodes[place].marks.length;
+  return places
+    .sort((a, b) => interest(b) - interest(a))
+    .slice(0, LANES_MAX)
+    .sort((a, b) => a - b);
 }
 
 function drawLane(context, scale, width, story, row) {
@@ -78,10 +115,16 @@ function drawLife(context, scale, node, middle, lane) {
     if (to < scale.from || from > scale.to) continue;
     drawDown(context, scale, downFrom, from, middle);
     context.globalAlpha = 0.5;
-    drawSteps(context, scale, node, [Math.max(from, scale.from), Math.min(to, scale.to)], (links) => {
-      const thick = Math.max(1.5, (thickest * links) / Math.max(node.linksMost, 1));
-      return [middle - thick / 2, thick];
-    });
+    drawSteps(
+      context,
+      scale,
+      node,
+      [Math.max(from, scale.from), Math.min(to, scale.to)],
+      (links) => {
+        const thick = Math.max(1.5, (thickest * links) / Math.max(node.linksMost, 1));
+        return [middle - thick / 2, thick];
+      },
+    );
     context.globalAlpha = 1;
     downFrom = to;
   }
@@ -107,7 +150,11 @@ function drawSteps(context, scale, node, [from, to], shape) {
     context.rect(scale.x(start), y, scale.x(end) - scale.x(start), height);
   };
   let [at, links] = [from, stepAt(node.linkSteps, from, 0)];
-  for (let place = lowerBound(node.linkSteps, from, ([time]) => time); place < node.linkSteps.length; place += 1) {
+  for (
+    let place = lowerBound(node.linkSteps, from, ([time]) => time);
+    place < node.linkSteps.length;
+    place += 1
+  ) {
     const [next, count] = node.linkSteps[place];
     if (next >= to) break;
     if (next > at) add(at, next, links);
@@ -170,56 +217,76 @@ function explain(story, scale, place, x) {
   const around = NEAR_PX / scale.perSecond;
   const [first, last] = within(node.marks, history.records.at, time - around, time + around);
   const near = node.marks.slice(first, last);
-  const told = near.filter((i) => words.topicOf(i) !== "faults").slice(0, 4).map((i) =>
-    `${seconds(history.records.at[i], 3)}  ${words.sentence(i)}`);
+  const told = near
+    .filter((i) => words.topicOf(i) !== "faults")
+    .slice(0, 4)
+    .map((i) => `${seconds(history.records.at[i], 3)}  ${words.sentence(i)}`);
   const more = near.length > 4 ? [`… and ${near.length - 4} more here: zoom in`] : [];
-  return [`${head}, at ${seconds(time)}: ${stateWords(story, place, time)}`, ...told, ...more].join("\n");
-}
-
-export function stateWords({ history, convergence }, place, time) {
-  const node = history.nodes[place];
-  if (!isUp(node, time)) return ["down", ...faultsAt(node, time)].join(", ");
-  const share = convergence.shareAt(time, place);
-  const has = share === null ? [] : [`has all of ${percent(share)} of the feeds it follows`];
-  return [plural(stepAt(node.linkSteps, time, 0), "connection"), ...has, ...faultsAt(node, time)].join(", ");
-}
-
-export function isUp(node, time) {
-  return node.up.some(([from, to]) => from <= time && time < to) || (node.up.at(-1)?.[1] === time);
-}
-
-function faultsAt(node, time) {
-  return node.faults.filter((fault) => fault.from <= time && time < fault.to).map((fault) =>
-    `${faultWords(fault)} (${duration(time - fault.from)} of ${duration(fault.to - fault.from)})`);
+  return [`${head}, at ${seconds(time)}: ${stateWords(story, place, time)}`, ...told, ...more].join(
+    "\n",
+  );
 }
 
 const MARKS = [
-  ["publish", "publishes"], ["append", "appends of others’ messages"], ["crash", "crash"], ["stop", "clean stop"], ["start", "start"],
-  ["disk", "disk full, or an older disk"], ["refused", "refuses something"], ["fork", "finds a fork"],
-  ["misdeed", "misbehaves"], ["blob", "blob arrives or fails"], ["violation", "breaks a rule"],
+  ["publish", "publishes"],
+  ["append", "appends of others’ messages"],
+  ["crash", "crash"],
+  ["stop", "clean stop"],
+  ["start", "start"],
+  ["disk", "disk full, or an older disk"],
+  ["refused", "refuses something"],
+  ["fork", "finds a fork"],
+  ["misdeed", "misbehaves"],
+  ["blob", "blob arrives or fails"],
+  ["violation", "breaks a rule"],
+  ["link", "connection made or lost"],
 ];
 
 function makeKey({ history, words }) {
   const occurring = new Set(history.events.map((i) => words.markOf(i)));
-  const groups = FAULT_GROUPS.filter((group) => history.faults.some((fault) => fault.group === group));
-  const shades = groups.map((group) => keyItem(sample((context, width, height) =>
-    shadeFault(context, group, 0, 0, width, height), 22, 14), GROUP_WORDS[group]));
-  const marks = MARKS.filter(([mark]) => occurring.has(mark)).map(([mark, word]) => keyItem(sample((context, width, height) =>
-    drawMark(context, mark, width / 2, height / 2)), word));
-  const bar = keyItem(sample((context, width, height) => {
-    context.globalAlpha = 0.45;
-    context.fillStyle = palette.honest;
-    context.fillRect(0, height / 2 - 1, width / 2, 2);
-    context.fillRect(width / 2, height / 2 - 4, width / 2, 8);
-  }, 22, 14), "up, with few or many connections");
-  const down = keyItem(sample((context, width, height) => {
-    context.strokeStyle = palette.down;
-    context.setLineDash([3, 4]);
-    context.beginPath();
-    context.moveTo(0, height / 2);
-    context.lineTo(width, height / 2);
-    context.stroke();
-  }, 22, 14), "down");
+  const groups = FAULT_GROUPS.filter((group) =>
+    history.faults.some((fault) => fault.group === group),
+  );
+  const shades = groups.map((group) =>
+    keyItem(
+      sample((context, width, height) => shadeFault(context, group, 0, 0, width, height), 22, 14),
+      GROUP_WORDS[group],
+    ),
+  );
+  const marks = MARKS.filter(([mark]) => occurring.has(mark)).map(([mark, word]) =>
+    keyItem(
+      sample((context, width, height) => drawMark(context, mark, width / 2, height / 2)),
+      word,
+    ),
+  );
+  const bar = keyItem(
+    sample(
+      (context, width, height) => {
+        context.globalAlpha = 0.45;
+        context.fillStyle = palette.honest;
+        context.fillRect(0, height / 2 - 1, width / 2, 2);
+        context.fillRect(width / 2, height / 2 - 4, width / 2, 8);
+      },
+      22,
+      14,
+    ),
+    "up, with few or many connections",
+  );
+  const down = keyItem(
+    sample(
+      (context, width, height) => {
+        context.strokeStyle = palette.down;
+        context.setLineDash([3, 4]);
+        context.beginPath();
+        context.moveTo(0, height / 2);
+        context.lineTo(width, height / 2);
+        context.stroke();
+      },
+      22,
+      14,
+    ),
+    "down",
+  );
   return element("ul", { class: "key", "aria-label": "Key" }, bar, down, ...marks, ...shades);
 }
 

@@ -14,7 +14,13 @@ export class Happenings {
     this.page = 0;
     this.list = element("ol", { class: "happened", tabindex: "0", "aria-label": "What happened" });
     this.where = element("span", { class: "soft", role: "status" });
-    this.root = card("What happened", "a click moves the cursor there", this.#makeChips(), this.list, this.#makePages());
+    this.root = card(
+      "What happened",
+      "a click moves the cursor there",
+      this.#makeChips(),
+      this.list,
+      this.#makePages(),
+    );
     moment.watch((changed) => this.#changed(changed));
     this.#filter();
   }
@@ -65,7 +71,9 @@ export class Happenings {
     this.list.replaceChildren(...rows.map((i) => this.#row(i)));
     this.list.start = start + 1;
     const last = start + rows.length;
-    this.where.textContent = rows.length ? `${count(start + 1)}–${count(last)} of ${count(this.events.length)}` : "nothing of these kinds";
+    this.where.textContent = rows.length
+      ? `${count(start + 1)}–${count(last)} of ${count(this.events.length)}`
+      : "nothing of these kinds";
     this.earlier.disabled = this.page === 0;
     this.later.disabled = last >= this.events.length;
     this.marked = null;
@@ -76,9 +84,17 @@ export class Happenings {
     const { history, words } = this.story;
     const at = history.records.at[i];
     const topic = words.topicOf(i);
-    const picture = sample((context, width, height) => drawMark(context, words.markOf(i), width / 2, height / 2, 4));
+    const picture = sample((context, width, height) =>
+      drawMark(context, words.markOf(i), width / 2, height / 2, 4),
+    );
     const text = element("span", { class: topic === "trouble" ? "urgent" : "" }, words.sentence(i));
-    const button = element("button", { type: "button" }, element("time", {}, seconds(at)), picture, text);
+    const button = element(
+      "button",
+      { type: "button" },
+      element("time", {}, seconds(at)),
+      picture,
+      text,
+    );
     button.addEventListener("click", () => this.moment.seek(at));
     return element("li", {}, button);
   }
@@ -98,7 +114,8 @@ export class Happenings {
   #bringIntoView(row) {
     const { scrollTop, clientHeight } = this.list;
     const y = row.offsetTop - this.list.offsetTop;
-    if (y < scrollTop || y + row.offsetHeight > scrollTop + clientHeight) this.list.scrollTop = y - clientHeight / 3;
+    if (y < scrollTop || y + row.offsetHeight > scrollTop + clientHeight)
+      this.list.scrollTop = y - clientHeight / 3;
   }
 
   #makeChips() {
@@ -107,16 +124,26 @@ export class Happenings {
       const topic = this.story.words.topicOf(i);
       some.set(topic, (some.get(topic) ?? 0) + 1);
     }
-    const chips = Object.entries(TOPICS).filter(([topic]) => some.has(topic)).map(([topic, { name }]) => {
-      const chip = element("button", { type: "button", "aria-pressed": String(this.shown.has(topic)) }, name);
-      chip.addEventListener("click", () => {
-        if (!this.shown.delete(topic)) this.shown.add(topic);
-        chip.setAttribute("aria-pressed", String(this.shown.has(topic)));
-        this.#filter();
+    const chips = Object.entries(TOPICS)
+      .filter(([topic]) => some.has(topic))
+      .map(([topic, { name }]) => {
+        const chip = element(
+          "button",
+          { type: "button", "aria-pressed": String(this.shown.has(topic)) },
+          name,
+        );
+        chip.addEventListener("click", () => {
+          if (!this.shown.delete(topic)) this.shown.add(topic);
+          chip.setAttribute("aria-pressed", String(this.shown.has(topic)));
+          this.#filter();
+        });
+        return chip;
       });
-      return chip;
-    });
-    return element("div", { class: "chips screen-only", role: "group", "aria-label": "Kinds that are listed" }, ...chips);
+    return element(
+      "div",
+      { class: "chips screen-only", role: "group", "aria-label": "Kinds that are listed" },
+      ...chips,
+    );
   }
 
   #makePages() {

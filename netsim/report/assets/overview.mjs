@@ -9,18 +9,38 @@ const BIN_PX = 3;
 
 export function makeOverview(moment, story) {
   const canvas = element("canvas", { "aria-hidden": "true" });
-  const root = element("div", { class: "overview", title: "The whole run. Drag to choose what is shown; double-click shows all." }, canvas);
-  const draw = () => drawStrip(canvas, root, moment, story);
-  moment.watch(draw);
-  new ResizeObserver(draw).observe(root);
+  const root = element(
+    "div",
+    {
+      class: "overview",
+      title: "The whole run. Drag to choose what is shown; double-click shows all.",
+    },
+    canvas,
+  );
+  const strip = document.createElement("canvas"); // what does not move with the cursor
+  const draw = () => drawOverview(canvas, strip, moment);
+  const renew = () => {
+    drawStrip(strip, root, moment, story);
+    draw();
+  };
+  moment.watch((changed) => (changed.has("drawing") ? renew() : draw()));
+  new ResizeObserver(renew).observe(root);
   listen(root, moment);
   return root;
 }
 
-function drawStrip(canvas, root, moment, { history, data }) {
+function drawOverview(canvas, strip, moment) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  if (!width || !strip.width) return;
+  const context = sharpen(canvas, width, height);
+  context.drawImage(strip, 0, 0, width, height);
+  drawWindow(context, moment, (time) => (time / moment.end) * width, width, height);
+}
+
+function drawStrip(strip, root, moment, { history, data }) {
   const [width, height] = [root.clientWidth, root.clientHeight];
   if (!width) return;
-  const context = sharpen(canvas, width, height);
+  const context = sharpen(strip, width, height);
   const x = (time) => (time / moment.end) * width;
   context.fillStyle = palette.card;
   context.fillRect(0, 0, width, height);
@@ -33,7 +53,6 @@ function drawStrip(canvas, root, moment, { history, data }) {
   drawActivity(context, history, moment.end, width, height);
   context.fillStyle = palette.bad;
   for (const { at } of data.result.violations) context.fillRect(x(at) - 1, 0, 2.5, height);
-  drawWindow(context, moment, x, width, height);
 }
 
 function drawActivity(context, { records }, end, width, height) {
@@ -67,7 +86,8 @@ function listen(root, moment) {
   let drag = null;
   root.addEventListener("pointerdown", (event) => {
     const time = (event.offsetX / root.clientWidth) * moment.end;
-    const inside = time >= moment.from && time <= moment.to && moment.to - moment.from < moment.end * 0.99;
+    const inside =
+      time >= moment.from && time <= moment.to && moment.to - moment.from < moment.end * 0.99;
     drag = { time, inside, from: moment.from, to: moment.to };
     root.setPointerCapture(event.pointerId);
   });

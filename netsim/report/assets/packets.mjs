@@ -1,10 +1,10 @@
 // Matches each packet that was sent with its arrival or loss, so that its journey can be drawn.
 
-export const UNDER_WAY = 0;
 export const DELIVERED = 1;
 export const DROPPED = 2;
 
-// Columns in the order of sending: sent, ended (Infinity while unknown), from, to, what, size, fate.
+// Columns in the order of sending: sent, ended (Infinity while unknown), from, to, what, size, and
+// fate (0 while unknown).
 export function matchPackets(records, kinds, placeOf) {
   const sendings = [];
   for (let i = 0; i < records.length; i += 1) if (records.kind[i] === kinds.SENT) sendings.push(i);
@@ -54,7 +54,9 @@ function send(packets, place, records, i, placeOf) {
 
 // The oldest of equal size ends first. A copy of a datagram that arrives again finds none.
 function end(packets, waiting, records, i, placeOf, delivered) {
-  const [sender, receiver] = delivered ? [records.peer[i], records.node[i]] : [records.node[i], records.peer[i]];
+  const [sender, receiver] = delivered
+    ? [records.peer[i], records.node[i]]
+    : [records.node[i], records.peer[i]];
   const queue = waiting.get(path(placeOf(sender), placeOf(receiver), records.subject[i]));
   const found = queue?.findIndex((place) => packets.size[place] === records.value[i]) ?? -1;
   if (found < 0) return;

@@ -3,9 +3,39 @@
 import { GROUP_WORDS } from "./faults.mjs";
 
 const NAMES = [
-  "page", "card", "line", "text", "soft", "faint", "bad", "accent", "cursor", "honest", "byzantine", "byzantine-back",
-  "down", "gone", "separation", "weak", "disk", "clocks", "outage", "publish", "append", "refused", "fork", "blob",
-  "misdeed", "type-0", "type-1", "type-2", "type-3", "type-4", "type-5", "type-6", "type-7",
+  "page",
+  "card",
+  "line",
+  "text",
+  "soft",
+  "faint",
+  "bad",
+  "accent",
+  "cursor",
+  "honest",
+  "byzantine",
+  "byzantine-back",
+  "down",
+  "gone",
+  "separation",
+  "weak",
+  "disk",
+  "clocks",
+  "outage",
+  "publish",
+  "append",
+  "refused",
+  "fork",
+  "blob",
+  "misdeed",
+  "type-0",
+  "type-1",
+  "type-2",
+  "type-3",
+  "type-4",
+  "type-5",
+  "type-6",
+  "type-7",
 ];
 
 export const palette = {};
@@ -57,8 +87,18 @@ function hatching(context, group) {
 }
 
 const HATCH = {
-  separation: (c) => strokes(c, [[-2, 10, 10, -2], [-2, 2, 2, -2], [6, 10, 10, 6]]),
-  disk: (c) => strokes(c, [[-2, -2, 10, 10], [6, -2, 10, 2], [-2, 6, 2, 10]]),
+  separation: (c) =>
+    strokes(c, [
+      [-2, 10, 10, -2],
+      [-2, 2, 2, -2],
+      [6, 10, 10, 6],
+    ]),
+  disk: (c) =>
+    strokes(c, [
+      [-2, -2, 10, 10],
+      [6, -2, 10, 2],
+      [-2, 6, 2, 10],
+    ]),
   clocks: (c) => strokes(c, [[0, 4, 8, 4]]),
   weak: (c) => c.fillRect(3, 3, 2, 2),
   outage: (c) => strokes(c, [[4, 0, 4, 8]]),
@@ -80,11 +120,32 @@ const SHAPES = {
   refused: (c, r) => cross(c, r * 0.7),
   fork: (c, r) => c.arc(0, 0, r * 0.9, 0, 7),
   blob: (c, r) => c.rect(-r * 0.7, -r * 0.7, r * 1.4, r * 1.4),
-  misdeed: (c, r) => polygon(c, [[0, -r * 1.1], [r * 1.1, 0], [0, r * 1.1], [-r * 1.1, 0]]),
-  crash: (c, r) => polygon(c, [[-r, -r * 0.8], [r, -r * 0.8], [0, r]]),
-  start: (c, r) => polygon(c, [[-r * 0.7, -r], [r, 0], [-r * 0.7, r]]),
+  misdeed: (c, r) =>
+    polygon(c, [
+      [0, -r * 1.1],
+      [r * 1.1, 0],
+      [0, r * 1.1],
+      [-r * 1.1, 0],
+    ]),
+  crash: (c, r) =>
+    polygon(c, [
+      [-r, -r * 0.8],
+      [r, -r * 0.8],
+      [0, r],
+    ]),
+  start: (c, r) =>
+    polygon(c, [
+      [-r * 0.7, -r],
+      [r, 0],
+      [-r * 0.7, r],
+    ]),
   stop: (c, r) => c.rect(-r * 0.6, -r * 0.6, r * 1.2, r * 1.2),
-  disk: (c, r) => polygon(c, [[r * 0.7, -r], [-r, 0], [r * 0.7, r]]),
+  disk: (c, r) =>
+    polygon(c, [
+      [r * 0.7, -r],
+      [-r, 0],
+      [r * 0.7, r],
+    ]),
   violation: (c, r) => polygon(c, star(r * 1.5)),
   evidence: (c, r) => c.arc(0, 0, r, 0, 7),
   asked: (c, r) => c.arc(0, 0, r * 0.4, 0, 7),
@@ -94,8 +155,21 @@ const SHAPES = {
 };
 
 const COLOURS = {
-  evidence: "fork", publish: "publish", append: "append", refused: "refused", fork: "fork", blob: "blob", misdeed: "misdeed",
-  crash: "text", stop: "text", start: "honest", disk: "disk", violation: "bad", asked: "soft", link: "soft", fault: "separation",
+  evidence: "fork",
+  publish: "publish",
+  append: "append",
+  refused: "refused",
+  fork: "fork",
+  blob: "blob",
+  misdeed: "misdeed",
+  crash: "text",
+  stop: "text",
+  start: "honest",
+  disk: "disk",
+  violation: "bad",
+  asked: "soft",
+  link: "soft",
+  fault: "separation",
   other: "soft",
 };
 const OUTLINED = new Set(["fork", "refused"]);

@@ -9,7 +9,7 @@ export const AXIS_HEIGHT = 22;
 const RIGHT = 10;
 const DRAG_PX = 4; // less is a click
 
-export class Scale {
+class Scale {
   constructor(moment, width) {
     this.left = width < NARROW ? 62 : 118;
     this.right = width - RIGHT;
@@ -130,8 +130,9 @@ export function drawName(context, scale, node, y, { chosen, small }) {
 function fit(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   let length = text.length;
-  while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
-  return `${text.slice(0, length)}…`;
+  const cut = () => `${text.slice(0, length)}…`;
+  while (length > 1 && context.measureText(cut()).width > width) length -= 1;
+  return cut();
 }
 
 // The part of an ascending list of places of records that lies in a window of time.
@@ -163,12 +164,16 @@ function listen(plot) {
   canvas.addEventListener("pointercancel", () => (drag = null));
   canvas.addEventListener("pointerleave", hideTip);
   canvas.addEventListener("dblclick", (event) => moment.zoom(3, plot.scale().time(event.offsetX)));
-  canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.shiftKey && !event.metaKey) return;
-    event.preventDefault();
-    const turned = event.deltaY || event.deltaX;
-    moment.zoom(turned < 0 ? 1.25 : 0.8, plot.scale().time(event.offsetX));
-  }, { passive: false });
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.shiftKey && !event.metaKey) return;
+      event.preventDefault();
+      const turned = event.deltaY || event.deltaX;
+      moment.zoom(turned < 0 ? 1.25 : 0.8, plot.scale().time(event.offsetX));
+    },
+    { passive: false },
+  );
 }
 
 function click(plot, event) {

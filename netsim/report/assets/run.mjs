@@ -24,13 +24,30 @@ async function show() {
   const moment = new Moment(story.history.end);
   const happenings = new Happenings(moment, story);
   story.happenings = happenings;
-  const drawings = [makeLanes, makeConvergence, makeRate, makeDiagram, makeForkCurve].map((make) => make(moment, story));
-  const time = element("div", { class: "column" }, ...drawings.filter((drawing) => drawing !== null));
-  const aside = element("div", { class: "column aside" }, new Topology(moment, story).root, happenings.root);
-  document.getElementById("main").replaceChildren(...makeSummary(moment, story),
-    makeControls(moment, story), element("div", { class: "columns" }, time, aside));
+  const drawings = [makeLanes, makeConvergence, makeRate, makeDiagram, makeForkCurve].map((make) =>
+    make(moment, story),
+  );
+  const time = element(
+    "div",
+    { class: "column" },
+    ...drawings.filter((drawing) => drawing !== null),
+  );
+  const aside = element(
+    "div",
+    { class: "column aside" },
+    new Topology(moment, story).root,
+    happenings.root,
+  );
+  document
+    .getElementById("main")
+    .replaceChildren(
+      ...makeSummary(moment, story),
+      makeControls(moment, story),
+      element("div", { class: "columns" }, time, aside),
+    );
   watchPalette(() => {
-    for (const canvas of document.querySelectorAll(".key canvas, .happened canvas")) canvas.redraw?.();
+    for (const canvas of document.querySelectorAll(".key canvas, .happened canvas"))
+      canvas.redraw?.();
     moment.redraw();
   });
   moment.redraw();

@@ -18,7 +18,13 @@ const unknown = (say) => (value) => (value === null ? "–" : say(value));
 const COLUMNS = [
   { key: "scenario", title: "scenario", text: true },
   { key: "seed", title: "seed", sort: (row) => Number(row.seed) },
-  { key: "verdict", title: "verdict", text: true, sort: (row) => -ORDER.indexOf(row.verdict), cell: verdictPill },
+  {
+    key: "verdict",
+    title: "verdict",
+    text: true,
+    sort: (row) => -ORDER.indexOf(row.verdict),
+    cell: verdictPill,
+  },
   { key: "nodes", title: "nodes", say: count },
   { key: "kinds", title: "kinds of fault", say: count },
   { key: "made", title: "forks", say: count },
@@ -34,11 +40,27 @@ const COLUMNS = [
 
 export function makeTable({ rows }) {
   const several = new Set(rows.map((row) => row.scenario)).size > 1;
-  const columns = COLUMNS.filter(({ key }) => (key === "scenario" ? several : rows.some((row) => row[key] !== null && row[key] !== "")));
-  const state = { rows, columns, by: columns.find(({ key }) => key === "seed"), up: true, most: ROWS_MAX };
-  const search = element("input", { type: "search", placeholder: "Filter: seed or words", "aria-label": "Filter by seed or words" });
-  const verdict = element("select", { "aria-label": "Filter by verdict" }, element("option", { value: "" }, "all verdicts"),
-    ...ORDER.map((name) => element("option", { value: name }, VERDICTS[name].name)));
+  const columns = COLUMNS.filter(({ key }) =>
+    key === "scenario" ? several : rows.some((row) => row[key] !== null && row[key] !== ""),
+  );
+  const state = {
+    rows,
+    columns,
+    by: columns.find(({ key }) => key === "seed"),
+    up: true,
+    most: ROWS_MAX,
+  };
+  const search = element("input", {
+    type: "search",
+    placeholder: "Filter: seed or words",
+    "aria-label": "Filter by seed or words",
+  });
+  const verdict = element(
+    "select",
+    { "aria-label": "Filter by verdict" },
+    element("option", { value: "" }, "all verdicts"),
+    ...ORDER.map((name) => element("option", { value: name }, VERDICTS[name].name)),
+  );
   const body = element("tbody");
   const shown = element("span", { class: "soft", role: "status" });
   const more = element("button", { type: "button" }, "Show more");
@@ -51,14 +73,30 @@ export function makeTable({ rows }) {
     draw();
   });
   draw();
-  return card("All seeds", "a click on a heading sorts", element("div", { class: "filters screen-only" }, search, verdict, shown),
-    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of seeds" },
-      element("table", {}, element("thead", {}, head), body)), more);
+  return card(
+    "All seeds",
+    "a click on a heading sorts",
+    element("div", { class: "filters screen-only" }, search, verdict, shown),
+    element(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of seeds" },
+      element("table", {}, element("thead", {}, head), body),
+    ),
+    more,
+  );
 }
 
 function heading(column, state, head, draw) {
   const button = element("button", { type: "button" }, column.title);
-  const cell = element("th", { scope: "col", class: column.text ? "text" : "", "aria-sort": state.by === column ? "ascending" : "none" }, button);
+  const cell = element(
+    "th",
+    {
+      scope: "col",
+      class: column.text ? "text" : "",
+      "aria-sort": state.by === column ? "ascending" : "none",
+    },
+    button,
+  );
   const label = () => {
     const sorted = cell.getAttribute("aria-sort");
     button.textContent = column.title + { ascending: " ▴", descending: " ▾", none: "" }[sorted];
@@ -69,7 +107,10 @@ function heading(column, state, head, draw) {
     state.up = state.by === column ? !state.up : Boolean(column.text || column.key === "seed");
     state.by = column;
     for (const each of head.children) {
-      each.setAttribute("aria-sort", each === cell ? (state.up ? "ascending" : "descending") : "none");
+      each.setAttribute(
+        "aria-sort",
+        each === cell ? (state.up ? "ascending" : "descending") : "none",
+      );
       each.dispatchEvent(new Event("sorted"));
     }
     draw();
@@ -80,14 +121,29 @@ function heading(column, state, head, draw) {
 function drawRows(state, { search, verdict, body, shown, more }) {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = state.rows.filter((row) => {
-    const text = `${row.scenario} ${row.seed} ${row.what} ${VERDICTS[row.verdict].name}`.toLowerCase();
-    return (verdict.value === "" || row.verdict === verdict.value) && words.every((word) => text.includes(word));
+    const text =
+      `${row.scenario} ${row.seed} ${row.what} ${VERDICTS[row.verdict].name}`.toLowerCase();
+    return (
+      (verdict.value === "" || row.verdict === verdict.value) &&
+      words.every((word) => text.includes(word))
+    );
   });
   const value = state.by.sort ?? ((row) => row[state.by.key]);
   found.sort((a, b) => compare(value(a), value(b)) * (state.up ? 1 : -1));
   const rows = found.slice(0, state.most);
-  body.replaceChildren(...rows.map((row) => element("tr", { title: row.command }, ...state.columns.map((column) => makeCell(column, row)))));
-  shown.textContent = found.length === state.rows.length ? plural(found.length, "seed") : `${count(found.length)} of ${plural(state.rows.length, "seed")}`;
+  body.replaceChildren(
+    ...rows.map((row) =>
+      element(
+        "tr",
+        { title: row.command },
+        ...state.columns.map((column) => makeCell(column, row)),
+      ),
+    ),
+  );
+  shown.textContent =
+    found.length === state.rows.length
+      ? plural(found.length, "seed")
+      : `${count(found.length)} of ${plural(state.rows.length, "seed")}`;
   more.hidden = rows.length === found.length;
 }
 
@@ -100,7 +156,11 @@ function compare(a, b) {
 
 function makeCell({ key, say, text, wide, cell }, row) {
   const content = cell ? cell(row) : say ? unknown(say)(row[key]) : row[key];
-  return element("td", { class: [text && "text", wide && "wide"].filter(Boolean).join(" ") }, content);
+  return element(
+    "td",
+    { class: [text && "text", wide && "wide"].filter(Boolean).join(" ") },
+    content,
+  );
 }
 
 function verdictPill({ verdict }) {

@@ -14,7 +14,8 @@ function finish(made, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+    else if (value !== false && value !== null && value !== undefined)
+      made.setAttribute(name, value);
   }
   made.append(...children);
   return made;
@@ -22,9 +23,12 @@ function finish(made, properties, children) {
 
 export function card(title, note, ...children) {
   const heading = element("h2", {}, title);
-  return element("section", { class: "card", "aria-label": title },
+  return element(
+    "section",
+    { class: "card", "aria-label": title },
     element("div", { class: "head" }, heading, element("span", { class: "soft small" }, note)),
-    element("div", { class: "body" }, ...children));
+    element("div", { class: "body" }, ...children),
+  );
 }
 
 export function tile(label, value) {
@@ -33,7 +37,8 @@ export function tile(label, value) {
 
 export const count = (number) => (number === null ? "unknown" : number.toLocaleString("en"));
 
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const plural = (number, one, many = `${one}s`) =>
+  `${count(number)} ${number === 1 ? one : many}`;
 
 export function bytes(number) {
   if (number === null) return "unknown";
@@ -63,7 +68,8 @@ export function duration(time) {
 export const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)} %`;
 
 // Of any number of values, which the arguments of Math.max are not.
-export const largest = (values, least = 0) => values.reduce((most, value) => Math.max(most, value), least);
+export const largest = (values, least = 0) =>
+  values.reduce((most, value) => Math.max(most, value), least);
 
 // 1, 2, 3, 7 becomes "1–3, 7".
 export function ranges(numbers) {
@@ -111,6 +117,8 @@ export function commandLine(command) {
     }
   });
   // Lines break between words, not at the hyphens of an option.
-  const words = command.split(" ").flatMap((word) => [" ", word.length < 24 ? element("span", {}, word) : word]);
+  const words = command
+    .split(" ")
+    .flatMap((word) => [" ", word.length < 24 ? element("span", {}, word) : word]);
   return element("div", { class: "command" }, element("code", {}, ...words.slice(1)), button);
 }

@@ -10,8 +10,10 @@ export function showTip(event, text) {
   if (!text) return;
   box.textContent = text;
   const { width, height } = box.getBoundingClientRect();
-  const left = event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;
-  const up = event.clientY + 16 + height > innerHeight ? event.clientY - height - 10 : event.clientY + 16;
+  const left =
+    event.clientX + 14 + width > innerWidth ? event.clientX - width - 10 : event.clientX + 14;
+  const up =
+    event.clientY + 16 + height > innerHeight ? event.clientY - height - 10 : event.clientY + 16;
   box.style.left = `${Math.max(4, left)}px`;
   box.style.top = `${Math.max(4, up)}px`;
 }

@@ -3,15 +3,15 @@
 import { DROPPED } from "./packets.mjs";
 import { drawMark, palette, sample } from "./palette.mjs";
 import { sharpen } from "./plot.mjs";
-import { isUp, keyItem, stateWords } from "./lanes.mjs";
-import { faultWords } from "./faults.mjs";
-import { card, element, lowerBound, percent, plural, ranges, seconds, stepAt } from "./text.mjs";
+import { keyItem } from "./lanes.mjs";
+import { orderOf, placeNodes } from "./spots.mjs";
+import { isUp, stateWords, summary } from "./state.mjs";
+import { card, element, lowerBound } from "./text.mjs";
 import { hideTip, showTip } from "./tip.mjs";
 
 const DOTS_MAX = 500;
 const SEEN_S = 0.35; // of real time: a dot stays at least so long
 const FLIGHT_MAX_S = 30; // who is longer under way is not drawn
-const CIRCLE_MAX = 80; // more nodes stand on several circles, one inside the other
 const NAMED_MAX = 60;
 
 export class Topology {
@@ -20,10 +20,20 @@ export class Topology {
     this.story = story;
     this.order = orderOf(story.history);
     this.colours = new Map(story.types.map((type) => [type.what, type]));
-    this.canvas = element("canvas", { role: "img", tabindex: "0", "aria-label": "The network at the cursor: nodes, connections and messages. The line below says the same." });
+    this.canvas = element("canvas", {
+      role: "img",
+      tabindex: "0",
+      "aria-label":
+        "The network at the cursor: nodes, connections and messages. The line below says the same.",
+    });
     this.now = element("p", { class: "now", role: "status" });
-    this.root = card("The network", "at the cursor",
-      element("div", { class: "topology" }, this.canvas), this.now, makeKey());
+    this.root = card(
+      "The network",
+      "at the cursor",
+      element("div", { class: "topology" }, this.canvas),
+      this.now,
+      makeKey(),
+    );
     moment.watch((changed) => this.#changed(changed));
     new ResizeObserver(() => this.draw()).observe(this.canvas.parentElement);
     this.#listen();
@@ -50,13 +60,20 @@ export class Topology {
   #drawPartitions(context) {
     const { faults } = this.story.history;
     const time = this.moment.at;
-    const apart = faults.filter((fault) => fault.group === "separation" && !fault.everywhere && fault.from <= time && time < fault.to);
+    const apart = faults.filter(
+      (fault) =>
+        fault.group === "separation" && !fault.everywhere && fault.from <= time && time < fault.to,
+    );
     apart.forEach((fault, row) => {
       context.globalAlpha = 0.22;
       context.strokeStyle = context.fillStyle = palette[row % 2 ? "weak" : "separation"];
       context.lineCap = context.lineJoin = "round";
       const inOrder = this.order.filter((place) => fault.nodes.includes(place));
-      drawRegion(context, inOrder.map((place) => this.spots[place]), this.order.length);
+      drawRegion(
+        context,
+        inOrder.map((place) => this.spots[place]),
+        this.order.length,
+      );
       context.globalAlpha = 1;
     });
   }
@@ -120,7 +137,7 @@ export class Topology {
     outline(context, r, node.honest);
     context.fillStyle = up ? palette.card : palette.gone;
     context.fill();
-    const share = up && node.honest ? convergence.shareAt(time, place) ?? 1 : Number(up);
+    const share = up && node.honest ? (convergence.shareAt(time, place) ?? 1) : Number(up);
     fill(context, r, share, colour, node.honest);
     outline(context, r, node.honest);
     context.strokeStyle = colour;
@@ -129,20 +146,27 @@ export class Topology {
     context.restore();
     if (!up) drawMark(context, "refused", x, y, r * 0.8);
     this.#drawRings(context, { x, y, r }, place);
-    if (this.order.length <= NAMED_MAX || place === this.moment.node) drawNumber(context, x, y, r, angle, node, place === this.moment.node);
+    if (this.order.length <= NAMED_MAX || place === this.moment.node)
+      drawNumber(context, x, y, r, angle, node, place === this.moment.node);
   }
 
   #drawRings(context, { x, y, r }, place) {
     const time = this.moment.at;
     const { forks } = this.story.convergence;
-    if (forks.some((fork) => fork.author === place && fork.made <= time)) ring(context, x, y, r + 4, palette.fork, 3);
-    const knows = forks.filter((fork) => fork.known.some(([at, who]) => who === place && at <= time)).length;
+    if (forks.some((fork) => fork.author === place && fork.made <= time))
+      ring(context, x, y, r + 4, palette.fork, 3);
+    const knows = forks.filter((fork) =>
+      fork.known.some(([at, who]) => who === place && at <= time),
+    ).length;
     if (knows) drawMark(context, "evidence", x + r * 0.8, y - r * 0.8, Math.min(4, r * 0.45));
     if (place === this.moment.node) ring(context, x, y, r + 7, palette.accent, 2);
   }
 
   #listen() {
-    const placeAt = (event) => this.spots.findIndex(({ x, y, r }) => Math.hypot(x - event.offsetX, y - event.offsetY) < r + 5);
+    const placeAt = (event) =>
+      this.spots.findIndex(
+        ({ x, y, r }) => Math.hypot(x - event.offsetX, y - event.offsetY) < r + 5,
+      );
     this.canvas.addEventListener("click", (event) => {
       const place = placeAt(event);
       this.moment.set({ node: place < 0 || place === this.moment.node ? null : place });
@@ -151,41 +175,13 @@ export class Topology {
       const place = placeAt(event);
       if (place < 0) return hideTip();
       const node = this.story.history.nodes[place];
-      return showTip(event, `${node.name}${node.honest ? "" : ` (${node.role})`}: ${stateWords(this.story, place, this.moment.at)}`);
+      return showTip(
+        event,
+        `${this.story.words.name(node.number)}: ${stateWords(this.story, place, this.moment.at)}`,
+      );
     });
     this.canvas.addEventListener("pointerleave", hideTip);
   }
-}
-
-// Who is cut off together stands together, so that a partition is one region.
-function orderOf({ nodes, faults }) {
-  const apart = faults.filter((fault) => fault.group === "separation" && !fault.everywhere);
-  apart.sort((a, b) => b.to - b.from - (a.to - a.from) || a.place - b.place);
-  const inside = apart.map((fault) => new Set(fault.nodes));
-  const compare = (a, b) => {
-    for (const set of inside) if (set.has(a) !== set.has(b)) return set.has(a) ? -1 : 1;
-    return a - b;
-  };
-  return nodes.map((_, place) => place).sort(compare);
-}
-
-// On a circle; on several if they are many. Spots by place of the node.
-function placeNodes(order, side) {
-  const many = order.length > CIRCLE_MAX;
-  const r = many ? 0.4 * side * Math.sqrt(1 / (2.9 * order.length)) : Math.min(15, (side * 1.1) / order.length);
-  const spots = [];
-  let [first, radius] = [0, side / 2 - r - 26];
-  while (first < order.length) {
-    const room = Math.max(1, Math.floor((2 * Math.PI * radius) / (r * 2.6)));
-    const some = Math.min(room, order.length - first);
-    for (let i = 0; i < some; i += 1) {
-      const angle = (2 * Math.PI * i) / some - Math.PI / 2;
-      spots[order[first + i]] = { x: side / 2 + radius * Math.cos(angle), y: side / 2 + radius * Math.sin(angle), r, angle };
-    }
-    first += some;
-    radius = Math.max(radius - r * 3, r);
-  }
-  return spots;
 }
 
 function drawRegion(context, spots, all) {
@@ -208,17 +204,29 @@ function underWay(packets, time, shown) {
   const last = lowerBound(packets.sent, time);
   const found = [];
   for (let place = first; place < last; place += 1) {
-    if (Math.max(packets.ended[place], packets.sent[place] + shown) < time || packets.ended[place] === Infinity) continue;
+    if (
+      Math.max(packets.ended[place], packets.sent[place] + shown) < time ||
+      packets.ended[place] === Infinity
+    )
+      continue;
     found.push(place);
   }
   const step = Math.max(1, found.length / DOTS_MAX);
-  return step === 1 ? found : Array.from({ length: DOTS_MAX }, (_, i) => found[Math.floor(i * step)]);
+  return step === 1
+    ? found
+    : Array.from({ length: DOTS_MAX }, (_, i) => found[Math.floor(i * step)]);
 }
 
 function outline(context, r, honest) {
   context.beginPath();
   if (honest) return context.arc(0, 0, r, 0, 7);
-  for (const [dx, dy] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) context.lineTo(dx * r * 1.25, dy * r * 1.25);
+  for (const [dx, dy] of [
+    [0, -1],
+    [1, 0],
+    [0, 1],
+    [-1, 0],
+  ])
+    context.lineTo(dx * r * 1.25, dy * r * 1.25);
   return context.closePath();
 }
 
@@ -249,60 +257,55 @@ function drawNumber(context, x, y, r, angle, node, chosen) {
   context.font = `${chosen ? "700 " : ""}12px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.fillText(String(node.number), x + Math.cos(angle) * (r + 15), y + Math.sin(angle) * (r + 13));
-}
-
-// What the picture shows, in a sentence or two.
-export function summary(story, { at, node }) {
-  const { history, convergence } = story;
-  const up = history.nodes.filter((each) => isUp(each, at)).length;
-  const ends = history.nodes.reduce((sum, each) => sum + stepAt(each.linkSteps, at, 0), 0);
-  const share = convergence.shareAt(at);
-  const faults = faultsNow(history, at);
-  const parts = [`${up} of ${plural(history.nodes.length, "node")} up`, plural(Math.round(ends / 2), "connection")];
-  if (share !== null) parts.push(`${percent(share)} complete`);
-  const trouble = faults.length ? ` Now: ${faults.join(", ")}.` : " No faults now.";
-  const chosen = node === null ? "" : ` ${history.nodes[node].name}: ${stateWords(story, node, at)}.`;
-  return `At ${seconds(at)}: ${parts.join(", ")}.${trouble}${chosen}`;
-}
-
-// Equal ones as one, with all of their nodes.
-function faultsNow({ faults, nodes }, at) {
-  const now = new Map();
-  for (const fault of faults.filter((each) => each.from <= at && at < each.to)) {
-    const apart = fault.group === "separation" ? fault.place : ""; // two partitions are not one
-    const key = `${faultWords(fault)} ${apart}`;
-    if (!now.has(key)) now.set(key, { words: faultWords(fault), places: new Set() });
-    for (const place of fault.nodes) now.get(key).places.add(place);
-  }
-  return [...now.values()].map(({ words, places }) =>
-    `${words} (${places.size === nodes.length ? "all" : ranges([...places].map((place) => nodes[place].number))})`);
+  context.fillText(
+    String(node.number),
+    x + Math.cos(angle) * (r + 15),
+    y + Math.sin(angle) * (r + 13),
+  );
 }
 
 function makeKey() {
-  const node = (draw) => sample((context, width, height) => {
-    context.translate(width / 2, height / 2);
-    draw(context);
-  }, 18, 18);
-  const disc = (share, colour, honest, back = "card") => node((context) => {
-    outline(context, 6, honest);
-    context.fillStyle = palette[back];
-    context.fill();
-    fill(context, 6, share, palette[colour], honest);
-    outline(context, 6, honest);
-    context.strokeStyle = palette[colour];
-    context.stroke();
-  });
-  return element("ul", { class: "key", "aria-label": "Key" },
+  const node = (draw) =>
+    sample(
+      (context, width, height) => {
+        context.translate(width / 2, height / 2);
+        draw(context);
+      },
+      18,
+      18,
+    );
+  const disc = (share, colour, honest, back = "card") =>
+    node((context) => {
+      outline(context, 6, honest);
+      context.fillStyle = palette[back];
+      context.fill();
+      fill(context, 6, share, palette[colour], honest);
+      outline(context, 6, honest);
+      context.strokeStyle = palette[colour];
+      context.stroke();
+    });
+  return element(
+    "ul",
+    { class: "key", "aria-label": "Key" },
     keyItem(disc(0.4, "honest", true), "honest, has 40 % of the feeds it follows"),
     keyItem(disc(1, "byzantine", false), "byzantine"),
     keyItem(disc(0, "down", true, "gone"), "down"),
-    keyItem(node((context) => ring(context, 0, 0, 6, palette.fork, 2.5)), "forked its feed"),
-    keyItem(node((context) => drawMark(context, "evidence", 0, 0, 4)), "holds evidence of a fork"),
-    keyItem(node((context) => {
-      context.globalAlpha = 0.25;
-      context.fillStyle = palette.separation;
-      context.fillRect(-9, -6, 18, 12);
-    }), "cut off"),
-    element("li", {}, "broken line: only one end still sees the connection"));
+    keyItem(
+      node((context) => ring(context, 0, 0, 6, palette.fork, 2.5)),
+      "forked its feed",
+    ),
+    keyItem(
+      node((context) => drawMark(context, "evidence", 0, 0, 4)),
+      "holds evidence of a fork",
+    ),
+    keyItem(
+      node((context) => {
+        context.globalAlpha = 0.25;
+        context.fillStyle = palette.separation;
+        context.fillRect(-9, -6, 18, 12);
+      }),
+      "cut off",
+    ),
+    element("li", {}, "broken line: only one end still sees the connection"),
+  );
 }

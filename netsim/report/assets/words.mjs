@@ -23,9 +23,18 @@ export const TOPICS = {
 const BLOB_FAILURES = { 1: "it was not there", 2: "the bytes were wrong", 3: "the disk was full" };
 
 const ASKED = {
-  publish: "publish a message", follow: "follow", unfollow: "unfollow", block: "block", unblock: "unblock",
-  add_peer: "add the address of", remove_peer: "forget the address of", add_blob: "add a blob", want_blob: "fetch a blob",
-  unwant_blob: "stop fetching a blob", remove_blob: "remove a blob", act: "do its deed",
+  publish: "publish a message",
+  follow: "follow",
+  unfollow: "unfollow",
+  block: "block",
+  unblock: "unblock",
+  add_peer: "add the address of",
+  remove_peer: "forget the address of",
+  add_blob: "add a blob",
+  want_blob: "fetch a blob",
+  unwant_blob: "stop fetching a blob",
+  remove_blob: "remove a blob",
+  act: "do its deed",
 };
 
 export class Words {
@@ -41,7 +50,10 @@ export class Words {
     for (const [topic, { kinds: names }] of Object.entries(TOPICS)) {
       for (const name of names) this.#topics.set(kinds[name], topic);
     }
-    this.#marks = new Map([[kinds.STARTED, "start"], [kinds.STOPPED, "stop"]]);
+    this.#marks = new Map([
+      [kinds.STARTED, "start"],
+      [kinds.STOPPED, "stop"],
+    ]);
     this.#sentences = new Map(Object.entries(sentences).map(([name, say]) => [kinds[name], say]));
   }
 
@@ -55,7 +67,8 @@ export class Words {
 
   sentence(i) {
     const { records } = this.history;
-    const say = this.#sentences.get(records.kind[i]) ?? (() => "something this report has no words for");
+    const say =
+      this.#sentences.get(records.kind[i]) ?? (() => "something this report has no words for");
     const event = {
       at: records.at[i],
       node: records.node[i],
@@ -83,12 +96,15 @@ export class Words {
 }
 
 const hex = (number) => number.toString(16).padStart(8, "0");
-const lost = (batches) => (batches ? `, ${plural(batches, "batch", "batches")} of writes lost` : "");
+const lost = (batches) =>
+  batches ? `, ${plural(batches, "batch", "batches")} of writes lost` : "";
 
 const sentences = {
-  LINK_UP: (e, w) => `${w.name(e.node)} ${e.subject === 1 ? "called" : "was called by"} ${w.name(e.peer)}: connected`,
+  LINK_UP: (e, w) =>
+    `${w.name(e.node)} ${e.subject === 1 ? "called" : "was called by"} ${w.name(e.peer)}: connected`,
   LINK_DOWN: (e, w) => `${w.name(e.node)} lost its connection with ${w.name(e.peer)}`,
-  STARTED: (e, w) => `${w.name(e.node)} started${e.value ? "" : ", not having been stopped cleanly"}`,
+  STARTED: (e, w) =>
+    `${w.name(e.node)} started${e.value ? "" : ", not having been stopped cleanly"}`,
   STOPPED: (e, w) => `${w.name(e.node)} stopped cleanly`,
   CRASHED: (e, w) => `${w.name(e.node)} crashed${lost(e.value)}`,
   ROLLED_BACK: (e, w) => `${w.name(e.node)} has the disk of an earlier time${lost(e.value)}`,
@@ -97,13 +113,14 @@ const sentences = {
   PUBLISHED: (e, w) => `${w.name(e.node)} published message ${count(e.value)}`,
   APPENDED: (e, w) => appendedWords(e, w),
   REFUSED: (e, w) => `${w.name(e.node)} refused ${messageWords(e, w)} from ${w.name(e.peer)}`,
-  FORK_FOUND: (e, w) => `${w.name(e.node)} found that ${w.name(e.subject)} forked its feed at message ${count(e.value)}`,
+  FORK_FOUND: (e, w) =>
+    `${w.name(e.node)} found that ${w.name(e.subject)} forked its feed at message ${count(e.value)}`,
   BLOB_ARRIVED: (e, w) => `${w.name(e.node)} has blob ${hex(e.subject)}… (${bytes(e.value)})`,
-  BLOB_FAILED: (e, w) => `${w.name(e.node)} did not get blob ${hex(e.subject)}… from ${w.name(e.peer)}: ${BLOB_FAILURES[e.value] ?? "unknown why"}`,
+  BLOB_FAILED: (e, w) => blobWords(e, w),
   FAULT_BEGAN: (e, w) => faultSentence(e, w, true),
   FAULT_ENDED: (e, w) => faultSentence(e, w, false),
   HEALED: () => "All faults are over: from now on everything has to come right",
-  MISDEED: (e, w) => `${w.name(e.node)} misbehaved${e.subject === w.history.nobody ? "" : `, about the feed of ${w.name(e.subject)}`}${e.value ? `, message ${count(e.value)}` : ""}`,
+  MISDEED: (e, w) => misdeedWords(e, w),
   FAILED: (e, w) => `${w.name(e.node)} failed: an error that no one expected`,
   VIOLATED: (e, w) => violationWords(e, w),
   FOUND: (e, w) => `${w.name(e.node)} told of ${w.foundNames[e.subject] ?? hex(e.subject)}`,
@@ -114,9 +131,20 @@ function askedWords({ subject }, { history }) {
   return ASKED[what] ?? what ?? "do something";
 }
 
+function misdeedWords({ node, subject, value }, words) {
+  const feed = subject === words.history.nobody ? "" : `, about the feed of ${words.name(subject)}`;
+  return `${words.name(node)} misbehaved${feed}${value ? `, message ${count(value)}` : ""}`;
+}
+
+function blobWords({ node, peer, subject, value }, words) {
+  const why = BLOB_FAILURES[value] ?? "unknown why";
+  return `${words.name(node)} did not get blob ${hex(subject)}… from ${words.name(peer)}: ${why}`;
+}
+
 function appendedWords(event, words) {
   const source = event.peer === words.history.nobody ? "" : ` from ${words.name(event.peer)}`;
-  return `${words.name(event.node)} has the feed of ${words.name(event.subject)} up to message ${count(event.value)}${source}`;
+  const which = `the feed of ${words.name(event.subject)} up to message ${count(event.value)}`;
+  return `${words.name(event.node)} has ${which}${source}`;
 }
 
 function messageWords({ subject, value }, words) {
@@ -129,12 +157,16 @@ function faultSentence({ node, subject }, words, begins) {
   if (!fault) return "An unknown fault";
   const all = words.history.faults.find((each) => each.place === subject);
   const places = all?.nodes.map((place) => words.history.nodes[place].number) ?? [node];
-  const who = all?.everywhere ? "all nodes" : `${places.length === 1 ? "node" : "nodes"} ${ranges(places)}`;
+  const who = all?.everywhere
+    ? "all nodes"
+    : `${places.length === 1 ? "node" : "nodes"} ${ranges(places)}`;
   const long = begins && all ? ` for ${duration(all.to - all.from)}` : "";
   return `${begins ? "Begins" : "Ends"}: ${faultWords(fault)}, ${who}${long}`;
 }
 
 function violationWords(event, words) {
   const found = words.violationAt(event);
-  return found ? `${words.name(event.node)} breaks “${found.check}”: ${found.what}` : `${words.name(event.node)} breaks a rule`;
+  return found
+    ? `${words.name(event.node)} breaks “${found.check}”: ${found.what}`
+    : `${words.name(event.node)} breaks a rule`;
 }
