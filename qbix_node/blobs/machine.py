@@ -28,6 +28,22 @@ Effects = tuple[m.Effect, ...]
 class _Peer:
     listening: bool = False
     wants: dict[BlobId, int] = field(default_factory=dict)  # unanswered, with their hop distance
+    _shared: dict[BlobId, None] = field(default_factory=dict)  # of these, not its own
+
+    def want(self, blob: BlobId, hops: int) -> None:
+        self.wants[blob] = hops = min(hops, self.wants.get(blob, hops))
+        if hops > OWN:
+            self._shared[blob] = None
+        else:
+            self._shared.pop(blob, None)
+
+    def answer(self, blob: BlobId) -> None:
+        del self.wants[blob]
+        self._shared.pop(blob, None)
+
+    def oldest_shared(self) -> BlobId | None:
+        """Of what it wants for others."""
+        return next(iter(self._shared), None)
 
 
 class BlobExchange:
@@ -154,8 +170,14 @@ class BlobExchange:
         if blob in self._held and listener.listening:
             return (m.Send(peer, b.Have(blob, self._held[blob])),)
         if blob not in listener.wants and len(listener.wants) >= self.limits.peer_wants_max:
-            return ()
-        listener.wants[blob] = min(hops, listener.wants.get(blob, hops))
+            # SPEC blobs 6: what it shares for others, be it a flood, does not crowd out its own.
+            given_up = listener.oldest_shared() if hops == OWN else None
+            if given_up is None:
+                return ()
+            listener.answer(given_up)
+            if (shared := self._wants.get(given_up)) and not shared.own:
+                self._reconsider(given_up, shared)
+        listener.want(blob, hops)
         return () if blob in self._held else self._sympathise(blob, hops + 1)
 
     def _sympathise(self, blob: BlobId, hops: int) -> Effects:
@@ -194,7 +216,7 @@ class BlobExchange:
         ]
         answered = [blob for blob in listener.wants if blob in self._held]
         for blob in answered:
-            del listener.wants[blob]
+            listener.answer(blob)
         return (*wants, *[m.Send(peer, b.Have(blob, self._held[blob])) for blob in answered])
 
     def _forget(self, peer: m.PeerId) -> None:
@@ -318,7 +340,7 @@ class BlobExchange:
             if listener.listening and blob in listener.wants
         ]
         for peer in wanters:
-            del self._peers[peer].wants[blob]
+            self._peers[peer].answer(blob)
         return (
             *([write] if write else []),
             *([] if kept else [m.Emit(b.Arrived(blob, size))]),

@@ -279,6 +279,33 @@ def test_remembered_wants_of_one_peer_are_bounded() -> None:
     assert alice.take_sent() == [(BOB, b.Have(CAT, 10))]
 
 
+def test_what_a_peer_wants_itself_takes_the_place_of_what_it_shares_for_others() -> None:
+    alice = Node("alice", SMALL)
+    alice.meet(BOB)
+    for n in range(SMALL.peer_wants_max):
+        alice.hear(BOB, b.Want(blob_id(str(n)), 2))
+    alice.hear(BOB, b.Want(CAT, 1))
+    alice.take_sent()
+    alice.meet(CAROL)
+    shared = [note.blob for _, note in alice.take_sent() if isinstance(note, b.Want)]
+    assert shared == [*[blob_id(str(n)) for n in range(1, SMALL.peer_wants_max)], CAT]
+    for blob in (blob_id("0"), CAT):
+        alice.add(blob)
+    assert alice.take_sent() == [(BOB, b.Have(CAT, 10))]
+
+
+def test_own_wants_of_a_peer_do_not_give_way_to_each_other() -> None:
+    alice = Node("alice", SMALL)
+    alice.meet(BOB)
+    for n in range(SMALL.peer_wants_max):
+        alice.hear(BOB, b.Want(blob_id(str(n)), 3))
+        alice.hear(BOB, b.Want(blob_id(str(n)), 1))
+    alice.hear(BOB, b.Want(CAT, 1))
+    alice.take_sent()
+    alice.add(CAT)
+    assert alice.take_sent() == []
+
+
 def test_wants_that_are_answered_late_make_room_too() -> None:
     alice = Node("alice", SMALL)
     alice.tell(m.Connected(BOB, outgoing=True))
