@@ -5,12 +5,14 @@ from typing import ClassVar
 from netsim import facts
 from netsim.asking import blob_of, limits_of
 from netsim.checks.check import Check, Facts, Report, View
-from netsim.plan import Do, Operation
+from netsim.plan import Do, Fault, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN
 from qbix_node.wire.references import BlobId
 
 _MARK = b"b/s"
+_OF_BLOBS = (Do.ADD_BLOB, Do.WANT_BLOB, Do.UNWANT_BLOB, Do.REMOVE_BLOB)
+_STOPS = (Fault.RESTART, Fault.ROLL_BACK, Fault.RESTORE)  # what is asked meanwhile is not heard
 
 
 class RightBytes(Check):
@@ -41,33 +43,61 @@ class OperatorsBlobsStay(Check):
         "spec/blobs.md 5: A blob that is fetched for peers only is here by sympathy. That … ends"
         " when the operator adds or wants the blob."
     )
-    watches: ClassVar[Facts] = (facts.Asked, facts.Started, facts.RolledBack, b.Arrived, b.Discard)
+    watches: ClassVar[Facts] = (
+        facts.Asked,
+        facts.FaultBegan,
+        facts.RolledBack,
+        facts.Started,
+        b.Arrived,
+        b.Discard,
+        b.Unwanted,
+        b.Wanted,
+    )
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
-        self._wished: dict[int, dict[BlobId, None]] = {}
+        self._asked: dict[int, set[BlobId]] = {}  # in this life
+        self._wanted: dict[int, set[BlobId]] = {}  # for good
         self._kept: dict[int, dict[BlobId, None]] = {}
+        self._deaf: set[int] = set()  # nodes that are stopping, or down
 
     def handle(self, node: int, fact: object) -> None:
-        wished, kept = self._wished.setdefault(node, {}), self._kept.setdefault(node, {})
+        kept = self._kept.setdefault(node, {})
         match fact:
-            case facts.Asked(Operation(do=Do.ADD_BLOB | Do.WANT_BLOB) as operation):
-                wished[blob_of(operation)] = None
-            case facts.Asked(Operation(do=Do.UNWANT_BLOB) as operation):
-                wished.pop(blob_of(operation), None)
-            case facts.Asked(Operation(do=Do.REMOVE_BLOB) as operation):
-                wished.pop(blob_of(operation), None)
-                kept.pop(blob_of(operation), None)
-            case b.Arrived(blob) if blob in wished:
-                kept[blob] = None
+            case facts.Asked(operation):
+                self._ask(node, operation)
+            case facts.FaultBegan(fault) if fault.fault in _STOPS:
+                self._deaf.add(node)
+            case b.Wanted(blob):
+                self._wanted.setdefault(node, set()).add(blob)
+            case b.Unwanted(blob):
+                self._wanted.setdefault(node, set()).discard(blob)
+            case b.Arrived(blob):
+                if blob in self._asked.get(node, ()) or blob in self._wanted.get(node, ()):
+                    kept[blob] = None
             case b.Discard(blob) if blob in kept:
                 self.violated(node, f"blob {blob.hex()[:8]} is to give way to others")
             case facts.RolledBack():
                 kept.clear()
+                self._wanted.pop(node, None)
             case facts.Started():
+                self._deaf.discard(node)
+                self._asked.pop(node, None)
                 self._look(node)
             case _:
                 pass
+
+    def _ask(self, node: int, operation: Operation) -> None:
+        if operation.do not in _OF_BLOBS or node in self._deaf:
+            return
+        asked, blob = self._asked.setdefault(node, set()), blob_of(operation)
+        if operation.do in (Do.ADD_BLOB, Do.WANT_BLOB):
+            asked.add(blob)
+            return
+        asked.discard(blob)
+        self._wanted.get(node, set()).discard(blob)
+        if operation.do is Do.REMOVE_BLOB:
+            self._kept[node].pop(blob, None)
 
     def finish(self) -> None:
         for node in self._kept:

@@ -21,7 +21,7 @@ from qbix_node.feeds.messages import (
 )
 from qbix_node.machines import PeerId
 from qbix_node.net import messages as k
-from qbix_node.replication.messages import Granted, PeerBlocked, Unfollow
+from qbix_node.replication.messages import Granted, Unfollow
 from qbix_node.wire.references import BlobId, FeedId
 
 HOUR_S = 3600.0
@@ -47,7 +47,6 @@ class Noticing:
         ForkFound,
         ForkSuspected,
         Granted,
-        PeerBlocked,
         Published,
         PublishRefused,
         Refusal,
@@ -87,7 +86,7 @@ class Noticing:
                 self._talks.handle(node, fact)
             case Appended() | Published():
                 self._grown(node, fact)
-            case facts.LinkUp() | facts.LinkDown() | k.Hangup() | PeerBlocked():
+            case facts.LinkUp() | facts.LinkDown() | k.Hangup():
                 self._link(node, fact)
             case b.Arrived() | b.Discard() | b.Unfetched() | b.Wanted():
                 self._blob(node, fact)
@@ -129,8 +128,6 @@ class Noticing:
                     self.saw("half-open link given up")
             case k.Hangup(_, reason) if reason.startswith(_COLLISION):
                 self.saw("dials collided")
-            case PeerBlocked(peer) if (node, peer) in self._up:
-                self.saw("peer blocked while connected")
             case _:
                 pass
 
@@ -175,6 +172,9 @@ class Noticing:
         match fact:
             case Granted(Unfollow()):
                 self.saw("feed unfollowed")
+            case facts.Asked(Operation(do=Do.BLOCK, target=int() as target)):
+                if (node, self._view.world.sites[target].peer) in self._up:
+                    self.saw("peer blocked while connected")
             case facts.Asked(Operation(do=Do.ADD_BLOB | Do.WANT_BLOB) as operation):
                 place = node, blob_of(operation)
                 self._wished.setdefault(place, self._lives.get(node, 0))

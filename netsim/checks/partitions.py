@@ -50,7 +50,9 @@ class Partitions:
         if sides[0] is None or sides[1] is None:
             return
         (one, during), (other, also) = sides[0], sides[1]
-        for fault in during:
-            if fault in also and (one in fault.nodes) != (other in fault.nodes):
-                self._saw("fork found across a partition")
-                return
+        if _divided(one, other, during) and _divided(one, other, also):
+            self._saw("fork found across a partition")
+
+
+def _divided(one: int, other: int, partitions: tuple[PlannedFault, ...]) -> bool:
+    return any((one in fault.nodes) != (other in fault.nodes) for fault in partitions)

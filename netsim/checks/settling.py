@@ -90,22 +90,24 @@ class Settling:
                     self._asked[node] = self._asked.get(node, 0) + 1
             case Published() | PublishRefused():
                 self._asked[node] = max(0, self._asked.get(node, 0) - 1)
-            case facts.RolledBack(noticed=False):
-                self._own[node] = _length_of_own(self._view, node)
-            case facts.Started(clean) if node in self._own:
-                if clean and self._own.pop(node) == _length_of_own(self._view, node):
-                    self._unaware.add(node)
-                self._ended(node)
             case facts.Started() | facts.Stopped() | facts.Crashed() | facts.RolledBack():
-                self._ended(node)
+                self._turn(node, fact)
             case _:
                 self._ties = None  # what the disks say may have changed
 
-    def _ended(self, node: int) -> None:
-        """A life of the node, and with it its connections."""
+    def _turn(self, node: int, fact: object) -> None:
+        """A life of the node begins or ends; none of its connections lasts."""
         self._up.pop(node, None)
         self._asked.pop(node, None)
         self._ties = None
+        match fact:
+            case facts.RolledBack(noticed=False):
+                self._own[node] = _length_of_own(self._view, node)
+            case facts.Started(clean) if node in self._own:
+                if self._own.pop(node) == _length_of_own(self._view, node) and clean:
+                    self._unaware.add(node)
+            case _:
+                pass
 
     def unsettled(self) -> list[str]:
         found = []

@@ -63,8 +63,6 @@ class Talks:
         for feed, note in notes.items():
             if not note & 1:
                 self._ask(node, to, feed)
-            else:
-                talk.asked.pop(feed, None)
 
     def _open(self, node: int, notes: Mapping[FeedId, int]) -> None:
         """SPEC replication 4: of feeds of which there is something, some may be left out."""
@@ -85,6 +83,8 @@ class Talks:
         if before is None or before == to or (talk := self._talks.get((node, before))) is None:
             return
         since = talk.asked.get(feed, self._view.now)
-        more = talk.claims.get(feed, 0) > self._view.logs.length(node, feed)
+        # What a byzantine peer claims is not told; it had been asked, so that it did claim.
+        byzantine = self._view.numbers.get(before, -1) not in self._view.honest
+        more = byzantine or talk.claims.get(feed, 0) > self._view.logs.length(node, feed)
         if more and self._view.now >= since + STALL_S * 0.99:
             self._saw("stalled source replaced")
