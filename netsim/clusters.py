@@ -4,7 +4,7 @@ The one home of `distributed`, which only those need who name a cluster. Its wor
 commit of this code; each should have one thread, because a run keeps a core busy.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
 from netsim.commit import code_commit
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CONNECT_S = 10
 
 
-def results(job: Job, seeds: Iterable[int], address: str) -> Iterator[Result]:
+def results(job: Job, seeds: Iterable[int], address: str) -> Generator[Result]:
     """As they come. Raises UsageError, Temporary."""
     try:
         from distributed import Client, as_completed  # noqa: PLC0415  (optional)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -42,7 +42,7 @@ class _Worker:
         return code
 
 
-def results(job: Job, seeds: Iterable[int], *, jobs: int, patience_s: float) -> Iterator[Result]:
+def results(job: Job, seeds: Iterable[int], *, jobs: int, patience_s: float) -> Generator[Result]:
     """As they come. A seed whose process dies or takes longer than `patience_s` has failed."""
     left, workers = iter(seeds), list[_Worker]()
     try:

@@ -48,6 +48,7 @@ def _run(job: Job, seed: int, trace: Path | None, out: Output) -> int:
     if trace is not None:
         file = tracefile.make_trace(outcome, job.driver, job.command(seed), result)
         tracefile.write(trace, file)
+        click.echo(f"  the trace is in {trace}", err=True)
     verdict = verdict_of(outcome)
     if verdict is not Verdict.OK and out.json:
         for line in failure_lines(result):

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def sweep(
         known = {result["seed"] for result in results.results}
         left = [seed for seed in shard.of(seeds) if seed not in known]
         _say(job, seeds, shard, len(left), file)
-        _collect(results, _results(job, left, jobs, patience, dask), len(left), began)
+        with closing(_results(job, left, jobs, patience, dask)) as coming:
+            _collect(results, coming, len(left), began)
         wanted = set(shard.of(seeds))
         found = [each for each in results.results if each["seed"] in wanted]
     took_s = time.monotonic() - began
@@ -101,7 +102,7 @@ def _say(job: Job, seeds: range, shard: Shard, left: int, file: Path) -> None:
 
 def _results(
     job: Job, seeds: list[int], jobs: int | None, patience_s: float, dask: str | None
-) -> Iterator[Result]:
+) -> Generator[Result]:
     if dask is not None:
         from netsim import clusters  # noqa: PLC0415  (only who has a cluster needs it)
 
@@ -111,7 +112,7 @@ def _results(
     return workers.results(job, seeds, jobs=jobs or workers.cores(), patience_s=patience_s)
 
 
-def _collect(file: ResultFile, coming: Iterator[Result], count: int, began: float) -> None:
+def _collect(file: ResultFile, coming: Iterable[Result], count: int, began: float) -> None:
     progress = _Progress(count, began)
     try:
         for result in coming:

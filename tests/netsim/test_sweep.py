@@ -191,6 +191,12 @@ class _Endless(Job):
 
 
 @dataclass(frozen=True, slots=True)
+class _Telling(Job):
+    def attempt(self, seed: int) -> Result:
+        return self.failure(seed, Verdict.LIVENESS, str(os.getpid()))
+
+
+@dataclass(frozen=True, slots=True)
 class _Raising(Job):
     def run(self, seed: int, *, keep_trace: bool = False) -> "object":  # type: ignore[override]
         raise ZeroDivisionError("of nothing")
@@ -212,6 +218,17 @@ def test_a_seed_without_an_end_is_given_up(job: Job) -> None:
     assert (result["exit"], result["liveness"]) == (11, "stalled")
     assert result["stalled"] == ["no end after 0.3 s of real time"]
     assert result["command"] == job.command(0)
+
+
+def test_a_process_is_replaced_after_so_many_seeds(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SEEDS_EACH", 2)
+    first, again, second, *_ = [
+        str(each["stalled"]) for each in all_of(as_a(_Telling, job), range(4))
+    ]
+    assert first == again
+    assert second != first
 
 
 def test_an_exception_is_a_failure_of_its_seed(job: Job) -> None:
