@@ -129,7 +129,7 @@ def test_a_long_trace_loses_packets_first_and_whole_journeys() -> None:
 
 
 def test_a_trace_that_is_longer_still_keeps_the_last_append_of_each_feed() -> None:
-    rows = everything()
+    rows = [row for row in everything() if row.kind is not Kind.APPENDED or row.value < 8]
     last = {(r.node, r.subject): r.value for r in rows if r.kind is Kind.APPENDED}
     thinned = thin(packed(rows), records_max=500)
     left = list(unpack(thinned.records))

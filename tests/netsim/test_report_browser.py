@@ -6,12 +6,14 @@ import random
 import re
 import shutil
 import subprocess
+import zipfile
 import zlib
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from netsim.plan import Do
 from netsim.report import render
 from netsim.trace import MESSAGE_NAMES, NOBODY, Kind, Record, unpack
 from tests.netsim.report_example import EQUIVOCATOR, everything, packed, write_trace
@@ -166,34 +168,81 @@ def test_scripts_read_the_same_records_as_python() -> None:
     assert read == [list(row) for row in unpack(packed(rows))]
 
 
-@needs_node
-def test_scripts_tell_how_complete_nodes_are_and_who_knows_of_a_fork(tmp_path: Path) -> None:
-    data = data_of(render([write_trace(tmp_path / "run.zip")]))
-    text = b64encode(zlib.compress(packed(everything()))).decode()
-    told = run_node(
+def tell(trace: Path, script: str) -> object:
+    """What a script finds in `history` and `convergence`; it says so by `told`."""
+    with zipfile.ZipFile(trace) as file:
+        text = b64encode(zlib.compress(file.read("records.bin"))).decode()
+    return run_node(
         importing("records.mjs:unpackRecords", "history.mjs:History", "convergence.mjs:Convergence")
         + f"const records = await unpackRecords({json.dumps(text)});\n"
-        + f"const history = new History(records, {json.dumps(data)});\n"
-        + "const { forks, appended, curve } = new Convergence(history);\n"
-        + "const share = (at) => curve.findLast(([time]) => time <= at)[1];\n"
-        + "const { sent, ended, fate } = history.packets;\n"
-        + "const sum = (list, take) => list.reduce((all, each) => all + take(each), 0);\n"
-        + "console.log(JSON.stringify({ shares: [0, 17, 60].map(share),"
-        + " appended: sum(appended, ([, some]) => some),"
-        + " fork: forks.map(({ author, made, known }) => [author, made, known.length]),"
-        + " dropped: sum([...fate], (each) => Number(each === 2)),"
-        + " lost: sum([...fate], (each) => Number(each === 0)),"
-        + " backwards: sent.filter((at, i) => ended[i] < at).length,"
-        + " down: history.nodes[6].up }));\n"
+        + f"const history = new History(records, {json.dumps(data_of(render([trace])))});\n"
+        + "const convergence = new Convergence(history);\n"
+        + f"{script}\nconsole.log(JSON.stringify(told));\n"
     )
-    assert isinstance(told, dict)
-    rows = everything()
-    start, during, end = told["shares"]
+
+
+@needs_node
+def test_scripts_follow_each_packet_to_its_end(tmp_path: Path) -> None:
+    told = tell(
+        write_trace(tmp_path / "run.zip"),
+        """
+        const { sent, ended, fate } = history.packets;
+        const some = (which) => fate.filter((each) => each === which).length;
+        const told = [some(0), some(1), some(2), sent.filter((at, i) => ended[i] < at).length];
+        """,
+    )
+    kinds = [row.kind for row in everything()]
+    assert told == [0, kinds.count(Kind.DELIVERED), kinds.count(Kind.DROPPED), 0]
+
+
+@needs_node
+def test_scripts_tell_who_knows_of_a_fork_and_who_was_up(tmp_path: Path) -> None:
+    told = tell(
+        write_trace(tmp_path / "run.zip"),
+        """
+        const [{ author, made, known }] = convergence.forks;
+        const told = [author, made, known.length, history.nodes[6].up];
+        """,
+    )
+    assert told == [EQUIVOCATOR, 22, 9, [[0, 20], [25, 60]]]
+
+
+@needs_node
+def test_scripts_tell_how_complete_nodes_are(tmp_path: Path) -> None:
+    told = tell(
+        write_trace(tmp_path / "run.zip"),
+        """
+        const appended = convergence.appended.reduce((sum, [, some]) => sum + some, 0);
+        const told = [...[0, 17, 60].map((at) => convergence.shareAt(at)), appended];
+        """,
+    )
+    assert isinstance(told, list)
+    start, during, end, appended = told
     assert (start, end) == (1, 1)
     assert 0.3 < during < 0.6  # a partition of three and seven
-    # In this trace nobody appends the same twice.
-    assert told["appended"] == sum(row.kind is Kind.APPENDED for row in rows)
-    assert told["fork"] == [[EQUIVOCATOR, 22, 9]]
-    assert told["dropped"] == sum(row.kind is Kind.DROPPED for row in rows)
-    assert (told["lost"], told["backwards"]) == (0, 0)
-    assert told["down"] == [[0, 20], [25, 60]]
+    assert appended == sum(row.kind is Kind.APPENDED for row in everything())
+
+
+@needs_node
+def test_who_goes_back_in_time_or_stops_following_is_seen(tmp_path: Path) -> None:
+    plan = {
+        "nodes": [{"number": 0, "follows": [1]}, {"number": 1}],
+        "operations": [{"at_s": 9.0, "node": 0, "do": "unfollow", "target": 1}],
+        "faults": [{"at_s": 6.0, "for_s": 1.0, "fault": "roll_back", "nodes": [0], "amount": 2.5}],
+    }
+    rows = [
+        *[Record(0.0, Kind.STARTED, node, NOBODY, NOBODY, 1) for node in (0, 1)],
+        Record(1.0, Kind.PUBLISHED, 1, NOBODY, 1, 1),
+        Record(2.0, Kind.APPENDED, 0, 1, 1, 1),
+        Record(4.0, Kind.PUBLISHED, 1, NOBODY, 1, 2),
+        Record(5.0, Kind.APPENDED, 0, 1, 1, 2),
+        Record(6.0, Kind.FAULT_BEGAN, 0, NOBODY, 0, 0),
+        Record(7.0, Kind.ROLLED_BACK, 0, NOBODY, NOBODY, 1),
+        Record(7.0, Kind.FAULT_ENDED, 0, NOBODY, 0, 0),
+        Record(9.0, Kind.ASKED, 0, NOBODY, list(Do).index(Do.UNFOLLOW), 0),
+        Record(10.0, Kind.FOUND, 0, NOBODY, 0, 0),
+    ]
+    trace = write_trace(tmp_path / "run.zip", rows=rows, header={"plan": plan})
+    moments = [0.5, 1.5, 3, 4.5, 5.5, 8, 9.5]
+    told = tell(trace, f"const told = {moments}.map((at) => convergence.shareAt(at));")
+    assert told == [1, 0, 1, 0, 1, 0, None]
