@@ -236,8 +236,11 @@ class Conversations:
     def _refuse(self, peer_id: m.PeerId, notes: Mapping[FeedId, int]) -> None:
         peer = self.peers[peer_id]
         for feed, note in notes.items():
-            replicated = self.following.replicates(feed)
-            if not replicated and note != REFUSED and peer.refuse(feed):
+            if self.following.replicates(feed):
+                continue
+            if note == REFUSED:
+                peer.refused.discard(feed)  # it may announce the feed anew, and is answered anew
+            elif peer.refuse(feed):
                 self._notes.setdefault(peer_id, {})[feed] = REFUSED
 
     def _choose(self, feed: FeedId, now: float) -> None:

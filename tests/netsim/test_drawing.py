@@ -173,8 +173,10 @@ def test_who_wants_a_blob_says_its_size() -> None:
 def test_changes_turn_round_what_holds() -> None:
     plan = drawn("[topology]\nfollow = 'all'\n[workload]\nfollow_changes = 30")
     holds = {(each.number, other) for each in plan.nodes for other in each.follows}
+    assert plan.operations
     for change in plan.operations:
-        pair = (change.node, change.target)
+        assert change.target is not None
+        pair = change.node, change.target
         assert (change.do is Do.UNFOLLOW) == (pair in holds)
         holds ^= {pair}
 

@@ -71,6 +71,17 @@ def test_feed_that_nobody_follows_here_is_refused_once(network: Network, node: N
     assert [notes[ALICE] for notes in said(peer) if ALICE in notes] == [REFUSED]
 
 
+def test_feed_that_a_peer_gave_up_and_announces_anew_is_refused_anew(
+    network: Network, node: Node
+) -> None:
+    """Else the peer believes that it was heard, and is silent when the feed is followed here."""
+    peer = call(node, "carol", {ALICE: note(7, WANT)})
+    peer.say(node, EbtNotes({ALICE: REFUSED}))
+    peer.say(node, EbtNotes({ALICE: note(7, HAVE)}))
+    network.settle(1)
+    assert [notes[ALICE] for notes in said(peer) if ALICE in notes] == [REFUSED, REFUSED]
+
+
 def test_refusals_are_bounded(network: Network, node: Node) -> None:
     strange = {FeedId(n.to_bytes(32, "big")): note(1, WANT) for n in range(REFUSALS_MAX + 10)}
     peer = call(node, "carol", strange)
