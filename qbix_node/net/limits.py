@@ -19,8 +19,9 @@ class Limits:
     # Incoming, in their handshake. The oldest gives way, so that a flood that sends nothing does
     # not keep out a peer that is quick.
     handshakes_max: int = 64
-    # From connection to the last byte of the handshake; then it is closed.
-    handshake_patience_s: float = 1.0
+    # From connection to the last byte of the handshake; then it is closed. Two round trips by
+    # satellite and a packet sent twice fit in it.
+    handshake_patience_s: float = 5.0
     # For a TCP connection to come up; then the dial has failed.
     dial_patience_s: float = 10.0
     # Peers that a person added or blocked, each. A further one is refused.

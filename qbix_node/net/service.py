@@ -31,6 +31,8 @@ from qbix_node.net.methods import Methods
 from qbix_node.net.transport import Transport
 from qbix_node.wire.references import format_feed
 
+SEE_OFF_S = 0.25  # for the connection that a new one replaces to say goodbye
+
 log = structlog.get_logger()
 
 Post = Callable[[m.Event], Awaitable[None]]
@@ -230,7 +232,7 @@ class Network:
         ssb-conn does) forget the new one. A dead connection is not waited for.
         """
         if replaced is not None:
-            with trio.move_on_after(self.limits.handshake_patience_s / 4):
+            with trio.move_on_after(SEE_OFF_S):
                 await replaced.over.wait()
 
     async def _call(self, attempt: _Attempt, address: Address) -> None:
