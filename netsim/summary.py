@@ -89,7 +89,10 @@ def summarise(results: Iterable[Result]) -> Summary:
 def as_json(summary: Summary, *, whole: bool = True) -> Result:
     share = 1 / max(1, summary.seeds)
     return {
-        **{name: getattr(summary, name) for name in ("scenario", "driver", "commit", "seeds")},
+        "scenario": summary.scenario,
+        "driver": summary.driver,
+        "commit": summary.commit,
+        "seeds": summary.seeds,
         "exit": int(summary.verdict(whole=whole)),
         "failed": len(summary.failures),
         "incomplete": summary.incomplete,
