@@ -94,7 +94,7 @@ export class Topology {
       context.strokeStyle = near ? palette.accent : palette.down;
       context.globalAlpha = near ? 0.95 : Math.max(0.25, Math.min(0.7, 60 / up.size));
       context.lineWidth = near ? 1.6 : 1;
-      context.setLineDash(ends > 1 ? [] : [4, 4]);
+      context.setLineDash(ends > 1 || !this.#tellsOfLinks(a, b) ? [] : [4, 4]);
       context.beginPath();
       context.moveTo(this.spots[a].x, this.spots[a].y);
       context.lineTo(this.spots[b].x, this.spots[b].y);
@@ -102,6 +102,11 @@ export class Topology {
     }
     context.setLineDash([]);
     context.globalAlpha = 1;
+  }
+
+  // A byzantine node says nothing of its connections.
+  #tellsOfLinks(...places) {
+    return places.every((place) => this.story.history.nodes[place].honest);
   }
 
   #drawMessages(context) {
