@@ -111,7 +111,7 @@ function makeEvents({ events, shareMin }) {
     element(
       "p",
       { class: "soft small" },
-      "The dark band holds the share over all possible seeds in 95 of 100 sweeps (Wilson).",
+      "The narrow band holds the share over all possible seeds in 95 of 100 sweeps (Wilson).",
     ),
   );
   made.style.marginBottom = ".75rem";
