@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.feeds.messages import ClassicMessage, Head
+from qbix_node.feeds.records import Evidence
 from qbix_node.feeds.validation import check_next
 from qbix_node.wire.references import FeedId
 
@@ -40,6 +41,7 @@ class Line:
     unsaved: list[Arrival] = field(default_factory=list)
     saving: list[Arrival] = field(default_factory=list)
     texts: dict[str, Arrival] = field(default_factory=dict)  # all that waits, by `encoded`
+    proof: Evidence | None = None  # of a fork, until what is chained is in the log
 
     @property
     def base(self) -> int:

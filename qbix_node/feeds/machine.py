@@ -248,11 +248,13 @@ class FeedBook:
         One such pair is kept a feed. It convicts; more would only fill the disk.
         """
         assert ours.id != arrival.message.id  # one id means one signature, valid for one text
-        feed, token = arrival.message.author, self.tokens.new()
+        feed = arrival.message.author
+        line = self._lines[feed]
         self.forked.add(feed)
-        proof = self._proofs[token] = Evidence(arrival.received_ms, ours, arrival.message)
-        answer.effects.append(m.Persist(token, (put_evidence(proof),)))
-        self._leave([arrival, *self._lines[feed].discard()], answer)
+        line.proof = Evidence(arrival.received_ms, ours, arrival.message)
+        self._leave([arrival, *line.discard()], answer)
+        if not line.unsaved:  # else that is saved first
+            self._save(line, answer)
 
     def _bound_held(self, line: Line, answer: Answer) -> None:
         for arrival in line.held.values():
@@ -319,6 +321,11 @@ class FeedBook:
             writes = [put_message(arrival.message, arrival.received_ms) for arrival in batch]
             head = put_head(line.feed, batch[-1].message.head)
             answer.effects.append(m.Persist(token, (*writes, head)))
+        elif line.proof and not line.saving:
+            # SPEC classic-feeds 8: nothing is appended any more once the evidence is there.
+            token = self.tokens.new()
+            self._proofs[token], line.proof = line.proof, None
+            answer.effects.append(m.Persist(token, (put_evidence(self._proofs[token]),)))
 
     def _saved(self, feed: FeedId, answer: Answer) -> None:
         line = self._lines[feed]

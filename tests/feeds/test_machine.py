@@ -336,6 +336,27 @@ def test_fork_is_noticed_whenever_the_second_comes(desk: Desk, alice: Author, mo
     assert desk.checks_made == (3 if moment == "looked up" else 2)
 
 
+@pytest.mark.parametrize("saving", [False, True])
+def test_evidence_comes_after_what_was_chained_before_it(
+    desk: Desk, alice: Author, *, saving: bool
+) -> None:
+    one = alice.write()
+    twin = alice.twin()
+    ours, theirs = alice.write(), twin.write({"type": "post", "text": "another"})
+    if saving:
+        desk.offer(one)
+        desk.verify()  # its write is under way from here on
+        desk.offer(ours, theirs)
+    else:
+        desk.offer(one, ours, theirs)
+    desk.settle()
+    found = [each for each in desk.found if isinstance(each, Appended | ForkFound)]
+    assert found[-1] == ForkFound(alice.feed, 2, ours, theirs)
+    assert [type(each) for each in found].count(ForkFound) == 1
+    assert desk.log(alice.feed) == [one, ours]
+    assert desk.book.waiting == 0
+
+
 def test_one_pair_is_looked_for_and_no_more(desk: Desk, alice: Author) -> None:
     twins = [alice.twin() for _ in range(3)]
     others = [twin.write({"type": "post", "text": f"{place}"}) for place, twin in enumerate(twins)]
