@@ -45,6 +45,10 @@ class _Peer:
         """Of what it wants for others."""
         return next(iter(self._shared), None)
 
+    def oldest(self) -> BlobId | None:
+        """What it wants for others goes first."""
+        return self.oldest_shared() or next(iter(self.wants), None)
+
 
 class BlobExchange:
     """`held`: the blobs on disk with their sizes. `own`: what the operator wanted before a restart.
@@ -174,24 +178,36 @@ class BlobExchange:
             given_up = listener.oldest_shared() if hops == OWN else None
             if given_up is None:
                 return ()
-            listener.answer(given_up)
-            if (shared := self._wants.get(given_up)) and not shared.own:
-                self._reconsider(given_up, shared)
+            self._pass_over(listener, given_up)
         listener.want(blob, hops)
-        return () if blob in self._held else self._sympathise(blob, hops + 1)
+        return () if blob in self._held else self._sympathise(listener, blob, hops + 1)
 
-    def _sympathise(self, blob: BlobId, hops: int) -> Effects:
+    def _sympathise(self, listener: _Peer, blob: BlobId, hops: int) -> Effects:
         # SPEC blobs 4: a want travels a few hops at most, so it ends even where links form a ring.
         want = self._wants.get(blob)
         if hops > self.limits.hops_max or (want and want.hops <= hops):
             return ()
         if want is None:
-            if len(self._wants) >= self.limits.wants_max:
+            if len(self._wants) >= self.limits.wants_max and not self._make_room(listener):
                 return ()
             want = self._wants[blob] = WantedBlob(hops)
         want.hops = hops
         # Also to whom it came from: who offers a blob around says that it wants it.
         return self._tell_listeners(b.Want(blob, hops))
+
+    def _make_room(self, listener: _Peer) -> bool:
+        """SPEC blobs 6: the peer that wants most gives way to one that wants less."""
+        busiest = max(self._peers.values(), key=lambda peer: len(peer.wants))
+        wanted = busiest.oldest()
+        if len(busiest.wants) <= len(listener.wants) or wanted is None:
+            return False
+        self._pass_over(busiest, wanted)
+        return len(self._wants) < self.limits.wants_max
+
+    def _pass_over(self, listener: _Peer, blob: BlobId) -> None:
+        listener.answer(blob)
+        if (shared := self._wants.get(blob)) and not shared.own:
+            self._reconsider(blob, shared)
 
     def _hear_have(self, peer: m.PeerId, blob: BlobId, size: int, now: float) -> Effects:
         want = self._wants.get(blob)
