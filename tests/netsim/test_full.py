@@ -185,6 +185,16 @@ def test_an_error_in_the_log_is_a_failure_of_its_node(monkeypatch: pytest.Monkey
     assert "link.failed: ZeroDivisionError: planted" in what
 
 
+def test_a_full_disk_is_told() -> None:
+    watched = Watched(friends(PUBLISH), 10)
+    disk = watched.world.sites[ALICE].disk
+    watched.at(1, lambda _: setattr(disk, "full", True))
+    watched.at(5, lambda _: setattr(disk, "full", False))
+    watched.live()
+    assert watched.of(facts.DiskFull, ALICE) == [facts.DiskFull()]
+    assert watched.sequence(BOB, ALICE) == 1
+
+
 def test_a_plan_sets_limits() -> None:
     plan = replace(friends(), settings={"connections_max": 40.0, "hops_max": 1.0})
     config = config_of(plan, make_world(plan, FullDriver()).sites[ALICE])
