@@ -22,6 +22,7 @@ class Journal:
 
     def __init__(self, loop: Loop, trace: Trace, plan: Plan, numbers: Mapping[bytes, int]) -> None:
         self.trace = trace
+        self._add = trace.add
         self.counts: Counter[str] = Counter()  # of facts, by the name of their type
         self.messages = 0
         self.bytes = 0
@@ -52,7 +53,7 @@ class Journal:
         if kind is _SENT:
             self.messages += 1
             self.bytes += size
-        self.trace.add((self._loop.now, kind, node, peer, what, size))
+        self._add((self._loop.now, kind, node, peer, what, size))
 
     def number(self, key: bytes | None) -> int:
         return NOBODY if key is None else self._numbers.get(key, NOBODY)

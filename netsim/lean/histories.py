@@ -1,10 +1,12 @@
 """createHistoryStream on one link, asked for and answered (spec/replication.md 5)."""
 
 import math
+from dataclasses import dataclass, field
 from itertools import count
 
 from netsim.lean.link import Link
 from netsim.lean.process import Process
+from netsim.lean.runner import Runner
 from netsim.lean.stored import read_values
 from netsim.lean.wire import HistoryCall, HistoryItems, HistoryOver
 from qbix_node.replication.machine import Replicator
@@ -15,13 +17,22 @@ from qbix_node.wire.references import FeedId
 OPEN_MAX = 256  # histories that one peer has open; a further one is refused
 
 
-class Histories:
-    __slots__ = ("_answers", "_calls", "_link", "_machine", "_numbers", "_process")
+@dataclass(slots=True)
+class Shared:
+    """What replication has in common on all links of a node."""
 
-    def __init__(self, link: Link, process: Process, machine: Replicator) -> None:
+    process: Process
+    runner: Runner
+    machine: Replicator
+    growth: "dict[FeedId, dict[_Answer, None]]" = field(default_factory=dict)  # who waits for it
+
+
+class Histories:
+    __slots__ = ("_answers", "_calls", "_link", "_numbers", "_shared")
+
+    def __init__(self, link: Link, shared: Shared) -> None:
         self._link = link
-        self._process = process
-        self._machine = machine
+        self._shared = shared
         self._numbers = count(1)
         self._calls: dict[int, HistoryRequest] = {}
         self._answers: dict[int, _Answer] = {}
@@ -60,22 +71,20 @@ class Histories:
             return
         answer = self._answers[number] = _Answer(self, number, request)
         if not request.old:
-            answer.first = self._machine.talks.head(request.feed) + 1
+            answer.first = self._shared.machine.talks.head(request.feed) + 1
         self._link.ready(answer)
 
-    def grown(self, feed: FeedId) -> None:
-        for answer in self._answers.values():
-            if answer.request.feed == feed:
-                self._link.ready(answer)
+    def send_more_of(self, answer: "_Answer") -> None:
+        self._link.ready(answer)
 
     def send_next_of(self, answer: "_Answer") -> bool:
         feed = answer.request.feed
         if self._answers.get(answer.number) is not answer:
             return False
-        if answer.left and self._machine.serves(self._link.peer, feed):
+        if answer.left and self._shared.machine.serves(self._link.peer, feed):
             most = int(min(answer.left, MESSAGES_MAX))
             sent = False
-            for part in read_values(self._process.site.disk, feed, answer.first, most):
+            for part in read_values(self._shared.process.site.disk, feed, answer.first, most):
                 self._link.say(HistoryItems(answer.number, part.values), part.text_bytes)
                 answer.first = part.last + 1
                 answer.left -= len(part.values)
@@ -83,7 +92,8 @@ class Histories:
             if sent:
                 return True
             if answer.request.live:
-                return False  # until the feed has grown
+                self._shared.growth.setdefault(feed, {})[answer] = None
+                return False
         del self._answers[answer.number]
         self._link.say(HistoryOver(answer.number, called=False))
         return False
@@ -103,3 +113,7 @@ class _Answer:
 
     def send_next(self) -> bool:
         return self._histories.send_next_of(self)
+
+    def go_on(self) -> None:
+        """Its feed has grown."""
+        self._histories.send_more_of(self)

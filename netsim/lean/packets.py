@@ -33,33 +33,29 @@ def _size_of_messages(message: object) -> int:
     return PACKET_BYTES * len(cast("Offered | wire.HistoryItems", message).messages)
 
 
-def _fixed(size: int) -> _Measure:
-    return lambda message: size
-
-
-_KINDS: Mapping[type, tuple[str, _Measure]] = {
-    wire.Hello: ("handshake", _fixed(64 - PACKET_BYTES)),
-    wire.Proof: ("handshake", _fixed(112 - PACKET_BYTES)),
-    wire.Accept: ("handshake", _fixed(80 - PACKET_BYTES)),
-    EbtCall: ("EbtCall", _fixed(CALL_BYTES)),
-    EbtEnded: ("EbtEnded", _fixed(4)),
+_KINDS: Mapping[type, tuple[str, int | _Measure]] = {
+    wire.Hello: ("handshake", 64 - PACKET_BYTES),
+    wire.Proof: ("handshake", 112 - PACKET_BYTES),
+    wire.Accept: ("handshake", 80 - PACKET_BYTES),
+    EbtCall: ("EbtCall", CALL_BYTES),
+    EbtEnded: ("EbtEnded", 4),
     EbtNotes: ("EbtNotes", _size_of_notes),
     Offered: ("Offered", _size_of_messages),
-    wire.HistoryCall: ("HistoryRequest", _fixed(2 * CALL_BYTES)),
+    wire.HistoryCall: ("HistoryRequest", 2 * CALL_BYTES),
     wire.HistoryItems: ("HistoryPart", _size_of_messages),
-    wire.HistoryOver: ("HistoryEnded", _fixed(4)),
-    b.Listening: ("Listening", _fixed(CALL_BYTES)),
-    b.Want: ("Want", _fixed(NOTE_BYTES)),
-    b.Have: ("Have", _fixed(NOTE_BYTES)),
-    n.BlobGet: ("BlobGet", _fixed(2 * CALL_BYTES)),
-    n.BlobCancel: ("BlobCancel", _fixed(4)),
+    wire.HistoryOver: ("HistoryEnded", 4),
+    b.Listening: ("Listening", CALL_BYTES),
+    b.Want: ("Want", NOTE_BYTES),
+    b.Have: ("Have", NOTE_BYTES),
+    n.BlobGet: ("BlobGet", 2 * CALL_BYTES),
+    n.BlobCancel: ("BlobCancel", 4),
     n.BlobBytes: ("BlobBytes", _size_of_bytes),
-    n.BlobEnd: ("BlobEnd", _fixed(4)),
+    n.BlobEnd: ("BlobEnd", 4),
 }
-_PLACES = {kind: (MESSAGE_NAMES.index(name), measure) for kind, (name, measure) in _KINDS.items()}
+_PLACES = {kind: (MESSAGE_NAMES.index(name), size) for kind, (name, size) in _KINDS.items()}
 
 
 def measure(message: object) -> tuple[int, int]:
     """Bytes, and the place in MESSAGE_NAMES."""
     what, size = _PLACES[type(message)]
-    return PACKET_BYTES + size(message), what
+    return PACKET_BYTES + (size if isinstance(size, int) else size(message)), what

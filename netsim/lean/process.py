@@ -39,12 +39,12 @@ class Process:
         self._sending: dict[Sender, None] = {}
         self._entered = False
         self._now = 0.0
+        self._local = site.clock.local
 
     def now(self) -> float:
         """Of the machines: it never runs backwards."""
-        now = self.site.clock.local()
-        self._now = max(self._now, now)
-        return self._now
+        self._now = now = max(self._now, self._local())
+        return now
 
     def reach(self, at: float) -> None:
         """A timer for that moment is due: rounding must not have it fire before."""

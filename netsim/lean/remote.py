@@ -5,16 +5,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
-from netsim.lean.histories import Histories
+from netsim.lean.histories import Histories, Shared
 from netsim.lean.link import Link
-from netsim.lean.process import Process
-from netsim.lean.runner import Runner
 from netsim.lean.stored import read_values
 from netsim.lean.wire import HistoryCall, HistoryItems, HistoryOver
 from qbix_node import machines as m
 from qbix_node.feeds.messages import Offered
 from qbix_node.net.limits import Limits
-from qbix_node.replication.machine import Replicator
 from qbix_node.replication.messages import (
     EbtCall,
     EbtEnded,
@@ -33,7 +30,6 @@ from qbix_node.replication.remote.service import (
     OFFER_MAX,
     UNSETTLED_MAX,
 )
-from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
 
 Otherwise = Callable[[Link, object], object]
@@ -59,17 +55,10 @@ class Remote:
         "link",
     )
 
-    def __init__(
-        self,
-        link: Link,
-        process: Process,
-        runner: Runner,
-        machine: Replicator,
-        otherwise: Otherwise,
-    ) -> None:
+    def __init__(self, link: Link, shared: Shared, otherwise: Otherwise) -> None:
         self.link = link
-        self._process = process
-        self._runner = runner
+        self._process = shared.process
+        self._runner = shared.runner
         self._otherwise = otherwise
         self._outbox: Outbox | None = None  # of the conversation by EBT
         self._talking = False
@@ -78,7 +67,7 @@ class Remote:
         self._unsettled = 0
         self._unread: deque[tuple[_Read, int]] = deque()
         self._unread_bytes = 0
-        self._histories = Histories(link, process, machine)
+        self._histories = Histories(link, shared)
 
     # ---- the Replicator's decisions ----
 
@@ -126,9 +115,6 @@ class Remote:
             message, size = self._unread.popleft()
             self._count_unread(-size)
             self._read(message, size)
-
-    def grown(self, feed: FeedId) -> None:
-        self._histories.grown(feed)
 
     # ---- what the peer says ----
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from netsim.lean.histories import Shared
 from netsim.lean.link import Hear, Link
 from netsim.lean.process import Process
 from netsim.lean.remote import Otherwise, Remote
@@ -31,6 +32,7 @@ class Replicating:
         )
         self._runner = Runner(process, writer, self.machine, self)
         self._remotes: dict[m.PeerId, Remote] = {}
+        self._shared = Shared(process, self._runner, self.machine)
         self._saved: Callable[[], object] | None = None  # told when clocks are
 
     def ask(self, request: object) -> None:
@@ -44,8 +46,7 @@ class Replicating:
 
     def begin(self, link: Link, otherwise: Otherwise) -> Hear:
         """Who is to hear what arrives: what is not for us is handed to `otherwise`."""
-        remote = Remote(link, self._process, self._runner, self.machine, otherwise)
-        self._remotes[link.peer] = remote
+        remote = self._remotes[link.peer] = Remote(link, self._shared, otherwise)
         self._runner.post(m.Connected(link.peer, link.outgoing))
         return remote.hear
 
@@ -66,8 +67,8 @@ class Replicating:
                 if remote := self._remotes.get(peer):
                     remote.settle(settled)
             case Appended(feed):
-                for remote in self._remotes.values():
-                    remote.grown(feed)
+                for answer in self._shared.growth.pop(feed, ()):
+                    answer.go_on()
             case Hangup(peer, reason):
                 self._hang_up(peer, reason)
             case PeerBlocked(peer):

@@ -31,11 +31,13 @@ class Runner:
     __slots__ = (
         "_alarm_at",
         "_answers",
+        "_found",
         "_held",
         "_machine",
         "_persists",
         "_process",
-        "_surroundings",
+        "_rng",
+        "_send",
         "_timers",
         "_writer",
         "_writing",
@@ -47,7 +49,9 @@ class Runner:
         self._process = process
         self._writer = writer
         self._machine = machine
-        self._surroundings = surroundings
+        self._rng = process.site.rng
+        self._send = surroundings.send
+        self._found = surroundings.found
         self._answers: deque[m.Event] = deque()
         self._persists: deque[m.Persist] = deque()
         self._writing = False
@@ -64,15 +68,14 @@ class Runner:
         self._process.post(self, event)
 
     def _handle(self, event: m.Event) -> None:
-        process = self._process
-        for effect in self._machine.handle(event, process.now(), process.site.rng):
+        for effect in self._machine.handle(event, self._process.now(), self._rng):
             if type(effect) is m.Send:
                 if effect.after is not None and effect.after in self._held:
                     self._held[effect.after].append(effect)
                 else:
-                    self._surroundings.send(effect.to, effect.message)
+                    self._send(effect.to, effect.message)
             elif type(effect) is m.Emit:
-                self._surroundings.found(effect.finding)
+                self._found(effect.finding)
             else:
                 self._perform(effect)
 
@@ -114,7 +117,7 @@ class Runner:
     def _written(self, together: list[m.Persist]) -> None:
         for each in together:
             for send in self._held.pop(each.token):
-                self._surroundings.send(send.to, send.message)
+                self._send(send.to, send.message)
             self.post(m.Persisted(each.token))
         self._writing = False
         if self._persists:
