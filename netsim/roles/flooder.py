@@ -29,7 +29,7 @@ BEYOND = 1500  # so much ahead nobody looks at a message
 
 
 class Flooder(Scheme):
-    every_s = 3.0
+    every_s = 5.0
 
     def __init__(self, stage: Stage, puppet: Puppet) -> None:
         super().__init__(stage, puppet)

@@ -198,7 +198,7 @@ def test_each_flood_is_survived(kind: int) -> None:
 
 def test_a_flood_of_wants_is_beyond_what_is_remembered() -> None:
     party = Party(make_flooder, honest=1, amount=5).meet()
-    party.room.run(4)
+    party.room.run(8)
     assert len(party.room.heard(party.peers[1], b.Want)) >= SIZE
     assert len(party.honest[1].blobs.exchange._wants) <= Limits().peer_wants_max
 
