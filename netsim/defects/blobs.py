@@ -9,7 +9,6 @@ from netsim.defects import plans
 from netsim.defects.planting import EVENTUALLY, Defect, planting
 from netsim.lean.fetching import Fetching
 from netsim.lean.link import Link
-from netsim.lean.runner import Runner
 from netsim.messages import BlobEnd
 from qbix_node import machines as m
 from qbix_node.blobs import machine
@@ -19,7 +18,8 @@ from qbix_node.blobs.quota import MARK, SympathyQuota
 from qbix_node.ports import Delete, Write
 from qbix_node.wire.references import BlobId
 
-_room_for = SympathyQuota.room_for
+_arrive = BlobExchange._arrive
+_tell_listeners = BlobExchange._tell_listeners
 
 
 def _take_any_bytes(fetching: Fetching, link: Link, message: BlobEnd) -> None:
@@ -39,19 +39,22 @@ def _still_counted(quota: SympathyQuota, blob: BlobId) -> Write:
     return Delete(MARK + blob)
 
 
-def _no_sympathy(exchange: BlobExchange, blob: BlobId, hops: int) -> tuple[m.Effect, ...]:
+def _no_sympathy(exchange: BlobExchange, *_: object) -> tuple[m.Effect, ...]:
     return ()
 
 
-def _say_at_once(runner: Runner, event: m.Event) -> None:
-    process = runner._process
-    for effect in runner._machine.handle(event, process.now(), process.site.rng):
-        if isinstance(effect, m.Send):
-            runner._surroundings.send(effect.to, effect.message)
-        elif isinstance(effect, m.Emit):
-            runner._surroundings.found(effect.finding)
-        else:
-            runner._perform(effect)
+def _tell_at_once(
+    exchange: BlobExchange, note: b.Note, after: m.Token | None = None
+) -> tuple[m.Effect, ...]:
+    return _tell_listeners(exchange, note)
+
+
+def _arrive_at_once(
+    exchange: BlobExchange, blob: BlobId, size: int, *, own: bool
+) -> tuple[m.Effect, ...]:
+    effects = _arrive(exchange, blob, size, own=own)
+    said = m.Emit(b.Arrived(blob, size))
+    return effects if said in effects else (*effects, said)
 
 
 BLOB_DEFECTS = (
@@ -77,6 +80,14 @@ BLOB_DEFECTS = (
         planting((SympathyQuota, "release", _still_counted)),
     ),
     Defect(
+        "kept before the sync",
+        "a person hears that a blob of sympathy is here before that is durable",
+        OperatorsBlobsStay.name,
+        plans.kept_and_cut,
+        planting((BlobExchange, "_arrive", _arrive_at_once)),
+        seeds=(6, 9, 10, 11),
+    ),
+    Defect(
         "own want not written",
         "a want of the operator does not get where a start looks for it",
         PromisesKept.name,
@@ -85,10 +96,10 @@ BLOB_DEFECTS = (
     ),
     Defect(
         "want said before the sync",
-        "what is to be said after a write does not wait for it",
+        "a want is said to every peer as soon as it is decided",
         NothingClaimedEarly.name,
         plans.wants,
-        planting((Runner, "_handle", _say_at_once)),
+        planting((BlobExchange, "_tell_listeners", _tell_at_once)),
     ),
     Defect(
         "no sympathy",

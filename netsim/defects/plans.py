@@ -171,8 +171,18 @@ def roll_back(seed: int) -> Plan:
     """
     stops = [PlannedFault(at_s, 1.0, Fault.RESTART, (1,)) for at_s in (5.0, 12.0, 26.0)]
     back = PlannedFault(36.0, 1.0, Fault.ROLL_BACK, (1,), 23.5)
-    operations = (*writing(count=12), *writing(count=12, from_s=20.0))
+    later = [each for each in writing(count=12, from_s=20.0) if each.node != 1]
+    operations = (*writing(count=12), *later)
     return plan("roll back", seed, operations=operations, faults=(*stops, back), duration_s=40.0)
+
+
+def restore(seed: int) -> Plan:
+    """The same with all of the folder, after node 1 has published; it can't know."""
+    made = roll_back(seed)
+    back = replace(made.faults[-1], fault=Fault.RESTORE)
+    last = Operation(38.5, 1, Do.PUBLISH, number=24, size=60)
+    operations = (*writing(count=12), *writing(count=12, from_s=20.0), last)
+    return replace(made, operations=operations, faults=(*made.faults[:-1], back))
 
 
 # ---- what people do ----
@@ -212,7 +222,7 @@ def source_blocked(seed: int) -> Plan:
     publish = tuple(
         [Operation(0.2 + 0.01 * n, 3, Do.PUBLISH, number=n, size=3000) for n in range(200)]
     )
-    block = (Operation(10.6, 0, Do.BLOCK, target=1 + seed % 2),)
+    block = (Operation(11.2, 0, Do.BLOCK, target=1),)
     late = PlannedFault(0.0, 10.0, Fault.RESTART, (0,))
     made = plan("source blocked", seed, nodes=nodes, operations=(*publish, *block), faults=(late,))
     return replace(made, conditions=Conditions(bandwidth_bytes_s=300_000.0))
@@ -253,6 +263,13 @@ def crowded_blobs(seed: int) -> Plan:
         duration_s=20.0,
     )
     return replace(made, settings={"sympathy_bytes_max": 2 * 64 * 1024})
+
+
+def kept_and_cut(seed: int) -> Plan:
+    """The power of node 1 is cut just when its operator has wanted what it had by sympathy."""
+    cut = PlannedFault(2.403, 1.0, Fault.POWER_CUT, (1,))
+    conditions = Conditions(sync_s=Range(0.01, 0.02))
+    return replace(crowded_blobs(seed), faults=(cut,), conditions=conditions)
 
 
 def _when(operation: Operation) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from netsim.checks.feeds import HonestAuthors
 from netsim.checks.links import NoFailure, OneLink
 from netsim.checks.promises import (
     BlockedPeersAreCutOff,
@@ -12,6 +13,8 @@ from netsim.checks.promises import (
 from netsim.checks.speech import SentAgainSeldom
 from netsim.defects import plans
 from netsim.defects.planting import EVENTUALLY, Defect, planting
+from netsim.faults import Faults
+from netsim.plan import Operation
 from qbix_node import machines as m
 from qbix_node.feeds.machine import FeedBook
 from qbix_node.net.machine import ConnectionKeeper
@@ -26,6 +29,7 @@ from qbix_node.replication.sources import Sources
 from qbix_node.wire.references import FeedId
 
 _connect = Replicator._connect
+_remember = Replicator._remember
 _hear = Exchange.hear
 _follow = Following._follow
 _why_refuse = ConnectionKeeper._why_refuse
@@ -36,6 +40,17 @@ _wanted = ConnectionKeeper._wanted
 
 def _rely_on_any(clocks: Clocks, record: bytes | None, now_s: float) -> Mapping[FeedId, int]:
     return unpack_clock(record).sequences if record else {}
+
+
+def _remember_all(
+    replicator: Replicator, token: m.Token, record: bytes | None, now: float
+) -> list[m.Effect]:
+    replicator._clocks.fresh.add(replicator._loads[token])
+    return _remember(replicator, token, record, now)
+
+
+def _allow(faults: Faults, operation: Operation) -> bool:
+    return False
 
 
 def _never_overdue(sources: Sources, feed: FeedId, now: float) -> None:
@@ -130,6 +145,20 @@ REPLICATION_DEFECTS = (
         EVENTUALLY,
         plans.roll_back,
         planting((Clocks, "relied_on", _rely_on_any)),
+    ),
+    Defect(
+        "own feed left out",
+        "who was put back to an old copy says nothing of its own feed, and gets none of it back",
+        EVENTUALLY,
+        plans.restore,
+        planting((Replicator, "_remember", _remember_all)),
+    ),
+    Defect(
+        "written on an old copy",
+        "nobody keeps a person from writing before the own feed is back",
+        HonestAuthors.name,
+        plans.restore,
+        planting((Replicator, "_remember", _remember_all), (Faults, "forbids", _allow)),
     ),
     Defect(
         "stalled source kept",

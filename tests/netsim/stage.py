@@ -15,6 +15,7 @@ from qbix_node.feeds.private import seal
 from qbix_node.feeds.records import put_head, put_message
 from qbix_node.machines import PeerId
 from qbix_node.ports import Delete, Write
+from qbix_node.wire.v8json import JsonValue
 
 HONEST = 3  # nodes 0, 1 and 2, who all know each other; node 3 is not honest
 ALL = tuple(range(HONEST + 1))
@@ -98,7 +99,7 @@ class Stage:
         log = self.logs[author]
         head = after if after is not None else (log[-1].head if log else None)
         keys = self.site(author).keys
-        content = {"type": "post", "text": text}
+        content: JsonValue = {"type": "post", "text": text}
         stamp = self.now_ms + (2 * head.sequence if head else 0)
         if reader < 0:
             return make_message(keys, head, content, stamp)
