@@ -1,0 +1,33 @@
+"""The same scenario ends in the same state, whichever driver lived it."""
+
+import pytest
+
+from netsim import scenario
+from netsim.drivers import NAMES, make_driver
+from netsim.plan import Do, NodePlan, Operation, Plan
+from netsim.running import run
+
+
+@pytest.mark.parametrize(
+    "name", ["ring", "blobs_over_hops", "private_messages", "fork_shown_to_one"]
+)
+def test_both_drivers_come_to_the_same_end(name: str) -> None:
+    plan = scenario.draw(scenario.load(scenario.read(name)[1], name), 1)
+    outcomes = [run(plan, make_driver(driver)) for driver in NAMES]
+    for outcome in outcomes:
+        assert outcome.violations == ()
+        assert outcome.stalled == ()
+    assert len({outcome.state_sha256 for outcome in outcomes}) == 1
+
+
+def test_another_end_is_another_state() -> None:
+    """Else the above would say nothing."""
+    nodes = (NodePlan(0), NodePlan(1, knows=(0,), follows=(0,)))
+    said = [Operation(1.0 + number, 0, Do.PUBLISH, number=number) for number in range(2)]
+    ends = {
+        run(
+            Plan("two", 1, nodes, 3, 10, operations=tuple(said[:count])), make_driver("trio")
+        ).state_sha256
+        for count in range(3)
+    }
+    assert len(ends) == 3
