@@ -9,7 +9,7 @@ from netsim.lean.member import LeanMember
 from netsim.world import World
 from qbix_node.net.limits import Limits
 
-# A run makes much, little of it in circles: to look for those as often as usual takes a tenth of it.
+# A run makes much, and little of it in circles: looking for those as usual takes a tenth of it.
 NEW_OBJECTS = 50_000
 
 
