@@ -98,14 +98,14 @@ class Replicator:
 
     def _decide(self, event: m.Event, now: float, rng: m.Rng) -> Effects:
         match event:
+            case m.Received(peer, message):
+                if isinstance(message, Offered):
+                    return self._offer(peer, message, now, rng)
+                return self._receive(peer, message, now)
             case m.Connected(peer, outgoing):
                 return self._connect(peer, now, outgoing=outgoing)
             case m.Disconnected(peer):
                 return self._disconnect(peer, now)
-            case m.Received(peer, Offered() as offered):
-                return self._offer(peer, offered, now, rng)
-            case m.Received(peer, message):
-                return self._receive(peer, message, now)
             case m.Requested(Follow() | Unfollow() | Block() | Unblock() as change):
                 return self._change(change, now)
             case m.Requested(SaveClocks() as request):
