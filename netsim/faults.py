@@ -171,7 +171,6 @@ class Faults:
         for fault, nodes in self._active:
             if fault.fault is Fault.TORN_BATCH and node in nodes:
                 self._keep_down(fault, node)
-        disk.appended = None
         member.crash(power=True)
 
     def _tear_no_more(self, fault: PlannedFault, node: int) -> None:

@@ -136,7 +136,6 @@ class Fabric:
         self._forget(node)
         self._streams.down[node] = None
         for path in self._paths.beginning_at(node):
-            path.waiting = None
             for end in path.ends:
                 self._streams.vanish(end)
 

@@ -38,7 +38,6 @@ class End:
         "early",
         "gone",
         "in_flight",
-        "last_at",
         "node",
         "other",
         "over",
@@ -70,7 +69,6 @@ class End:
         self.path = path  # from here to the other side
         self.sent = 0  # packets
         self.taken = 0  # of those, by the other side, in order
-        self.last_at = 0.0  # when the last one arrives
         self.early: dict[int, tuple[object, int, int]] | None = None  # arrived before their turn
         self.owed = 0  # read by the other side, which cannot say so
         self.slow = False  # this side reads slowly

@@ -64,7 +64,6 @@ class Streams:
         sent_at = max(loop.now, path.free_at) + (size + PACKET_BYTES) * path.s_per_byte
         path.free_at = sent_at
         at = sent_at + path.latency_s + path.jitter.random() * path.jitter_s
-        end.last_at = at = max(at, end.last_at)
         loop.at(at, self._arrive, end, payload, size, what, number)
 
     def _carry_control(self, end: End, payload: object) -> None:
@@ -85,11 +84,7 @@ class Streams:
             self._drop(packet)
             self._loop.after(path.resend_s(tries), self._put_on_way, packet, tries + 1)
             return
-        if luck.late_s:
-            at += luck.late_s
-        else:
-            end.last_at = at = max(at, end.last_at)
-        self._loop.at(at, self._arrive, end, payload, size, what, number)
+        self._loop.at(at + luck.late_s, self._arrive, end, payload, size, what, number)
 
     def _arrive(self, end: End, payload: object, size: int, what: int, number: int) -> None:
         other = end.peer
@@ -225,8 +220,6 @@ class Streams:
             pass
         elif other.over:
             self._part(end, other)
-        elif end.path.blocked:
-            self._silence.watch(other)
         else:
             end.told = True
             self._loop.after(end.path.delay_s(), self.arrive_reset, end, reason)

@@ -214,6 +214,15 @@ def test_what_was_written_since_is_lost_even_if_the_numbers_do_not_tell() -> Non
     assert owner.disk.open().rolled_back == facts.RolledBack(batches=1, noticed=False)
 
 
+def test_what_a_liar_lost_is_not_made_good_by_a_backup_of_what_it_left() -> None:
+    owner = lie_and_cut(1)
+    left = owner.rows
+    owner.disk.put_back(owner.disk.back_up(), whole=True)
+    rolled_back = owner.disk.open().rolled_back
+    assert rolled_back is not None
+    assert rolled_back.batches == 6 - left
+
+
 def test_what_was_lost_is_told_once() -> None:
     owner = Owner()
     backup = owner.disk.back_up()

@@ -136,6 +136,16 @@ def test_who_has_closed_hears_no_more() -> None:
     assert theirs.end.over
 
 
+def test_what_who_has_closed_does_not_want_keeps_nothing_from_the_other_side() -> None:
+    network = Network(Conditions(Range(0.1, 0.1), bandwidth_bytes_s=1000))
+    ours, theirs = network.connect()
+    ours.say(*range(20))
+    ours.end.close()
+    theirs.say("in vain")
+    network.run()
+    assert theirs.payloads == [*range(20)]
+
+
 def test_both_sides_may_close_at_once() -> None:
     network = Network()
     ours, theirs = network.connect()
@@ -188,6 +198,19 @@ def test_who_reads_slowly_lets_the_other_side_send_as_slowly() -> None:
     network.run(began_s + LATENCY_S + 0.75)
     assert ours.end.in_flight == 500
     network.run(began_s + LATENCY_S + 1.25)
+    assert ours.end.in_flight == 0
+
+
+def test_what_is_read_faster_than_it_began_is_read_once() -> None:
+    network = Network()
+    ours, theirs = network.connect()
+    theirs.end.reads_bytes_s = 100
+    ours.say("a", size=500)
+    network.run(network.loop.now + 1)
+    theirs.end.reads_bytes_s = math.inf
+    network.run(network.loop.now + 1)
+    assert ours.end.in_flight == 0
+    network.run()
     assert ours.end.in_flight == 0
 
 

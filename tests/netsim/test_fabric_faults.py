@@ -94,6 +94,28 @@ def test_a_lost_packet_is_sent_again_and_what_is_behind_it_waits() -> None:
     assert network.kinds() == ["SENT", "DROPPED", "SENT", "SENT", "DELIVERED", "DELIVERED"]
 
 
+def test_a_host_without_power_sends_nothing_again() -> None:
+    network = Network()
+    ours, theirs = network.connect()
+    loss = network.begin(Fault.LOSS, A, amount=0.999999)
+    ours.say("lost")
+    network.fabric.end(loss)
+    network.fabric.vanish(A)
+    network.run()
+    assert theirs.heard == []
+
+
+def test_when_all_is_lost_all_waits_for_the_end_of_it() -> None:
+    network = Network()
+    ours, theirs = network.connect()
+    loss = network.begin(Fault.LOSS, A, amount=1.0)
+    ours.say("lost")
+    network.run(100.0)
+    network.fabric.end(loss)
+    network.run()
+    assert [at_s < 101 for at_s, _ in theirs.heard] == [True]
+
+
 def test_a_packet_lost_again_and_again_is_sent_after_twice_as_long() -> None:
     network = Network()
     ours, theirs = network.connect()
@@ -204,6 +226,13 @@ def test_a_half_open_stream_passes_one_way_only() -> None:
     assert theirs.end.in_flight == 0
 
 
+def test_the_nodes_that_nobody_else_can_hear_hear_each_other() -> None:
+    network = Network()
+    ours, theirs = network.connect(A, B)
+    network.begin(Fault.ONE_WAY, A, B)
+    assert took_s(network, ours, theirs) == about(LATENCY_S)
+
+
 def test_who_hears_nothing_gives_a_half_open_stream_up_and_the_other_side_learns_it() -> None:
     network = Network(silence_s=30)
     ours, theirs = network.connect()
@@ -233,6 +262,15 @@ def test_silence_is_counted_anew_after_each_partition() -> None:
     network.run()
     assert ours.closed == theirs.closed == []
     assert network.loop.next_at() == math.inf
+
+
+def test_the_end_of_a_partition_is_no_sign_of_life_of_a_host_without_power() -> None:
+    network = Network(silence_s=30)
+    _, theirs = network.connect()
+    network.fabric.vanish(A)
+    network.fabric.end(network.begin(Fault.PARTITION, A))
+    network.run()
+    assert theirs.closed == [(about(31.0), "silent for 30 s")]
 
 
 def test_a_reset_that_can_not_pass_is_found_out_later() -> None:
@@ -276,6 +314,25 @@ def test_a_dial_into_a_partition_times_out_or_is_answered_after_it() -> None:
     assert (late, refused, why_not) == (about(10.0), None, "timed out")
     assert answered is not None
     assert at_s < 16
+
+
+@pytest.mark.parametrize("unheard", [A, B])
+def test_a_dial_needs_both_ways(unheard: int) -> None:
+    network = Network()
+    network.boot(A, B)
+    network.dial(A, B)
+    network.begin(Fault.ONE_WAY, unheard)
+    network.run()
+    assert network.answers == [(about(10.0), None, "timed out")]
+    assert len(network.accepted) == int(unheard == B)
+
+
+def test_a_refusal_may_get_lost_too() -> None:
+    network = Network()
+    network.dial(A, B)
+    network.begin(Fault.ONE_WAY, B)
+    network.run()
+    assert network.answers == [(about(10.0), None, "timed out")]
 
 
 def test_a_dial_is_repeated_when_it_is_lost() -> None:
@@ -343,11 +400,21 @@ def test_what_is_held_passes_at_the_end_even_datagrams() -> None:
     assert theirs.payloads == ["a"]
 
 
+def test_what_is_held_does_not_pass_a_partition() -> None:
+    network = Network()
+    hold, partition = network.begin(Fault.HOLD, A), network.begin(Fault.PARTITION, A)
+    assert send_hundred(network) == []
+    network.fabric.end(hold)
+    network.fabric.end(partition)
+    network.run()
+    assert network.datagrams == []
+
+
 def test_who_speaks_to_itself_is_beyond_all_faults() -> None:
     network = Network()
     network.boot(A)
     network.begin(Fault.PARTITION)
-    network.begin(Fault.LOSS, amount=0.999999)
+    network.begin(Fault.LOSS, A, amount=0.999999)
     network.fabric.broadcast(A, b"here I am")
     network.run()
     assert len(network.datagrams) == 1

@@ -234,6 +234,18 @@ def test_a_lying_disk_loses_something_when_power_is_cut_at_the_end() -> None:
     assert run.up == [A, B, C]
 
 
+def test_who_was_down_before_the_power_came_back_stays_down() -> None:
+    run = Run(fault(Fault.LYING_DISK, 5, 5, B)).to(7)
+    run.scribes[B].crash(power=False)
+    assert run.to(20).up == [A, C]
+
+
+def test_power_that_comes_back_starts_nobody_who_was_told_to_stop() -> None:
+    run = Run(fault(Fault.RESTART, 5, 25, B), fault(Fault.LYING_DISK, 6, 4, B), stops_in_s=50)
+    assert run.to(11).up == [A, C]
+    assert run.to(31).up == [A, B, C]
+
+
 def test_two_liars_are_one_until_the_first_power_cut() -> None:
     run = Run(fault(Fault.LYING_DISK, 5.5, 20, B), fault(Fault.LYING_DISK, 6.5, 4, B)).to(30)
     assert run.scribes[B].ends == ["power cut", "power cut"]
