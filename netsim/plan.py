@@ -32,9 +32,12 @@ class Fault(StrEnum):
     # Disks.
     SLOW_DISK = "slow_disk"  # so many seconds more for a sync
     FULL_DISK = "full_disk"  # nothing can be written
-    TORN_BATCH = "torn_batch"  # power is cut in the middle of a batch
-    LYING_DISK = "lying_disk"  # what was synced lately is lost as well when power is cut at the end
-    ROLL_BACK = "roll_back"  # stopped; at the end started on the database of `amount` seconds ago
+    TORN_BATCH = "torn_batch"  # power is cut in the middle of the next batch
+    # Power is cut at the end: what was synced in the last `amount` seconds (0: all since the
+    # beginning of the fault) is lost as well, or some of it.
+    LYING_DISK = "lying_disk"
+    # Stopped; at the end started on the database of `amount` seconds before the beginning.
+    ROLL_BACK = "roll_back"
     RESTORE = "restore"  # the same, with all of the folder: nobody can tell
     # Clocks.
     SKEW = "skew"  # the wall clock is off by so many seconds, until the end
