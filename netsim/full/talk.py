@@ -6,6 +6,7 @@ What the face says is queued without bound and leaves in its order; what comes i
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import trio
@@ -28,7 +29,7 @@ from qbix_node.net.link import (
 from qbix_node.net.methods import Method, Methods
 from qbix_node.replication import messages as r
 from qbix_node.replication.remote.service import sort_bodies
-from qbix_node.wire.references import FeedId, format_blob
+from qbix_node.wire.references import format_blob
 from qbix_node.wire.v8json import JsonValue
 
 EBT = "ebt.replicate"
@@ -51,12 +52,13 @@ GET_BYTES_MAX = 2**40  # where a peer names no size
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A stream, until one of the sides ends it. `served`: the peer opened it."""
+    """A stream, until one of the sides ends it."""
 
     name: str
     stream: Stream
     key: object = None  # the feed of a history, the number of a blobs.get
-    served: bool = False
+    read: Callable[[list[Body]], Iterable[object]] | None = None  # None: the peer opened it
+    end: Callable[[str | None], object] | None = None  # what is told if the peer ends it
     over: trio.Event = field(default_factory=trio.Event)  # we end it
     error: str | None = None
 
@@ -108,8 +110,9 @@ class Talk:
                 ended, self._ebt = self._ebt, None
                 await ended.end(reason)
             case r.HistoryRequest(feed):
-                arguments = r.format_history_request(message)
-                nursery.start_soon(self._attend, await self._ask(HISTORY, arguments, feed))
+                stream = await self._open_source(HISTORY, r.format_history_request(message))
+                end = partial(r.HistoryEnded, feed)
+                self._attend(_Open(HISTORY, stream, feed, self._read_history, end), nursery)
             case s.HistoryPart(feed, messages):
                 await self._send(self._find(HISTORY, feed), map(Body.of_json, messages))
             case r.HistoryEnded(feed, reason):
@@ -121,12 +124,15 @@ class Talk:
     async def _say_of_blobs(self, message: object, nursery: trio.Nursery) -> None:
         match message:
             case b.Listening():
-                nursery.start_soon(self._attend, await self._ask(WANTS, [], None))
+                stream = await self._open_source(WANTS, [])
+                self._attend(_Open(WANTS, stream, None, _read_notes), nursery)
             case b.Want() | b.Have():
                 await self._send(self._find(WANTS, None), [Body.of_json(b.note_json(message))])
             case s.BlobGet(number, blob, size):
                 wish: JsonValue = {"key": format_blob(blob), "max": size}
-                nursery.start_soon(self._attend, await self._ask(GET, [wish], number))
+                stream = await self._open_source(GET, [wish])
+                read, end = partial(_read_bytes, number), partial(s.BlobEnd, number)
+                self._attend(_Open(GET, stream, number, read, end), nursery)
             case s.BlobCancel(number):
                 await self._end(self._find(GET, number, served=False), None)
             case s.BlobBytes(number, data) if data:
@@ -136,10 +142,8 @@ class Talk:
             case _:
                 pass  # without a conversation, or without bytes: there is nothing to say
 
-    async def _ask(self, name: str, arguments: list[JsonValue], key: object) -> _Open:
-        asked = _Open(name, await self.link.open(name, arguments, "source"), key)
-        self._open[asked] = None
-        return asked
+    async def _open_source(self, name: str, arguments: list[JsonValue]) -> Stream:
+        return await self.link.open(name, arguments, "source")
 
     async def _send_ebt(self, bodies: Sequence[Body]) -> None:
         if self._ebt is not None:
@@ -155,14 +159,15 @@ class Talk:
         opened.error = reason
         opened.over.set()
         del self._open[opened]
-        if not opened.served:
+        if opened.read is not None:
             await opened.stream.end(reason)
 
     def _find(self, name: str, key: object, *, served: bool = True) -> _Open | None:
         """The oldest."""
-        wanted = (name, key, served)
-        found = [each for each in self._open if (each.name, each.key, each.served) == wanted]
-        return found[0] if found else None
+        for each in self._open:
+            if (each.name, each.key, each.read is None) == (name, key, served):
+                return each
+        return None
 
     # ---- what the peer answers ----
 
@@ -183,45 +188,35 @@ class Talk:
             self._ebt = None
             self._hear(r.EbtEnded(reason))
 
-    async def _attend(self, asked: _Open) -> None:
+    def _attend(self, asked: _Open, nursery: trio.Nursery) -> None:
+        self._open[asked] = None
+        nursery.start_soon(self._listen, asked)
+
+    async def _listen(self, asked: _Open) -> None:
+        assert asked.read is not None
         reason = None
         try:
             while bodies := await asked.stream.receive_many():
-                for message in self._read(asked, bodies):
+                for message in asked.read(bodies):
                     self._hear(message)
         except RemoteRefusal as refusal:
             reason = str(refusal)
-        except RemoteError:
+        except RemoteError:  # as above
             return
         asked.stream.end_now()
-        if self._open.pop(asked, asked) is None:
-            self._tell_end(asked, reason)
+        self._ended_by_peer(asked, reason)
 
-    def _read(self, asked: _Open, bodies: list[Body]) -> Iterable[object]:
-        match asked.name, asked.key:
-            case "createHistoryStream", _:
-                values = [body.json(HISTORY) for body in bodies]
-                yield self._offered(
-                    [each.get("value", each) if isinstance(each, dict) else each for each in values]
-                )
-            case "blobs.createWants", _:
-                for body in bodies:
-                    yield from b.read_notes(body.json(WANTS))
-            case "blobs.get", int(number):
-                yield from [s.BlobBytes(number, body.data) for body in bodies]
-            case _:
-                raise AssertionError(f"not asked for: {asked.name}")
+    def _ended_by_peer(self, opened: _Open, reason: str | None) -> None:
+        """Nothing, if we ended it."""
+        if opened in self._open:
+            del self._open[opened]
+            if opened.end is not None:
+                self._hear(opened.end(reason))
 
-    def _tell_end(self, opened: _Open, reason: str | None) -> None:
-        match opened.name, opened.key:
-            case "createHistoryStream", bytes(feed):
-                self._hear(r.HistoryEnded(FeedId(feed), reason))
-            case "blobs.get", int(number) if opened.served:
-                self._hear(s.BlobCancel(number))
-            case "blobs.get", int(number):
-                self._hear(s.BlobEnd(number, reason))
-            case _:
-                pass  # notes of blobs have no end that is told
+    def _read_history(self, bodies: list[Body]) -> Iterable[object]:
+        values = [body.json(HISTORY) for body in bodies]
+        inner = [each.get("value", each) if isinstance(each, dict) else each for each in values]
+        return [self._offered(inner)]
 
     def _offered(self, messages: Sequence[JsonValue]) -> Offered:
         return Offered(tuple(messages), int(1000 * self._wall_clock()))
@@ -245,17 +240,18 @@ class Talk:
     async def _serve_history(self, _: Link, args: list[JsonValue], stream: Stream | None) -> None:
         assert stream is not None
         request = r.parse_history_request(args)
-        await self._serve(_Open(HISTORY, stream, request.feed, served=True), request)
+        end = partial(r.HistoryEnded, request.feed)
+        await self._serve(_Open(HISTORY, stream, request.feed, end=end), request)
 
     async def _serve_wants(self, _: Link, args: list[JsonValue], stream: Stream | None) -> None:
         assert stream is not None
-        await self._serve(_Open(WANTS, stream, served=True), b.Listening())
+        await self._serve(_Open(WANTS, stream), b.Listening())
 
     async def _serve_get(self, _: Link, args: list[JsonValue], stream: Stream | None) -> None:
         assert stream is not None
         wish, number = read_get(args), next(self._gets)
         get = s.BlobGet(number, wish.blob, wish.size_max or wish.size or GET_BYTES_MAX)
-        await self._serve(_Open(GET, stream, number, served=True), get)
+        await self._serve(_Open(GET, stream, number, end=lambda _: s.BlobCancel(number)), get)
 
     async def _serve(self, served: _Open, request: object) -> None:
         self._open[served] = None
@@ -263,7 +259,14 @@ class Talk:
         try:
             await served.over.wait()
         finally:
-            if self._open.pop(served, served) is None:  # the peer ended it
-                self._tell_end(served, None)
+            self._ended_by_peer(served, None)
         if served.error is not None:
             raise RemoteError(served.error)
+
+
+def _read_notes(bodies: list[Body]) -> Iterable[object]:
+    return [note for body in bodies for note in b.read_notes(body.json(WANTS))]
+
+
+def _read_bytes(number: int, bodies: list[Body]) -> Iterable[object]:
+    return [s.BlobBytes(number, body.data) for body in bodies]
