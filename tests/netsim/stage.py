@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from netsim.asking import content_of
 from netsim.checks import Checks
 from netsim.checks.check import Check
-from netsim.plan import NodePlan, Operation, Plan
+from netsim.plan import NodePlan, Operation, Plan, PlannedFault
 from netsim.running import make_world
 from netsim.site import Site
 from netsim.world import Load, World
@@ -55,7 +55,12 @@ class Puppet:
 
 
 class Stage:
-    def __init__(self, *, settings: Mapping[str, float] | None = None, lan: bool = False) -> None:
+    def __init__(
+        self,
+        *faults: PlannedFault,
+        settings: Mapping[str, float] | None = None,
+        lan: bool = False,
+    ) -> None:
         nodes = tuple(
             [
                 NodePlan(
@@ -67,7 +72,9 @@ class Stage:
                 for number in ALL
             ]
         )
-        plan = Plan("by hand", 1, nodes, 10.0, 10.0, lan=lan, settings=settings or {})
+        plan = Plan(
+            "by hand", 1, nodes, 10.0, 10.0, lan=lan, faults=faults, settings=settings or {}
+        )
         self.world = make_world(plan, Idle())
         self.puppets = {number: Puppet(site) for number, site in self.world.sites.items()}
         self.world.members.update(self.puppets)
