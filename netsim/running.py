@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from netsim import facts
+from netsim.asking import limits_of
 from netsim.chance import Chance
 from netsim.checks import Checks, Violation
 from netsim.fabric import Fabric
@@ -100,7 +101,8 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
         furnish(site, sites)
     numbers = {site.keys.public: number for number, site in sites.items()}
     journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
-    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=driver.silence_s)
+    silence_s = None if driver.silence_s is None else limits_of(plan)[0].silence_max_s
+    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s)
     return World(plan, loop, chance, journal, fabric, sites)
 
 

@@ -14,7 +14,7 @@ NEW_OBJECTS = 50_000
 
 
 class LeanDriver:
-    silence_s: float | None = Limits().silence_max_s
+    silence_s: float | None = Limits().silence_max_s  # or what the plan sets
 
     def run(self, world: World) -> None:
         for number, site in world.sites.items():

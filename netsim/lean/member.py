@@ -1,6 +1,7 @@
 """An honest node over all its lives: its process is started, stopped and killed."""
 
 import traceback
+from pathlib import Path
 
 from netsim import facts
 from netsim.lean.node import Node
@@ -27,7 +28,11 @@ class LeanMember:
             return
         clean = self._open_disk()
         self._world.journal.tell(self.site.number, facts.Started(clean))
-        self._node = Node(self._world, self.site, self._fail, clean=clean)
+        try:
+            self._node = Node(self._world, self.site, self._fail, clean=clean)
+        except Exception as error:  # noqa: BLE001  (what the disk holds is not to be lived with)
+            self._tell_failed(error)
+            return
         self._node.start()
 
     def stop(self) -> None:
@@ -40,6 +45,7 @@ class LeanMember:
     def crash(self, *, power: bool) -> None:
         if self._node is None:
             return
+        self._again = False
         self._end()
         if power:
             self._world.fabric.vanish(self.site.number)
@@ -77,7 +83,11 @@ class LeanMember:
         self._stopping = False
 
     def _fail(self, error: Exception) -> None:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
-        self._world.journal.tell(self.site.number, facts.Failed(what))
+        self._tell_failed(error)
         self.crash(power=False)
+
+    def _tell_failed(self, error: Exception) -> None:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{'/'.join(Path(where.filename).parts[-3:])}:{where.lineno}"
+        what = f"{type(error).__name__}: {error} ({place})"
+        self._world.journal.tell(self.site.number, facts.Failed(what))

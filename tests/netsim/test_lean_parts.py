@@ -1,7 +1,9 @@
 """What the lean driver's nodes do beside following each other."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from netsim import facts
 from netsim.lean import LeanDriver
 from netsim.plan import Do, Fault, NodePlan, Operation, Plan, PlannedFault, blob_bytes
 from netsim.running import Outcome, make_world, run
@@ -10,6 +12,8 @@ from qbix_node.blobs.files import BlobFiles
 from qbix_node.crypto.boxes import sha256
 from qbix_node.feeds.records import read_heads, read_log
 from qbix_node.net.records import read_peers
+from qbix_node.ports import Put
+from qbix_node.replication.clocks import clock_key
 from qbix_node.wire.references import BlobId
 
 A, B, C = 0, 1, 2
@@ -146,3 +150,46 @@ def test_what_is_asked_while_the_disk_is_full_is_done_afterwards() -> None:
     asked = Operation(4, A, Do.WANT_BLOB, target=C, size=10)
     full = PlannedFault(2, 5, Fault.FULL_DISK, (A,))
     well(chain(*publish(A, 3), *at_once, asked, faults=(full,)))
+
+
+def told(plan: Plan, spoil: Callable[[World], object], *, at_s: float) -> list[tuple[int, object]]:
+    """What the journal hears of nodes that something is done to which no plan can say."""
+    world = make_world(plan, LeanDriver())
+    heard: list[tuple[int, object]] = []
+    world.journal.watch(lambda node, fact: heard.append((node, fact)))
+    world.loop.at(at_s, lambda: spoil(world))
+    world.loop.at(20, lambda: setattr(world, "over", True))
+    LeanDriver().run(world)
+    return heard
+
+
+def test_a_machine_that_fails_ends_its_node() -> None:
+    def damage(world: World) -> None:
+        disk = world.sites[A].disk
+        disk.append([Put(clock_key(world.sites[B].peer), b"damaged")])
+        disk.sync()
+
+    def meet_again(world: World) -> None:
+        """What the one knows of the other is written when they part, and read when they meet."""
+        world.members[B].crash(power=False)
+        world.loop.after(0.9, damage, world)
+        world.loop.after(1, world.members[B].start)
+
+    heard = told(chain(), meet_again, at_s=5)
+    failed = [(node, fact.what) for node, fact in heard if isinstance(fact, facts.Failed)]
+    assert [node for node, _ in failed] == [A]
+    assert failed[0][1].startswith("DamagedStore: the stored clock of a peer is damaged (")
+    assert facts.Crashed(power=False) in [fact for node, fact in heard if node == A]
+
+
+def test_a_node_does_not_start_on_what_it_can_not_read() -> None:
+    def damage(world: World) -> None:
+        disk = world.sites[A].disk
+        world.members[A].crash(power=False)
+        disk.append([Put(clock_key(world.sites[B].peer), b"damaged")])
+        disk.sync()
+        world.members[A].start()
+        assert not world.members[A].up
+
+    heard = told(chain(), damage, at_s=5)
+    assert [node for node, fact in heard if isinstance(fact, facts.Failed)] == [A]
