@@ -36,6 +36,7 @@ class Backup:
     watermark: int
     was_clean: bool
     acknowledged: int
+    put_backs: int  # before it was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class SimulatedDisk(MemoryDisk):
         "_loop",
         "_lost",
         "_lying_s",
+        "_put_backs",
         "_settled",
         "_sync_draws",
         "_watermark",
@@ -79,6 +81,7 @@ class SimulatedDisk(MemoryDisk):
         self._crash_draws = chance.draws("crash", number)
         # Batches that the node was told to be durable, ever: their numbers begin anew after a loss.
         self._acknowledged = 0
+        self._put_backs = 0
         self._lost = 0  # of them, since the last opening
         self._watermark = 0
         self._settled = 0  # the watermark that was synced: at the last opening or closing
@@ -184,11 +187,17 @@ class SimulatedDisk(MemoryDisk):
     # ---- backups ----
 
     def back_up(self) -> Backup:
-        return Backup(self.snapshot(), self._watermark, self.was_clean, self._acknowledged)
+        return Backup(
+            self.snapshot(), self._watermark, self.was_clean, self._acknowledged, self._put_backs
+        )
 
     def put_back(self, backup: Backup, *, whole: bool) -> None:
         """The database, as somebody does who restores a backup. `whole`: with the watermark."""
-        self._lost = max(self._lost, self._acknowledged - backup.acknowledged)
+        lost = self._acknowledged - backup.acknowledged
+        if backup.put_backs != self._put_backs and backup.rows != self._rows:
+            lost = max(1, lost)  # what is there is no continuation of the backup
+        self._lost = max(self._lost, lost)
+        self._put_backs += 1
         self.roll_back(backup.rows)
         if self._lies is not None:
             self._lies.clear()

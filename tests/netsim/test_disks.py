@@ -214,6 +214,19 @@ def test_what_was_written_since_is_lost_even_if_the_numbers_do_not_tell() -> Non
     assert owner.disk.open().rolled_back == facts.RolledBack(batches=1, noticed=False)
 
 
+def test_what_is_put_back_onto_what_was_put_back_is_lost_all_the_same() -> None:
+    owner = Owner()
+    empty = owner.disk.back_up()
+    owner.write(1)
+    full = owner.disk.back_up()
+    owner.disk.put_back(empty, whole=False)
+    between = owner.disk.back_up()
+    owner.disk.put_back(full, whole=False)
+    owner.disk.open()
+    owner.disk.put_back(between, whole=False)
+    assert owner.disk.open().rolled_back == facts.RolledBack(batches=1, noticed=True)
+
+
 def test_what_a_liar_lost_is_not_made_good_by_a_backup_of_what_it_left() -> None:
     owner = lie_and_cut(1)
     left = owner.rows
