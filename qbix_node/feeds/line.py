@@ -87,6 +87,12 @@ class Line:
         self.saving, self.unsaved = self.unsaved, []
         return self.saving
 
+    def let_go(self) -> list[Arrival]:
+        """Take out what is chained and not on its way to the disk yet."""
+        gone, self.unsaved = self.unsaved, []
+        self.tip = self.saving[-1].message.head if self.saving else self.durable
+        return gone
+
     def discard(self, peer: m.PeerId | None = None, *, above: int = 0) -> list[Arrival]:
         """Take out what is not chained yet; with `peer`, only what it sent of later sequences."""
 

@@ -72,11 +72,12 @@ class FeedBook:
         self._accepted.add(feed)
 
     def drop(self, feed: FeedId) -> tuple[m.Effect, ...]:
-        """Take no more of it; what the log has stays."""
+        """Take no more of it; what the log has, and what is being written, stays."""
         self._accepted.discard(feed)
         answer = Answer()
         if line := self._lines.get(feed):
-            self._leave(line.discard(), answer)
+            self._leave([*line.discard(), *line.let_go()], answer)
+            self._save(line, answer)  # the evidence of a fork that waited for that
         return answer.all()
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:

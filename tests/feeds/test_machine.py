@@ -114,6 +114,24 @@ def test_feed_that_nobody_wants_is_not_looked_at(desk: Desk) -> None:
     assert desk.settled[PETE] == 2
 
 
+def test_of_a_dropped_feed_only_what_is_being_written_is_appended(
+    desk: Desk, alice: Author
+) -> None:
+    first, second, third = alice.write_many(3)
+    desk.offer(first)
+    desk.verify()
+    desk.offer(second)
+    desk.verify()  # it is chained, and waits for the first one to be written
+    desk.take(desk.book.drop(alice.feed))
+    desk.settle()
+    assert desk.log(alice.feed) == [first]
+    desk.book.accept(alice.feed)
+    desk.offer(second, third)
+    desk.settle()
+    assert desk.log(alice.feed) == [first, second, third]
+    assert desk.book.waiting == 0
+
+
 def test_dropped_feed_is_not_appended_to(desk: Desk, alice: Author) -> None:
     one, two, three, four = alice.write_many(4)
     desk.offer(one, four)
