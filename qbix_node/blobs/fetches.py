@@ -45,6 +45,11 @@ class Fetches:
             return False
         return any(self._loads[peer] < self.limits.peer_fetches_max for peer in peers)
 
+    def busy(self) -> set[PeerId]:
+        """Peers that are asked for as much as one may be."""
+        most = self.limits.peer_fetches_max
+        return {peer for peer, load in self._loads.items() if load >= most}
+
     def load(self, peer: PeerId) -> int:
         return self._loads[peer]
 

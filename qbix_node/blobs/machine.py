@@ -291,9 +291,14 @@ class BlobExchange:
         for own in (True, False):
             if not self._fetches.has_place(self._peers, now, own=own):
                 continue
+            busy = self._fetches.busy()
             for blob, want in self._wants.items():
-                if want.own == own and (started := self._fetch(blob, want, now)):
+                # Most wait, of thousands that a peer may have us want: passing over them is cheap.
+                if want.waits_for(busy, now) or want.own != own:
+                    continue
+                if started := self._fetch(blob, want, now):
                     effects += started
+                    busy = self._fetches.busy()
                     if not self._fetches.has_place(self._peers, now, own=own):
                         break
         return tuple(effects)

@@ -1,7 +1,7 @@
 """One wanted blob: how far the want has travelled, which peers have it, and who is asked next."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from qbix_node.machines import PeerId, Rng
@@ -38,6 +38,13 @@ class WantedBlob:
 
     def drop_source(self, peer: PeerId) -> None:
         self._sources.pop(peer, None)
+
+    def waits_for(self, busy: Container[PeerId], now: float) -> bool:
+        """Nobody can be asked now: those who have it are busy or postponed, or nobody has it."""
+        for peer, source in self._sources.items():
+            if peer not in busy and source.not_before <= now:
+                return False
+        return True
 
     def pick(self, now: float, load: Callable[[PeerId], int]) -> tuple[PeerId, int] | None:
         """The least busy peer that may be asked now, and the size that it announced."""
