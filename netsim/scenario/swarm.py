@@ -52,6 +52,7 @@ class Swarm:
     faults: tuple[Fault, ...]
     at_least: int  # kinds that are on in every seed
     chance: float  # of each further kind
+    work: float  # chance of each kind of work, but messages
     a_minute: float  # faults of a kind that is on, before it is made wild
     wild: float  # each rate is multiplied by something between 1 / wild and wild
     for_s: Range
@@ -70,6 +71,7 @@ def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
         faults=tuple(chosen),
         at_least=table.count("at_least", min(3, len(chosen)), high=len(chosen)),
         chance=table.number("chance", 0.5, low=0, high=1),
+        work=table.number("work", 0.5, low=0, high=1),
         a_minute=table.number("a_minute", 2.0, low=0, high=1000),
         wild=table.number("wild", 8.0 if there else 1.0, low=1, high=1000),
         for_s=table.span("for_s", Range(0.5, 20), low=0.001),
@@ -105,7 +107,7 @@ def vary_workload(swarm: Swarm, workload: Workload, chance: Chance) -> Workload:
         for kind, a_minute in workload.a_minute.items()
     }
     late = workload.late
-    if swarm.faults and not chance.draws("swarm/late").chance(swarm.chance):
+    if swarm.faults and not chance.draws("swarm/late").chance(swarm.work):
         late = Portion()
     return replace(workload, a_minute=rates, late=late)
 
@@ -113,7 +115,7 @@ def vary_workload(swarm: Swarm, workload: Workload, chance: Chance) -> Workload:
 def _factor(swarm: Swarm, draws: Draws, *, always: bool) -> float:
     if swarm.wild == 1:
         return 1.0
-    on = draws.chance(swarm.chance)
+    on = draws.chance(swarm.work)
     return _wildness(swarm, draws) if on or always else 0.0
 
 
