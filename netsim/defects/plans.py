@@ -200,6 +200,12 @@ def follows(seed: int) -> Plan:
     return plan("follows", seed, operations=operations)
 
 
+def follows_on_slow_disks(seed: int) -> Plan:
+    made = follows(seed)
+    busy = tuple(sorted((*writing(count=120, every_s=0.08), *made.operations), key=_when))
+    return replace(made, operations=busy, conditions=Conditions(sync_s=Range(0.1, 0.5)))
+
+
 def blocks(seed: int) -> Plan:
     changes = (
         Operation(2.0, 0, Do.BLOCK, target=1),

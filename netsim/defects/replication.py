@@ -16,6 +16,7 @@ from netsim.defects.planting import EVENTUALLY, Defect, planting
 from netsim.faults import Faults
 from netsim.plan import Operation
 from qbix_node import machines as m
+from qbix_node.feeds.line import Arrival, Line
 from qbix_node.feeds.machine import FeedBook
 from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.messages import LinkId
@@ -95,6 +96,10 @@ def _follow_for_now(following: Following, change: Follow) -> list[m.Write] | Den
 
 def _nothing_dropped(book: FeedBook, feed: FeedId) -> tuple[m.Effect, ...]:
     return ()
+
+
+def _keep(line: Line) -> list[Arrival]:
+    return []
 
 
 def _not_ended(talks: Conversations, feed: FeedId) -> None:
@@ -215,6 +220,13 @@ REPLICATION_DEFECTS = (
         UnfollowedFeedsRest.name,
         plans.follows,
         planting((FeedBook, "drop", _nothing_dropped), (Conversations, "end", _not_ended)),
+    ),
+    Defect(
+        "unfollowed feed still written",
+        "what waits behind a write when a feed is unfollowed is written, too",
+        UnfollowedFeedsRest.name,
+        plans.follows_on_slow_disks,
+        planting((Line, "let_go", _keep)),
     ),
     Defect(
         "blocked peer served",
