@@ -166,8 +166,8 @@ class Faults:
 
     def _tear(self, node: int) -> None:
         disk, member = self._world.sites[node].disk, self._world.members[node]
-        if not disk.unsynced or not member.up:
-            return
+        if not disk.tears or not disk.unsynced or not member.up:
+            return  # the fault ended, or the batch is gone, at this very moment
         for fault, nodes in self._active:
             if fault.fault is Fault.TORN_BATCH and node in nodes:
                 self._keep_down(fault, node)

@@ -25,6 +25,7 @@ class Scribe:
     world: World
     site: Site
     stops_in_s: float = 0.0
+    first_after_s: float = 1.0  # from its start to what it writes
     lives: int = 0
     stopping: bool = False
     up: bool = False
@@ -38,7 +39,10 @@ class Scribe:
         self.up, self.site.disk.was_clean = True, False
         self.lives += 1
         self.world.fabric.listen(self.site.number, lambda end: None)
-        self.world.loop.after(1.0, self.write, self.lives)
+        if self.first_after_s:
+            self.world.loop.after(self.first_after_s, self.write, self.lives)
+        else:
+            self.write(self.lives)
 
     def stop(self) -> None:
         if self.up and not self.stopping:
@@ -217,6 +221,13 @@ def test_power_is_cut_in_the_middle_of_the_next_batch() -> None:
     assert run.up == [A, C]
     assert run.to(20).newest(B) > 15
     assert len(run.facts(B, facts.Crashed)) == 1
+
+
+def test_who_starts_when_one_of_two_such_faults_ends_is_torn_by_the_other_or_not_at_all() -> None:
+    run = Run(fault(Fault.TORN_BATCH, 5.5, 24.5, B), fault(Fault.TORN_BATCH, 15, 15, B)).to(29)
+    assert run.up == [A, C]
+    run.scribes[B].first_after_s = 0.0
+    assert run.to(40).up == [A, B, C]
 
 
 def test_a_disk_tears_nothing_if_nothing_is_written_meanwhile() -> None:
