@@ -21,6 +21,7 @@ from netsim.scenario import draw, load, names, read, to_toml
 from netsim.scenario.swarm import AMOUNTS
 
 SMALL = [name for name in names() if name != "big"]
+DRAWN = [name for name in SMALL if load(read(name)[1], name).seed is None]
 
 
 def scenario_text(more: str = "", *, nodes: str = "12") -> str:
@@ -48,7 +49,7 @@ def connected(plan: Plan, among: set[int]) -> bool:
 # ---- the same seed, the same plan ----
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_seed_draws_one_plan_and_another_seed_another(name: str) -> None:
     text = read(name)[1]
     assert draw(load(text, name), 4) == draw(load(text, name), 4)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netsim.checks.sometimes import NAMES
 from netsim.drivers import make_driver
 from netsim.plan import Fault, Plan
 from netsim.roles import ROLES
@@ -48,6 +49,13 @@ def test_its_claims_are_sentences_of_the_specs(name: str) -> None:
         assert plain(words).strip() in section(page, number), claim
 
 
+@pytest.mark.parametrize("name", names())
+def test_what_has_to_happen_in_each_run_is_seen_by_its_drivers(name: str) -> None:
+    if "trio" in scenario(name).drivers:
+        lean_only = [each for each in scenario(name).sometimes if NAMES[each].startswith("*")]
+        assert lean_only == []
+
+
 def test_the_library_covers_every_page_fault_and_role() -> None:
     scenarios = [scenario(name) for name in names() if name not in ("swarm", "quick")]
     pages = {claim.partition(":")[0].rpartition(" ")[0] for s in scenarios for claim in s.claims}
@@ -86,7 +94,9 @@ def sweep(name: str, seeds: int) -> list[Plan]:
 
 @pytest.mark.parametrize("name", [name for name in names() if name != BIG])
 def test_it_ends_well(name: str) -> None:
-    outcome = run(draw(scenario(name), 1), make_driver("lean"))
+    drawn_from = scenario(name)
+    seed = 1 if drawn_from.seed is None else drawn_from.seed
+    outcome = run(draw(drawn_from, seed), make_driver("lean"))
     assert outcome.violations == ()
     assert outcome.stalled == ()
     assert outcome.missing == ()
