@@ -1,6 +1,7 @@
 """The world of the Replicator: what `qbix_node.replication.service` is in the daemon."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from netsim.lean.histories import Shared
 from netsim.lean.link import Hear, Link
@@ -15,6 +16,11 @@ from qbix_node.replication.clocks import Clocks, read_clock_ages
 from qbix_node.replication.following import Following, read_blocks, read_follows
 from qbix_node.replication.machine import Replicator
 from qbix_node.replication.messages import Granted, Hangup, PeerBlocked, SaveClocks
+from qbix_node.wire.references import FeedId
+
+T = TypeVar("T")
+
+_feeds: dict[FeedId, FeedId] = {}  # as many as there are nodes in the largest run of this process
 
 
 class Replicating:
@@ -24,8 +30,8 @@ class Replicating:
         now_s = clock.wall()
         self.machine = Replicator(
             process.site.keys,
-            following=Following(process.site.feed, read_follows(disk), read_blocks(disk)),
-            heads=read_heads(disk),
+            following=Following(process.site.feed, _shared(read_follows(disk)), read_blocks(disk)),
+            heads=_shared(read_heads(disk)),
             forked=read_forked(disk),
             clocks=Clocks(0.0 if clocks_valid else now_s, read_clock_ages(disk)),
             epoch_s=now_s - process.now(),
@@ -82,3 +88,8 @@ class Replicating:
     def _hang_up(self, peer: m.PeerId, reason: str) -> None:
         if remote := self._remotes.get(peer):
             remote.link.close(reason)
+
+
+def _shared(by_feed: dict[FeedId, T]) -> dict[FeedId, T]:
+    """With ids that all nodes have in common: what is the same is not compared byte by byte."""
+    return {_feeds.setdefault(feed, feed): value for feed, value in by_feed.items()}

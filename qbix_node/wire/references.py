@@ -7,6 +7,7 @@ the sigil form is written.
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import NewType
 
 from qbix_node.errors import Malformed
@@ -14,6 +15,8 @@ from qbix_node.errors import Malformed
 FeedId = NewType("FeedId", bytes)  # Ed25519 public key, 32 bytes
 MessageId = NewType("MessageId", bytes)  # SHA-256 of the encoded message, 32 bytes
 BlobId = NewType("BlobId", bytes)  # SHA-256 of the blob, 32 bytes
+
+FEEDS_MAX = 4096  # ids that are remembered: every message of an author names it again
 
 _URI = {
     "feed": ("ssb:feed/ed25519/", "ssb:feed/classic/"),
@@ -48,6 +51,7 @@ def format_blob(blob: bytes) -> str:
     return f"&{encode_base64(blob)}.sha256"
 
 
+@lru_cache(maxsize=FEEDS_MAX)
 def parse_feed(text: str) -> FeedId:
     """Raises Malformed."""
     return FeedId(_parse(text, "feed", "@", ".ed25519"))
