@@ -15,7 +15,6 @@ from qbix_node.feeds.messages import (
     ForkFound,
     ForkSuspected,
     Published,
-    PublishRefused,
     Refusal,
     Skipped,
 )
@@ -48,7 +47,6 @@ class Noticing:
         ForkSuspected,
         Granted,
         Published,
-        PublishRefused,
         Refusal,
         Skipped,
         b.Arrived,
@@ -90,7 +88,7 @@ class Noticing:
                 self._link(node, fact)
             case b.Arrived() | b.Discard() | b.Unfetched() | b.Wanted():
                 self._blob(node, fact)
-            case ForkFound() | ForkSuspected() | Refusal() | Skipped() | PublishRefused():
+            case ForkFound() | ForkSuspected() | Refusal() | Skipped():
                 self._feed(node, fact)
             case _:
                 self._life(node, fact)
@@ -219,8 +217,6 @@ class Noticing:
                     self.saw("bad signature refused")
             case Skipped():
                 self.saw("messages skipped")
-            case PublishRefused(bad_content=False):
-                self.saw("publish refused")
             case _:
                 pass
 

@@ -30,7 +30,6 @@ NAMES: Mapping[str, str] = {
     "message refused": "a peer sent a message that is not valid",
     "bad signature refused": "a peer sent a message whose signature does not match",
     "messages skipped": "messages were forgotten at a limit or for a gap, to be asked again",
-    "publish refused": "a node would not write while its own feed was coming from peers",
     "feed unfollowed": "a feed that is stored is replicated no more",
     "private message opened": "a reader could open what was sealed for it",
     # Replication.

@@ -3,16 +3,18 @@
 from typing import ClassVar
 
 from netsim import facts
+from netsim.asking import limits_of
 from netsim.checks.check import Check, Facts, Report, View
 from netsim.checks.logs import Stored
 from netsim.checks.messages import judge
+from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.machines import PeerId
 from qbix_node.replication.conversations import SEND_AGAIN_S
-from qbix_node.replication.messages import EbtNotes, Range
+from qbix_node.replication.messages import REFUSED, EbtNotes, Range
 from qbix_node.wire.references import FeedId
 
-_WANT = b"b/w"
+_FOLLOW, _WANT = b"r/f", b"b/w"
 
 
 class NothingClaimedEarly(Check):
@@ -46,6 +48,62 @@ class NothingClaimedEarly(Check):
         if sequence > length:
             name = self.view.name(feed)
             self.violated(node, f"it says to have {sequence} messages of {name}, and has {length}")
+
+
+class OnlyWhatIsReplicated(Check):
+    """A follow holds at once, though it is granted once it is durable; so a peer may hear of it
+    from the moment at which it was asked for.
+    """
+
+    name = "only replicated feeds are announced and served"
+    guards = (
+        "spec/replication.md 1: A node replicates its own feed and the feeds that its operator"
+        " follows: these it asks for, stores, announces and serves, and no others."
+    )
+    watches: ClassVar[Facts] = (facts.Asked, facts.Said)
+
+    def __init__(self, view: View, report: Report) -> None:
+        super().__init__(view, report)
+        self._followed: dict[int, set[FeedId]] = {}
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.Asked(Operation(do=Do.FOLLOW, target=int() as target)):
+                self._followed.setdefault(node, set()).add(self.view.world.sites[target].feed)
+            case facts.Said(to, EbtNotes(notes)):
+                for feed, note in notes.items():
+                    if note != REFUSED:
+                        self._look(node, to, feed)
+            case facts.Said(to, Range(feed)):
+                self._look(node, to, feed)
+            case _:
+                pass
+
+    def _look(self, node: int, to: PeerId, feed: FeedId) -> None:
+        site = self.view.honest[node]
+        followed = site.disk.get(_FOLLOW + feed) is not None or feed == site.feed
+        if not followed and feed not in self._followed.get(node, ()):
+            self.violated(node, f"{self.view.name(to)} hears of {self.view.name(feed)}")
+
+
+class WantsEnd(Check):
+    name = "a want travels a few hops"
+    guards = (
+        "spec/blobs.md 4.5: A want of a peer becomes a want of this node, one hop further, while"
+        " that is at most 3."
+    )
+    watches: ClassVar[Facts] = (facts.Said,)
+
+    def __init__(self, view: View, report: Report) -> None:
+        super().__init__(view, report)
+        self._most = limits_of(view.world.plan)[1].hops_max
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.Said(_, b.Want(blob, hops)) if hops > self._most:
+                self.violated(node, f"blob {blob.hex()[:8]} is wanted over {hops} hops")
+            case _:
+                pass
 
 
 class SentAgainSeldom(Check):
@@ -105,4 +163,10 @@ class SignaturesCheckedOnce(Check):
                 pass
 
 
-SPEECH_CHECKS = (NothingClaimedEarly, SentAgainSeldom, SignaturesCheckedOnce)
+SPEECH_CHECKS = (
+    NothingClaimedEarly,
+    OnlyWhatIsReplicated,
+    WantsEnd,
+    SentAgainSeldom,
+    SignaturesCheckedOnce,
+)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from netsim.checks.blobs import OperatorsBlobsStay, RightBytes, SympathyWithinQuota
 from netsim.checks.promises import PromisesKept
-from netsim.checks.speech import NothingClaimedEarly
+from netsim.checks.speech import NothingClaimedEarly, WantsEnd
 from netsim.defects import plans
 from netsim.defects.planting import EVENTUALLY, Defect, planting
 from netsim.lean.fetching import Fetching
@@ -15,6 +15,7 @@ from qbix_node.blobs import machine
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.machine import BlobExchange
 from qbix_node.blobs.quota import MARK, SympathyQuota
+from qbix_node.blobs.wanted import WantedBlob
 from qbix_node.ports import Delete, Write
 from qbix_node.wire.references import BlobId
 
@@ -41,6 +42,16 @@ def _still_counted(quota: SympathyQuota, blob: BlobId) -> Write:
 
 def _no_sympathy(exchange: BlobExchange, *_: object) -> tuple[m.Effect, ...]:
     return ()
+
+
+def _share_always(
+    exchange: BlobExchange, listener: object, blob: BlobId, hops: int
+) -> tuple[m.Effect, ...]:
+    want = exchange._wants.setdefault(blob, WantedBlob(hops))
+    if want.hops < hops:
+        return ()
+    want.hops = hops
+    return exchange._tell_listeners(b.Want(blob, hops))
 
 
 def _tell_at_once(
@@ -100,6 +111,13 @@ BLOB_DEFECTS = (
         NothingClaimedEarly.name,
         plans.wants,
         planting((BlobExchange, "_tell_listeners", _tell_at_once)),
+    ),
+    Defect(
+        "wants without an end",
+        "a want is shared however far it has come",
+        WantsEnd.name,
+        plans.wants,
+        planting((BlobExchange, "_sympathise", _share_always)),
     ),
     Defect(
         "no sympathy",

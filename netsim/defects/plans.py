@@ -248,7 +248,9 @@ def sharing(*, blobs: int = 4, size: int = BLOB_BYTES) -> tuple[Operation, ...]:
 
 def wants(seed: int) -> Plan:
     """In a ring of single links, so that sympathy has to bring what is wanted."""
-    made = plan("wants", seed, nodes=ring(step=1), operations=sharing())
+    nobodys = Operation(1.0, 0, Do.WANT_BLOB, target=0, number=99, size=BLOB_BYTES)
+    operations = (nobodys, *sharing())
+    made = plan("wants", seed, nodes=ring(step=1), operations=operations)
     return replace(made, conditions=Conditions(sync_s=Range(0.05, 0.2)))
 
 

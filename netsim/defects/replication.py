@@ -10,7 +10,7 @@ from netsim.checks.promises import (
     PromisesKept,
     UnfollowedFeedsRest,
 )
-from netsim.checks.speech import SentAgainSeldom
+from netsim.checks.speech import OnlyWhatIsReplicated, SentAgainSeldom
 from netsim.defects import plans
 from netsim.defects.planting import EVENTUALLY, Defect, planting
 from netsim.faults import Faults
@@ -31,6 +31,7 @@ from qbix_node.wire.references import FeedId
 
 _connect = Replicator._connect
 _remember = Replicator._remember
+_grown = Conversations.grown
 _hear = Exchange.hear
 _follow = Following._follow
 _why_refuse = ConnectionKeeper._why_refuse
@@ -73,6 +74,15 @@ def _keep_to_oneself(
         talks.sources.progress(feed, source, now)
 
 
+def _tell_all_the_same(
+    talks: Conversations, feed: FeedId, last: int, source: m.PeerId | None, now: float
+) -> None:
+    _grown(talks, feed, last, source, now)
+    if not talks.following.replicates(feed):
+        for peer_id in talks._talking():
+            talks._note(peer_id, feed)
+
+
 def _never_suspect(talks: Conversations, peer_id: m.PeerId, feed: FeedId, now: float) -> bool:
     return False
 
@@ -100,6 +110,10 @@ def _nothing_dropped(book: FeedBook, feed: FeedId) -> tuple[m.Effect, ...]:
 
 def _keep(line: Line) -> list[Arrival]:
     return []
+
+
+def _replicate_all(following: Following, feed: FeedId) -> bool:
+    return True
 
 
 def _not_ended(talks: Conversations, feed: FeedId) -> None:
@@ -227,6 +241,20 @@ REPLICATION_DEFECTS = (
         UnfollowedFeedsRest.name,
         plans.follows_on_slow_disks,
         planting((Line, "let_go", _keep)),
+    ),
+    Defect(
+        "unfollowed feed announced",
+        "what was being written when a feed was unfollowed is told to peers",
+        OnlyWhatIsReplicated.name,
+        plans.follows_on_slow_disks,
+        planting((Conversations, "grown", _tell_all_the_same)),
+    ),
+    Defect(
+        "all feeds replicated",
+        "what nobody follows is announced and asked for like the rest",
+        OnlyWhatIsReplicated.name,
+        plans.follows,
+        planting((Following, "replicates", _replicate_all)),
     ),
     Defect(
         "blocked peer served",

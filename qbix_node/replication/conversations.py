@@ -65,7 +65,7 @@ class Conversations:
         peer.heard = True
         replicated = [feed for feed in notes if self.following.replicates(feed)]
         # SPEC replication 4: who has less than it said lost something, perhaps of other feeds, too.
-        if forgot := peer.lacks_what_it_had(notes):
+        if forgot := bool(peer.clock) and peer.lacks_what_it_had(notes):
             peer.clock = {}
         for feed in replicated:
             exchange = peer.exchange(feed)
@@ -74,7 +74,8 @@ class Conversations:
             if queued > exchange.sent and not exchange.wants:
                 self._sends.append(m.Send(peer_id, Stop(feed)))
                 exchange.offered = exchange.sent  # the rest has not left, or will arrive
-            self._doubt(peer_id, feed, exchange, now)
+            if exchange.wants or self.doubts:
+                self._doubt(peer_id, feed, exchange, now)
             if asked and not exchange.wants and peer.claims(feed) < self.head(feed):
                 # ssb-ebt stops asking where a message reaches it twice, and goes on when it is
                 # told again what there is.
@@ -133,6 +134,8 @@ class Conversations:
 
     def grown(self, feed: FeedId, last: int, source: m.PeerId | None, now: float) -> None:
         """The feed is durable up to `last`: hand it to who asked, tell the others."""
+        if not self.following.replicates(feed):
+            return  # it was being written when it was unfollowed
         if source in self.peers:
             self.peers[source].exchange(feed).receive(last)
             self.sources.progress(feed, source, now)
@@ -196,7 +199,7 @@ class Conversations:
         """
         if exchange.wants and exchange.sent < exchange.offered:
             self.doubts[peer_id, feed] = now + SEND_AGAIN_S
-        elif self.doubts:
+        else:
             self.doubts.pop((peer_id, feed), None)
 
     def _pass_over(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:

@@ -26,7 +26,13 @@ from netsim.checks.promises import (
     PromisesKept,
     UnfollowedFeedsRest,
 )
-from netsim.checks.speech import NothingClaimedEarly, SentAgainSeldom, SignaturesCheckedOnce
+from netsim.checks.speech import (
+    NothingClaimedEarly,
+    OnlyWhatIsReplicated,
+    SentAgainSeldom,
+    SignaturesCheckedOnce,
+    WantsEnd,
+)
 from netsim.plan import Do, Operation, blob_bytes
 from netsim.world import Load
 from qbix_node.blobs import messages as b
@@ -34,7 +40,15 @@ from qbix_node.feeds.messages import Appended, ForkFound
 from qbix_node.feeds.records import Evidence, put_evidence, put_head, put_message
 from qbix_node.feeds.validation import signature_check
 from qbix_node.machines import Delete, Put
-from qbix_node.replication.messages import Block, EbtNotes, Follow, Granted, Range, Unfollow
+from qbix_node.replication.messages import (
+    REFUSED,
+    Block,
+    EbtNotes,
+    Follow,
+    Granted,
+    Range,
+    Unfollow,
+)
 from tests.netsim.stage import Stage
 
 
@@ -276,6 +290,25 @@ def test_messages_sent_before_they_are_durable_are_seen(stage: Stage) -> None:
 def test_a_want_that_is_said_before_it_is_durable_is_seen(stage: Stage) -> None:
     stage.tell(0, facts.Said(stage.peer(1), b.Want(b.EMPTY, 1)))
     assert stage.blames(NothingClaimedEarly, 0)
+
+
+def test_a_note_about_a_feed_that_is_not_followed_is_seen(stage: Stage) -> None:
+    feed = stage.site(3).feed
+    about = facts.Said(stage.peer(1), EbtNotes({feed: 0}))
+    stage.write(0, Delete(b"r/f" + feed))
+    stage.tell(0, facts.Said(stage.peer(1), EbtNotes({feed: REFUSED, stage.site(0).feed: 0})))
+    stage.tell(0, facts.Asked(Operation(1.0, 0, Do.FOLLOW, target=3)), about)
+    assert stage.violated() == []
+    stage.write(1, Delete(b"r/f" + feed))
+    stage.tell(1, about)
+    assert stage.blames(OnlyWhatIsReplicated, 1)
+
+
+def test_a_want_that_travels_on_and_on_is_seen(stage: Stage) -> None:
+    stage.tell(0, facts.Said(stage.peer(1), b.Want(b.EMPTY, 3)))
+    assert stage.violated() == []
+    stage.tell(0, facts.Said(stage.peer(1), b.Want(b.EMPTY, 4)))
+    assert stage.blames(WantsEnd, 0)
 
 
 def test_messages_sent_again_too_soon_are_seen(stage: Stage) -> None:

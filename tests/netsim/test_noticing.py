@@ -10,7 +10,6 @@ from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import (
     ForkFound,
     ForkSuspected,
-    PublishRefused,
     Refusal,
     Skipped,
 )
@@ -168,13 +167,11 @@ def test_what_is_refused_and_skipped_is_counted(stage: Stage) -> None:
     assert seen(stage) == {"message refused"}
     stage.tell(0, Refusal(stage.peer(3), None, None, "signature does not match"))
     stage.tell(0, Skipped(stage.peer(3), stage.site(3).feed, 1))
-    stage.tell(0, PublishRefused(1, "wait for them"))
     stage.tell(0, Granted(Unfollow(stage.site(3).feed)))
     assert seen(stage) == {
         "message refused",
         "bad signature refused",
         "messages skipped",
-        "publish refused",
         "feed unfollowed",
     }
 

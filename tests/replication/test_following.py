@@ -43,6 +43,19 @@ def test_peer_that_refused_a_feed_once_is_told_when_it_is_followed_anew(
     assert carol.notes()[BOB] == note(0, WANT)
 
 
+def test_what_was_being_written_at_an_unfollow_is_not_announced(
+    network: Network, node: Node
+) -> None:
+    carol, dave = call(node, "carol", {BOB: note(3, WANT)}), call(node, "dave", {})
+    carol.offer(node, chain("bob", 3))
+    while not node.disk.unsynced and not node.head("bob"):
+        network.settle(0.0005)
+    node.ask(Unfollow(BOB))
+    network.settle(1)
+    assert node.head("bob") == 3
+    assert carol.notes()[BOB] == dave.notes()[BOB] == REFUSED
+
+
 def test_unfollow_stops_asking_announcing_and_serving(network: Network, node: Node) -> None:
     carol = call(node, "carol", {BOB: note(3, WANT)})
     carol.offer(node, chain("bob", 3))
