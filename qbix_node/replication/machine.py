@@ -90,7 +90,9 @@ class Replicator:
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects = self._decide(event, now, rng)
-        return (*effects, *self.talks.take(), *self._set_timers(now))
+        effects += self.talks.take()
+        effects += self._set_timers(now)
+        return tuple(effects)
 
     def serves(self, peer: m.PeerId, feed: FeedId) -> bool:
         """SPEC replication 1: only what is replicated here, and nothing to blocked peers."""

@@ -14,7 +14,7 @@ MESSAGES_MAX = 64  # read and sent at a time, so that feeds and peers take turns
 
 @dataclass(slots=True)
 class Outbox:
-    _notes: dict[FeedId, int] | None = None  # an empty set of notes is to be sent, too
+    _notes: EbtNotes | None = None  # an empty set of notes is to be sent, too
     _ranges: dict[FeedId, Range] = field(default_factory=dict)  # whose turn is next comes first
     _sent: dict[FeedId, int] = field(default_factory=dict)  # the highest sequence taken
 
@@ -25,9 +25,8 @@ class Outbox:
     def put(self, message: EbtNotes | Range | Stop) -> None:
         match message:
             case EbtNotes(notes):
-                if self._notes is None:
-                    self._notes = {}
-                self._notes |= notes
+                earlier = self._notes
+                self._notes = EbtNotes({**earlier.notes, **notes}) if earlier else message
             case Range(feed, again=True):
                 self._ranges.setdefault(feed, message)  # unless it is being served anyway
             case Range(feed, first, last):
@@ -44,11 +43,12 @@ class Outbox:
     def take(self) -> EbtNotes | Range | None:
         """What to send next; at most NOTES_MAX notes or MESSAGES_MAX messages of it."""
         if self._notes is not None:
-            notes, self._notes = self._notes, None
-            if len(notes) > NOTES_MAX:
-                self._notes = dict(islice(notes.items(), NOTES_MAX, None))
-                notes = dict(islice(notes.items(), NOTES_MAX))
-            return EbtNotes(notes)
+            said, self._notes = self._notes, None
+            if len(said.notes) <= NOTES_MAX:
+                return said
+            notes = said.notes.items()
+            self._notes = EbtNotes(dict(islice(notes, NOTES_MAX, None)))
+            return EbtNotes(dict(islice(notes, NOTES_MAX)))
         if not self._ranges:
             return None
         waiting = self._ranges.pop(next(iter(self._ranges)))
