@@ -5,14 +5,13 @@ from typing import ClassVar
 from netsim import facts
 from netsim.asking import blob_of, limits_of
 from netsim.checks.check import Check, Facts, Report, View
-from netsim.plan import Do, Fault, Operation
+from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN
 from qbix_node.wire.references import BlobId
 
 _MARK = b"b/s"
 _OF_BLOBS = (Do.ADD_BLOB, Do.WANT_BLOB, Do.UNWANT_BLOB, Do.REMOVE_BLOB)
-_STOPS = (Fault.RESTART, Fault.ROLL_BACK, Fault.RESTORE)  # what is asked meanwhile is not heard
 
 
 class RightBytes(Check):
@@ -45,7 +44,6 @@ class OperatorsBlobsStay(Check):
     )
     watches: ClassVar[Facts] = (
         facts.Asked,
-        facts.FaultBegan,
         facts.RolledBack,
         facts.Started,
         b.Arrived,
@@ -59,15 +57,12 @@ class OperatorsBlobsStay(Check):
         self._asked: dict[int, set[BlobId]] = {}  # in this life
         self._wanted: dict[int, set[BlobId]] = {}  # for good
         self._kept: dict[int, dict[BlobId, None]] = {}
-        self._deaf: set[int] = set()  # nodes that are stopping, or down
 
     def handle(self, node: int, fact: object) -> None:
         kept = self._kept.setdefault(node, {})
         match fact:
             case facts.Asked(operation):
                 self._ask(node, operation)
-            case facts.FaultBegan(fault) if fault.fault in _STOPS:
-                self._deaf.add(node)
             case b.Wanted(blob):
                 self._wanted.setdefault(node, set()).add(blob)
             case b.Unwanted(blob):
@@ -81,14 +76,13 @@ class OperatorsBlobsStay(Check):
                 kept.clear()
                 self._wanted.pop(node, None)
             case facts.Started():
-                self._deaf.discard(node)
                 self._asked.pop(node, None)
                 self._look(node)
             case _:
                 pass
 
     def _ask(self, node: int, operation: Operation) -> None:
-        if operation.do not in _OF_BLOBS or node in self._deaf:
+        if operation.do not in _OF_BLOBS or not self.view.hears(node):
             return
         asked, blob = self._asked.setdefault(node, set()), blob_of(operation)
         if operation.do in (Do.ADD_BLOB, Do.WANT_BLOB):

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from netsim import facts
 from netsim.checks.logs import Logs
+from netsim.plan import Fault
 from netsim.site import Site
 from netsim.world import World
 from qbix_node.wire.references import FeedId
+
+_STOPS = (Fault.RESTART, Fault.ROLL_BACK, Fault.RESTORE)
 
 Facts = tuple[type, ...]  # kinds of facts and findings
 Report = Callable[["Check", int, str], None]  # a node, and what is wrong there
@@ -21,12 +25,26 @@ class View:
     honest: dict[int, Site] = field(init=False)
     numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
     logs: Logs = field(init=False)
+    _deaf: set[int] = field(default_factory=set)  # about to stop, or stopped
 
     def __post_init__(self) -> None:
         sites = self.world.sites
         self.honest = {n: site for n, site in sites.items() if site.plan.role == "honest"}
         self.numbers = {site.keys.public: n for n, site in sites.items()}
         self.logs = Logs({n: site.disk for n, site in self.honest.items()})
+
+    def handle(self, node: int, fact: object) -> None:
+        match fact:
+            case facts.FaultBegan(fault) if fault.fault in _STOPS:
+                self._deaf.add(node)
+            case facts.Started():
+                self._deaf.discard(node)
+            case _:
+                pass
+
+    def hears(self, node: int) -> bool:
+        """Whether what is asked of the node now is asked of anybody."""
+        return self.world.members[node].up and node not in self._deaf
 
     @property
     def now(self) -> float:

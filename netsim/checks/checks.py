@@ -68,6 +68,7 @@ class Checks:
         if node not in self._view.honest:
             self._noticing.misdeed(node, fact)
             return
+        self._view.handle(node, fact)
         for seen in self._view.logs.handle(node, fact):
             self._tell(node, seen)
         self._tell(node, fact)

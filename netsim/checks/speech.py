@@ -15,6 +15,7 @@ from qbix_node.replication.messages import REFUSED, EbtNotes, Range
 from qbix_node.wire.references import FeedId
 
 _FOLLOW, _WANT = b"r/f", b"b/w"
+_CHANGES = (Do.FOLLOW, Do.UNFOLLOW, Do.BLOCK)
 
 
 class NothingClaimedEarly(Check):
@@ -51,8 +52,8 @@ class NothingClaimedEarly(Check):
 
 
 class OnlyWhatIsReplicated(Check):
-    """A follow holds at once, though it is granted once it is durable; so a peer may hear of it
-    from the moment at which it was asked for.
+    """Follows and unfollows hold at once, though they are granted once they are durable: so what
+    was asked for last in this life counts, else the disk.
     """
 
     name = "only replicated feeds are announced and served"
@@ -60,16 +61,20 @@ class OnlyWhatIsReplicated(Check):
         "spec/replication.md 1: A node replicates its own feed and the feeds that its operator"
         " follows: these it asks for, stores, announces and serves, and no others."
     )
-    watches: ClassVar[Facts] = (facts.Asked, facts.Said)
+    watches: ClassVar[Facts] = (facts.Asked, facts.Said, facts.Started)
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
-        self._followed: dict[int, set[FeedId]] = {}
+        self._asked: dict[int, dict[FeedId, bool]] = {}
 
     def handle(self, node: int, fact: object) -> None:
         match fact:
-            case facts.Asked(Operation(do=Do.FOLLOW, target=int() as target)):
-                self._followed.setdefault(node, set()).add(self.view.world.sites[target].feed)
+            case facts.Started():
+                self._asked.pop(node, None)
+            case facts.Asked(Operation(do=do, target=int() as target)) if do in _CHANGES:
+                if self.view.hears(node):
+                    feed = self.view.world.sites[target].feed
+                    self._asked.setdefault(node, {})[feed] = do is Do.FOLLOW
             case facts.Said(to, EbtNotes(notes)):
                 for feed, note in notes.items():
                     if note != REFUSED:
@@ -81,8 +86,10 @@ class OnlyWhatIsReplicated(Check):
 
     def _look(self, node: int, to: PeerId, feed: FeedId) -> None:
         site = self.view.honest[node]
-        followed = site.disk.get(_FOLLOW + feed) is not None or feed == site.feed
-        if not followed and feed not in self._followed.get(node, ()):
+        followed = self._asked.get(node, {}).get(feed)
+        if followed is None:
+            followed = site.disk.get(_FOLLOW + feed) is not None
+        if not followed and feed != site.feed:
             self.violated(node, f"{self.view.name(to)} hears of {self.view.name(feed)}")
 
 
