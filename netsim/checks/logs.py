@@ -65,20 +65,20 @@ Seen = Stored | Changed | Undurable | Lost | Uneven
 class Logs:
     def __init__(self, disks: Mapping[int, Rows]) -> None:
         self._disks = disks
-        self._ids: dict[tuple[int, FeedId], list[bytes]] = {}
+        self._ids: dict[int, dict[FeedId, list[bytes]]] = {}  # by node
         self._put_back: set[int] = set()  # rolled back, and not looked at since
         self._rolled_back: set[int] = set()
 
     @property
     def feeds(self) -> list[FeedId]:
         """All that were seen."""
-        return list(dict.fromkeys([feed for _, feed in self._ids]))
+        return list(dict.fromkeys([feed for logs in self._ids.values() for feed in logs]))
 
     def length(self, node: int, feed: FeedId) -> int:
-        return len(self._ids.get((node, feed), ()))
+        return len(self._ids.get(node, {}).get(feed, ()))
 
     def id_at(self, node: int, feed: FeedId, sequence: int) -> bytes | None:
-        ids = self._ids.get((node, feed), [])
+        ids = self._ids.get(node, {}).get(feed, [])
         return ids[sequence - 1] if 0 < sequence <= len(ids) else None
 
     def was_rolled_back(self, node: int) -> bool:
@@ -114,7 +114,7 @@ class Logs:
             yield Undurable(feed, last)
 
     def _put(self, node: int, feed: FeedId, sequence: int, record: bytes) -> Iterator[Seen]:
-        ids = self._ids.setdefault((node, feed), [])
+        ids = self._ids.setdefault(node, {}).setdefault(feed, [])
         found = record[:32]
         if sequence <= len(ids):
             if ids[sequence - 1] != found:
@@ -144,10 +144,10 @@ class Logs:
     def _compare(
         self, node: int, heads: dict[bytes, bytes], counts: dict[FeedId, int]
     ) -> Iterator[Seen]:
-        known = [feed for number, feed in self._ids if number == node]
+        known = self._ids.get(node, {})
         for feed in dict.fromkeys([*map(FeedId, heads), *known]):
             count, head = counts.get(feed, 0), heads.get(feed)
-            ids = self._ids.get((node, feed), [])
+            ids = known.get(feed, [])
             headed = int.from_bytes(head[:8], "big") if head else 0
             if headed != count:
                 yield Uneven(feed, f"its head is {headed}, and its last message {count}")

@@ -96,9 +96,8 @@ class Noticing:
     def finish(self) -> None:
         """Neighbours with different branches of one length, and no evidence."""
         logs, honest = self._view.logs, self._view.honest
-        for (node, peer), feed in [
-            (pair, feed) for pair in sorted(self._up) for feed in logs.feeds
-        ]:
+        feeds = logs.feeds
+        for (node, peer), feed in [(pair, feed) for pair in sorted(self._up) for feed in feeds]:
             other = self._view.numbers.get(peer, -1)
             length = logs.length(node, feed)
             if not length or other not in honest or length != logs.length(other, feed):
