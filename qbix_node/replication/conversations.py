@@ -121,10 +121,13 @@ class Conversations:
             peer.rests.pop(feed, None)
             peer.muted.discard(feed)
             self.doubts.pop((peer_id, feed), None)
-            if peer.exchanges.pop(feed, None):
-                self._sends.append(m.Send(peer_id, Stop(feed)))
+            exchange = peer.exchanges.pop(feed, None)
+            if exchange is None or exchange.theirs == REFUSED:
+                continue  # it hears nothing of the feed; if it announces it later, it is answered
+            self._sends.append(m.Send(peer_id, Stop(feed)))
+            self._notes.setdefault(peer_id, {})[feed] = REFUSED
+            if exchange.theirs is not None:
                 peer.refuse(feed)
-                self._notes.setdefault(peer_id, {})[feed] = REFUSED
 
     def stop_asking(self, feed: FeedId) -> None:
         source = self.sources.peer_of(feed)

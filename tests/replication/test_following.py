@@ -73,6 +73,19 @@ def test_unfollow_stops_asking_announcing_and_serving(network: Network, node: No
     assert not node.machine.serves(peer_of("carol"), BOB)
 
 
+def test_who_refused_an_unfollowed_feed_is_refused_once_it_announces_it(
+    network: Network, node: Node
+) -> None:
+    carol = call(node, "carol", {BOB: REFUSED})
+    heard = said(carol)
+    node.ask(Unfollow(BOB))
+    network.settle(1)
+    assert said(carol) == heard  # not even a note
+    carol.say(node, EbtNotes({BOB: note(3, HAVE)}))
+    network.settle(1)
+    assert carol.notes()[BOB] == REFUSED
+
+
 def test_follows_outlive_a_restart(network: Network, node: Node) -> None:
     node.follow("alice")
     node.ask(Unfollow(BOB))
