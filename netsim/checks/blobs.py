@@ -85,9 +85,12 @@ class OperatorsBlobsStay(Check):
         if operation.do not in _OF_BLOBS or not self.view.hears(node):
             return
         asked, blob = self._asked.setdefault(node, set()), blob_of(operation)
-        if operation.do in (Do.ADD_BLOB, Do.WANT_BLOB):
+        full = self.view.honest[node].disk.full
+        if operation.do is Do.WANT_BLOB or (operation.do is Do.ADD_BLOB and not full):
             asked.add(blob)
             return
+        if operation.do is Do.ADD_BLOB:
+            return  # a blob that can't be written is refused
         asked.discard(blob)
         self._wanted.get(node, set()).discard(blob)
         if operation.do is Do.REMOVE_BLOB:

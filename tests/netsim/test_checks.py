@@ -366,6 +366,17 @@ def test_a_blob_of_the_operator_that_keeps_the_mark_of_sympathy_is_seen(stage: S
     assert stage.blames(OperatorsBlobsStay, 0)
 
 
+def test_a_blob_that_a_full_disk_refused_is_not_the_operators(stage: Stage) -> None:
+    stage.site(0).disk.full = True
+    stage.tell(0, facts.Asked(ADD))
+    stage.site(0).disk.full = False
+    stage.write(0, Put(b"b/s" + blob_of(ADD), bytes(8)))
+    stage.site(0).files.put(blob_of(ADD), blob_bytes(0, 1, 1000))
+    stage.tell(0, b.Arrived(blob_of(ADD), 1000))
+    stage.checks.finish()
+    assert stage.violated() == []
+
+
 def test_a_blob_that_the_operator_removes_may_go(stage: Stage) -> None:
     add(stage)
     stage.tell(0, facts.Asked(replace(ADD, do=Do.REMOVE_BLOB)))
