@@ -206,6 +206,25 @@ def follows_on_slow_disks(seed: int) -> Plan:
     return replace(made, operations=busy, conditions=Conditions(sync_s=Range(0.1, 0.5)))
 
 
+def refused_by_both(seed: int) -> Plan:
+    """Of two neighbours first one and then the other does not replicate the feed of node 3."""
+    nodes = (
+        NodePlan(0, knows=(1, 3), follows=(1, 3, 4, 2)),
+        NodePlan(1, knows=(2, 4), follows=(0, 3)),
+        NodePlan(2, knows=(4,), follows=(0, 1)),
+        NodePlan(3, follows=(0,)),
+        NodePlan(4, follows=(0, 1, 3)),
+    )
+    operations = (
+        Operation(2.0, 4, Do.UNFOLLOW, target=3),
+        Operation(3.0, 3, Do.PUBLISH, number=1, size=60),
+        Operation(5.0, 2, Do.FOLLOW, target=3),
+        Operation(7.0, 1, Do.UNFOLLOW, target=3),
+        Operation(10.0, 4, Do.FOLLOW, target=3),
+    )
+    return plan("refused by both", seed, nodes=nodes, operations=operations)
+
+
 def blocks(seed: int) -> Plan:
     changes = (
         Operation(2.0, 0, Do.BLOCK, target=1),

@@ -24,13 +24,14 @@ from qbix_node.replication.clocks import Clocks, unpack_clock
 from qbix_node.replication.conversations import Conversations
 from qbix_node.replication.following import Following
 from qbix_node.replication.machine import Replicator
-from qbix_node.replication.messages import Denied, Follow, PeerBlocked, Range
+from qbix_node.replication.messages import REFUSED, Denied, Follow, PeerBlocked, Range
 from qbix_node.replication.peers import Exchange
 from qbix_node.replication.sources import Sources
 from qbix_node.wire.references import FeedId
 
 _connect = Replicator._connect
 _remember = Replicator._remember
+_end = Conversations.end
 _grown = Conversations.grown
 _hear = Exchange.hear
 _follow = Following._follow
@@ -110,6 +111,17 @@ def _nothing_dropped(book: FeedBook, feed: FeedId) -> tuple[m.Effect, ...]:
 
 def _keep(line: Line) -> list[Arrival]:
     return []
+
+
+def _refuse_all(talks: Conversations, feed: FeedId) -> None:
+    refusing = [
+        peer
+        for peer in talks.peers.values()
+        if (exchange := peer.exchanges.get(feed)) and exchange.theirs == REFUSED
+    ]
+    _end(talks, feed)
+    for peer in refusing:
+        peer.refuse(feed)
 
 
 def _replicate_all(following: Following, feed: FeedId) -> bool:
@@ -248,6 +260,14 @@ REPLICATION_DEFECTS = (
         OnlyWhatIsReplicated.name,
         plans.follows_on_slow_disks,
         planting((Conversations, "grown", _tell_all_the_same)),
+    ),
+    Defect(
+        "refusal to who had refused",
+        "a peer that refused a feed is told at its unfollow, and then never again",
+        EVENTUALLY,
+        plans.refused_by_both,
+        planting((Conversations, "end", _refuse_all)),
+        seeds=(3, 4),
     ),
     Defect(
         "all feeds replicated",
