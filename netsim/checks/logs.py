@@ -4,7 +4,7 @@ A log is looked at when a node says that it has grown, and all of them at every 
 end. Rows are read as spec/classic-feeds.md 6 lays them out, not with the product's own readers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netsim import facts
@@ -69,10 +69,9 @@ class Logs:
         self._put_back: set[int] = set()  # rolled back, and not looked at since
         self._rolled_back: set[int] = set()
 
-    @property
-    def feeds(self) -> list[FeedId]:
-        """All that were seen."""
-        return list(dict.fromkeys([feed for logs in self._ids.values() for feed in logs]))
+    def feeds_of(self, node: int) -> Iterable[FeedId]:
+        """Of which the node was seen to hold something."""
+        return self._ids.get(node, {})
 
     def length(self, node: int, feed: FeedId) -> int:
         return len(self._ids.get(node, {}).get(feed, ()))

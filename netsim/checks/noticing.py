@@ -95,12 +95,16 @@ class Noticing:
 
     def finish(self) -> None:
         """Neighbours with different branches of one length, and no evidence."""
-        logs, honest = self._view.logs, self._view.honest
-        feeds = logs.feeds
-        for (node, peer), feed in [(pair, feed) for pair in sorted(self._up) for feed in feeds]:
+        for node, peer in sorted(self._up):
             other = self._view.numbers.get(peer, -1)
+            if other in self._view.honest:
+                self._compare(node, other)
+
+    def _compare(self, node: int, other: int) -> None:
+        logs = self._view.logs
+        for feed in logs.feeds_of(node):
             length = logs.length(node, feed)
-            if not length or other not in honest or length != logs.length(other, feed):
+            if self._view.author(feed) or not length or length != logs.length(other, feed):
                 continue
             if logs.id_at(node, feed, length) != logs.id_at(other, feed, length):
                 self.saw("fork unseen at equal length")

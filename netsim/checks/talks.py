@@ -70,7 +70,7 @@ class Talks:
         if self._view.logs.length(node, site.feed) and site.feed not in notes:
             self._saw("request skipped by stored clock")
             return
-        for feed in self._view.logs.feeds:
+        for feed in self._view.logs.feeds_of(node):
             replicated = site.disk.get(b"r/f" + feed) is not None
             if feed not in notes and replicated and self._view.logs.length(node, feed):
                 self._saw("request skipped by stored clock")
