@@ -23,8 +23,9 @@ class Site:
     keys: KeyPair
     disk: SimulatedDisk
     clock: WallClock
-    rng: Draws  # of the machines
     entropy: Draws  # of handshakes
+    _chance: Chance
+    _rngs: dict[str, Draws] = field(default_factory=dict)
     files: MemoryFiles = field(default_factory=MemoryFiles)
 
     @property
@@ -38,6 +39,12 @@ class Site:
     @property
     def feed(self) -> FeedId:
         return FeedId(self.keys.public)
+
+    def rng(self, machine: str) -> Draws:
+        """Of one of its machines, over all of its lives: what one draws shifts no other."""
+        if machine not in self._rngs:
+            self._rngs[machine] = self._chance.draws(machine, self.number)
+        return self._rngs[machine]
 
     @property
     def address(self) -> Address:
@@ -67,6 +74,6 @@ def make_site(plan: NodePlan, conditions: Conditions, chance: Chance, loop: Loop
         keys_of(number),
         SimulatedDisk(loop, chance, number, sync_s=sync_s),
         WallClock(loop),
-        rng=chance.draws("machines", number),
-        entropy=chance.draws("entropy", number),
+        chance.draws("entropy", number),
+        chance,
     )

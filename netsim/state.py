@@ -1,6 +1,8 @@
 """The state in which a run left its nodes: what both drivers have to agree on.
 
-Of a forked feed only that it is forked: which branch a node saw first depends on timing.
+It is what people asked for and what they got: logs, follows, blocks, blobs and wants of the honest
+nodes. Left out is what depends on who was quicker: which branch of a forked feed a node saw first,
+how far a byzantine feed got, and blobs that are only here because peers wanted them.
 """
 
 from dataclasses import dataclass
@@ -8,7 +10,11 @@ from hashlib import sha256
 
 from netsim.site import Site
 from netsim.world import World
+from qbix_node.blobs.limits import Limits
+from qbix_node.blobs.recovery import recover
 from qbix_node.feeds.records import read_forked, read_heads
+from qbix_node.replication.following import read_blocks, read_follows
+from qbix_node.wire.references import FeedId
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +28,28 @@ class FinalState:
 
 def final_state(world: World) -> FinalState:
     honest = [site for site in world.sites.values() if site.plan.role == "honest"]
-    return FinalState(tuple([line for site in honest for line in _lines(site)]))
+    authors = {site.feed for site in honest}
+    lines = []
+    for site in honest:
+        lines += [f"{site.number} {line}" for line in (*_feeds(site, authors), *_blobs(site))]
+    return FinalState(tuple(lines))
 
 
-def _lines(site: Site) -> list[str]:
+def _feeds(site: Site, authors: set[FeedId]) -> list[str]:
     forked = read_forked(site.disk)
-    heads = [
-        f"{site.number} feed {feed.hex()} {head.sequence} {head.id.hex()}"
-        for feed, head in sorted(read_heads(site.disk).items())
-        if feed not in forked
+    return [
+        *[f"follows {feed.hex()}" for feed in sorted(read_follows(site.disk))],
+        *[f"blocks {feed.hex()}" for feed in sorted(read_blocks(site.disk))],
+        *[
+            f"feed {feed.hex()} {head.sequence} {head.id.hex()}"
+            for feed, head in sorted(read_heads(site.disk).items())
+            if feed in authors and feed not in forked
+        ],
     ]
-    blobs = [f"{site.number} blob {blob.hex()}" for blob in site.files.sizes()]
-    return heads + [f"{site.number} forked {feed.hex()}" for feed in sorted(forked)] + blobs
+
+
+def _blobs(site: Site) -> list[str]:
+    exchange, _ = recover(site.disk, site.files.sizes(), Limits())
+    kept = [blob for blob in sorted(exchange.held) if not exchange.by_sympathy(blob)]
+    wants = sorted(exchange.own_wants)
+    return [f"blob {blob.hex()}" for blob in kept] + [f"wants {blob.hex()}" for blob in wants]

@@ -57,7 +57,9 @@ class HonestProgram:
     def lose(self, *, power: bool) -> facts.Crashed:
         crashed = self._site.disk.crash(power=power)
         if self._store is not None:
-            self._store.cut_power(self._site.rng)  # nothing of it reaches the disk any more
+            self._store.cut_power(
+                self._site.rng("power")
+            )  # nothing of it reaches the disk any more
         return crashed
 
     def load(self) -> Load:

@@ -54,7 +54,9 @@ class Connecting:
         self._attempts: dict[k.LinkId, _Attempt] = {}
         self.links: dict[m.PeerId, Link] = {}
         self.keeper = ConnectionKeeper(self._own, limits, *read_peers(process.site.disk))
-        self._runner = Runner(process, writer, self.keeper, self)
+        self._runner = Runner(
+            process, writer, self.keeper, self, rng=process.site.rng("connections")
+        )
 
     def start(self) -> None:
         fabric, number = self._process.world.fabric, self._process.number

@@ -24,7 +24,7 @@ class FaceHost:
     def __init__(self, process: Process, writer: Writer, face: Face) -> None:
         self._process = process
         self._face = face
-        self._runner = Runner(process, writer, face.machine, self)
+        self._runner = Runner(process, writer, face.machine, self, rng=process.site.rng("role"))
         self._talks: dict[m.PeerId, Spoken] = {}
 
     def start(self) -> None:

@@ -36,7 +36,9 @@ class Replicating:
             clocks=Clocks(0.0 if clocks_valid else now_s, read_clock_ages(disk)),
             epoch_s=now_s - process.now(),
         )
-        self._runner = Runner(process, writer, self.machine, self)
+        self._runner = Runner(
+            process, writer, self.machine, self, rng=process.site.rng("replication")
+        )
         self._remotes: dict[m.PeerId, Remote] = {}
         self._shared = Shared(process, self._runner, self.machine)
         self._saved: Callable[[], object] | None = None  # told when clocks are

@@ -44,12 +44,18 @@ class Runner:
     )
 
     def __init__(
-        self, process: Process, writer: Writer, machine: m.Machine, surroundings: Surroundings
+        self,
+        process: Process,
+        writer: Writer,
+        machine: m.Machine,
+        surroundings: Surroundings,
+        *,
+        rng: m.Rng,
     ) -> None:
         self._process = process
         self._writer = writer
         self._machine = machine
-        self._rng = process.site.rng
+        self._rng = rng
         self._send = surroundings.send
         self._found = surroundings.found
         self._answers: deque[m.Event] = deque()

@@ -24,7 +24,7 @@ class Sharing:
         self.machine, stale = recover(site.disk, site.files.sizes(), limits)
         if stale:
             writer.write(stale, lambda: None)  # before all else that is written
-        self._runner = Runner(process, writer, self.machine, self)
+        self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("blobs"))
         self._placing = Placing(process, self._runner)
         self._fetching = Fetching(process, self._runner, self._placing)
         self._peers: dict[m.PeerId, Serving] = {}

@@ -169,7 +169,7 @@ def _in_branch(content: JsonValue, branch: int) -> JsonValue:
 
 def make_equivocator(stage: Stage) -> Role:
     showings = list(Showing)
-    place = int(stage.amount) or 1 + below(stage.site.rng, len(showings))
-    lonely = below(stage.site.rng, len(stage.sites))
+    place = int(stage.amount) or 1 + below(stage.site.rng("role"), len(showings))
+    lonely = below(stage.site.rng("role"), len(stage.sites))
     machine = Equivocator(stage, showings[(place - 1) % len(showings)], lonely)
     return Role((Face(stage.site.keys, machine, stage.dials()),))

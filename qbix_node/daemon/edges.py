@@ -38,7 +38,7 @@ class Edges:
     files: BlobFiles
     transport: Transport
     lan: Lan
-    rng: Rng
+    rng: Callable[[str], Rng]  # one for each machine, by its name
     executor: Executor
     entropy: Callable[[int], bytes]  # for the keys of handshakes
     wall_clock: Callable[[], float]  # seconds since 1970
@@ -55,7 +55,7 @@ async def real_edges(home: Home, store: NodeStore) -> Edges:
         files=await trio.to_thread.run_sync(DiskFiles, home.blobs),
         transport=TcpTransport(),
         lan=UdpLan(),
-        rng=system_rng(),
+        rng=lambda machine: system_rng(),
         executor=ThreadExecutor(),
         entropy=random_bytes,
         wall_clock=time.time,

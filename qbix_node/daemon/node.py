@@ -88,14 +88,14 @@ class Node:
 @asynccontextmanager
 async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
     """A node that listens and replicates while the block runs. Raises LocalError."""
-    keys, rng, executor = edges.keys, edges.rng, edges.executor
+    keys, executor = edges.keys, edges.executor
     guarded = GuardedStore(edges.store)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(guarded.watch)
         replication = Replication(
             keys,
             guarded,
-            rng=rng,
+            rng=edges.rng("replication"),
             executor=executor,
             clocks_valid=edges.store.was_clean,
             observe=edges.observe,
@@ -108,12 +108,17 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             await keeping.post(event)
 
         async with open_blobs(
-            edges.files, guarded, config.blobs, executor=executor, rng=rng, observe=edges.observe
+            edges.files,
+            guarded,
+            config.blobs,
+            executor=executor,
+            rng=edges.rng("blobs"),
+            observe=edges.observe,
         ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
             methods = {**replication.methods(), **blobs.methods()}
             network = _network(edges, config, methods, post)
-            keeping = Runner(keeper, network, guarded, rng, executor)
+            keeping = Runner(keeper, network, guarded, edges.rng("connections"), executor)
             node = Node(edges, config, replication, blobs, keeper, network, Pulse(guarded))
             async with _linked(node, keeping):
                 yield node

@@ -52,7 +52,7 @@ async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
         files=MemoryFiles(),
         transport=internet.transport(name),
         lan=UdpLan(),
-        rng=rng,
+        rng=lambda machine: rng,
         executor=InlineExecutor(),
         entropy=rng.randbytes,
         wall_clock=lambda: WALL_S,
