@@ -18,7 +18,7 @@ from netsim.world import Load, World
 from qbix_node.daemon.config import Config, Endpoint
 from qbix_node.daemon.edges import Edges
 from qbix_node.daemon.node import Node, open_node
-from qbix_node.machines import SignatureCheck
+from qbix_node.machines import Send, SignatureCheck
 from qbix_node.net.messages import LinkDown, LinkUp
 from qbix_node.store.memory import MemoryStore
 
@@ -100,6 +100,8 @@ class HonestProgram:
 
     def _observe(self, finding: object) -> None:
         match finding:
+            case Send(to, message):
+                self._tell(facts.Said(to, message))
             case LinkUp(peer, outgoing):
                 self._tell(facts.LinkUp(peer, outgoing))
             case LinkDown(peer, reason):

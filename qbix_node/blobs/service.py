@@ -70,7 +70,7 @@ async def open_blobs(
     observe: Callable[[object], None] = lambda finding: None,
 ) -> AsyncIterator["Blobs"]:
     """They live as long as the block, which must outlive the links. `observe` is told what the
-    BlobExchange found.
+    BlobExchange finds and sends.
     """
     held = await executor.run(files.sizes)
     exchange, stale = recover(store, held, limits)
@@ -275,6 +275,7 @@ class Blobs:
     # ---- the world of the machine ----
 
     def send(self, to: m.PeerId, message: object) -> None:
+        self._observe(m.Send(to, message))
         match message:
             case b.Want() | b.Have():
                 self._note(to, message)

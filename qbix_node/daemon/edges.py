@@ -43,7 +43,7 @@ class Edges:
     entropy: Callable[[int], bytes]  # for the keys of handshakes
     wall_clock: Callable[[], float]  # seconds since 1970
     verify: Verifier
-    # Told what the machines found, and which links come up and go down.
+    # Told what the machines find and send, and which links come up and go down.
     observe: Callable[[object], None] = lambda finding: None
 
 

@@ -111,7 +111,9 @@ class Conversations:
     def begin(self, feed: FeedId, now: float) -> None:
         """Ask one peer for a feed that is followed from now on: its author, where connected."""
         for peer_id in sorted(self._talking(), key=lambda peer: FeedId(peer) != feed):
-            self._join(peer_id, feed, now)
+            exchange = self.peers[peer_id].exchanges.get(feed)
+            if exchange is None or exchange.theirs != REFUSED:
+                self._join(peer_id, feed, now)
 
     def end(self, feed: FeedId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
@@ -122,8 +124,13 @@ class Conversations:
             peer.muted.discard(feed)
             self.doubts.pop((peer_id, feed), None)
             exchange = peer.exchanges.pop(feed, None)
-            if exchange is None or exchange.theirs == REFUSED:
-                continue  # it hears nothing of the feed; if it announces it later, it is answered
+            if exchange is None:
+                continue
+            if exchange.theirs == REFUSED:
+                # SPEC replication 2.2: it hears nothing of the feed before it announces it, also
+                # where the feed is followed again meanwhile.
+                peer.exchanges[feed] = Exchange(theirs=REFUSED)
+                continue
             self._sends.append(m.Send(peer_id, Stop(feed)))
             self._notes.setdefault(peer_id, {})[feed] = REFUSED
             if exchange.theirs is not None:
@@ -244,6 +251,8 @@ class Conversations:
         for feed, note in notes.items():
             if self.following.replicates(feed):
                 continue
+            if note != REFUSED:
+                peer.exchanges.pop(feed, None)  # it refuses the feed no more
             if note == REFUSED:
                 peer.refused.discard(feed)  # it may announce the feed anew, and is answered anew
             elif peer.refuse(feed):

@@ -83,7 +83,7 @@ class _Wish:
 
 class Replication:
     """`clocks_valid`: the store was closed cleanly and is not an older copy, so that what peers
-    said before the start still fits what it holds. `observe` is told what the Replicator found.
+    said before the start still fits what it holds. `observe` is told what the Replicator finds and sends.
     """
 
     def __init__(
@@ -304,6 +304,7 @@ class Replication:
 
     def send(self, to: m.PeerId, message: object) -> None:
         """Never waits: notes and ranges wait in an outbox, bounded by the feeds they are about."""
+        self._observe(m.Send(to, message))
         if remote := self._peers.get(to):
             remote.carry_out(message)
 
