@@ -83,7 +83,8 @@ class _Wish:
 
 class Replication:
     """`clocks_valid`: the store was closed cleanly and is not an older copy, so that what peers
-    said before the start still fits what it holds. `observe` is told what the Replicator finds and sends.
+    said before the start still fits what it holds. `observe` is told what the Replicator finds
+    and sends.
     """
 
     def __init__(
