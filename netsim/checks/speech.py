@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from netsim import facts
-from netsim.asking import limits_of
+from netsim.asking import blob_of, limits_of
 from netsim.checks.check import Check, Facts, Report, View
 from netsim.checks.logs import Stored
 from netsim.checks.messages import judge
@@ -12,7 +12,7 @@ from qbix_node.blobs import messages as b
 from qbix_node.machines import PeerId
 from qbix_node.replication.conversations import SEND_AGAIN_S
 from qbix_node.replication.messages import REFUSED, EbtNotes, Range
-from qbix_node.wire.references import FeedId
+from qbix_node.wire.references import BlobId, FeedId
 
 _FOLLOW, _WANT = b"r/f", b"b/w"
 _CHANGES = (Do.FOLLOW, Do.UNFOLLOW, Do.BLOCK)
@@ -24,11 +24,25 @@ class NothingClaimedEarly(Check):
         "spec/replication.md 2.1: A note is an acknowledgement: a node says n only once the"
         " messages up to n are durable; spec/machines.md 3.3: It persists before it speaks."
     )
-    watches: ClassVar[Facts] = (facts.Said,)
+    watches: ClassVar[Facts] = (facts.Asked, facts.Said, facts.Started)
+
+    def __init__(self, view: View, report: Report) -> None:
+        super().__init__(view, report)
+        self._withdrawn: dict[int, dict[BlobId, None]] = {}  # wants, in this life
 
     def handle(self, node: int, fact: object) -> None:
-        assert isinstance(fact, facts.Said)
-        match fact.message:
+        match fact:
+            case facts.Started():
+                self._withdrawn.pop(node, None)
+            case facts.Asked(Operation(do=Do.UNWANT_BLOB) as operation):
+                self._withdrawn.setdefault(node, {})[blob_of(operation)] = None
+            case facts.Said(_, message):
+                self._hear(node, message)
+            case _:
+                pass
+
+    def _hear(self, node: int, message: object) -> None:
+        match message:
             case EbtNotes(notes):
                 for feed, note in notes.items():
                     if note > 1:
@@ -38,7 +52,9 @@ class NothingClaimedEarly(Check):
             case b.Have(blob):
                 if blob not in self.view.honest[node].files.sizes():
                     self.violated(node, f"it says to have blob {blob.hex()[:8]}")
-            case b.Want(blob, 1):
+            case b.Want(blob, 1) if blob not in self._withdrawn.get(node, {}):
+                # A want and its withdrawal that waited together for the disk become durable
+                # together: it was durable when it was said, and is gone already.
                 if self.view.honest[node].disk.get(_WANT + blob) is None:
                     self.violated(node, f"its want of blob {blob.hex()[:8]} is not durable")
             case _:

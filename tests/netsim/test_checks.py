@@ -292,6 +292,15 @@ def test_a_want_that_is_said_before_it_is_durable_is_seen(stage: Stage) -> None:
     assert stage.blames(NothingClaimedEarly, 0)
 
 
+def test_a_want_that_was_withdrawn_meanwhile_was_durable_when_it_was_said(stage: Stage) -> None:
+    wish = Operation(1.0, 0, Do.WANT_BLOB, target=2, size=3)
+    said = facts.Said(stage.peer(1), b.Want(blob_of(wish), 1))
+    stage.tell(0, facts.Asked(replace(wish, do=Do.UNWANT_BLOB)), said)
+    assert stage.violated() == []
+    stage.tell(0, facts.Started(clean=True), said)
+    assert stage.blames(NothingClaimedEarly, 0)
+
+
 def test_a_note_about_a_feed_that_is_not_followed_is_seen(stage: Stage) -> None:
     feed = stage.site(3).feed
     about = facts.Said(stage.peer(1), EbtNotes({feed: 0}))
