@@ -103,6 +103,9 @@ class Runner:
             case m.Load(token, keys):
                 disk = self._process.site.disk
                 self._answers.append(m.Loaded(token, tuple([disk.get(key) for key in keys])))
+            case m.Ask(token, question):
+                answer = question.answer(self._process.site.disk)
+                self._answers.append(m.Answered(token, answer))
             case m.SetTimer(name, at):
                 self._timers.set(name, at)
                 self._set_alarm()

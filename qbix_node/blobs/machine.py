@@ -101,7 +101,7 @@ class BlobExchange:
                 return self._retry(now)
             case m.TimerFired():
                 return tuple([e for blob in self._fetches.overdue(now) for e in self._cancel(blob)])
-            case m.Persisted() | m.Verified() | m.Loaded():
+            case m.Persisted() | m.Verified() | m.Loaded() | m.Answered():
                 pass  # nobody waits for it
         return ()
 

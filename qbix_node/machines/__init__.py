@@ -8,9 +8,11 @@ checked again then. `qbix_node.runtime` carries effects out on trio, the simulat
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
-from qbix_node.ports import Delete, Put, Rng, Write
+from qbix_node.ports import Delete, Put, Rng, Rows, Write
 
 __all__ = [
+    "Answered",
+    "Ask",
     "Connected",
     "Delete",
     "Disconnected",
@@ -24,6 +26,7 @@ __all__ = [
     "Persist",
     "Persisted",
     "Put",
+    "Question",
     "Received",
     "Requested",
     "Rng",
@@ -104,6 +107,22 @@ class Load:
     keys: tuple[bytes, ...]
 
 
+class Question(Protocol):
+    """What has to be made out from the store, where its keys aren't known: a frozen value."""
+
+    def answer(self, rows: Rows) -> object:
+        """From what is durable. Short: about a millisecond."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have a question answered from the store; answered by Answered."""
+
+    token: Token
+    question: Question
+
+
 @dataclass(frozen=True, slots=True)
 class Emit:
     """A finding: a value for whoever runs the machine."""
@@ -158,12 +177,28 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    token: Token
+    answer: object
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     name: str
 
 
-Effect = Send | SetTimer | Verify | Persist | Load | Emit
-Event = Connected | Disconnected | Received | Requested | Verified | Persisted | Loaded | TimerFired
+Effect = Send | SetTimer | Verify | Persist | Load | Ask | Emit
+Event = (
+    Connected
+    | Disconnected
+    | Received
+    | Requested
+    | Verified
+    | Persisted
+    | Loaded
+    | Answered
+    | TimerFired
+)
 
 
 class Machine(Protocol):

@@ -134,6 +134,8 @@ class Runner:
             case m.Load():
                 values = tuple([self.store.get(key) for key in effect.keys])
                 self._answer(m.Loaded(effect.token, values))
+            case m.Ask(token, question):
+                self._answer(m.Answered(token, question.answer(self.store)))
             case m.SetTimer():
                 self._timers.set(effect.name, effect.at)
                 self._alarm.deadline = self._timers.next_at()

@@ -25,18 +25,40 @@ def unpack(data: bytes, what: str) -> Any:
 
     Its caller parses the result into a dataclass at once.
     """
-    try:
-        value = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)
-    except (
-        Exception
-    ) as error:  # the decoder raises many types; all of them say: not what we asked for
-        raise Malformed(f"{what}: not valid msgpack ({type(error).__name__})") from error
+    value = _decode(data, what)
     if not _allowed(value) or pack(value) != data:
         raise Malformed(f"{what}: msgpack that is not in its only allowed form")
     return value
 
 
+def unpack_fields(data: bytes, what: str) -> Any:
+    """The same for an array whose caller accepts no item that is not nil, bool, int, bytes or str:
+    then the form of what is left is checked here. For what there is very much of.
+    """
+    value = _decode(data, what)
+    if type(value) is not tuple or pack(value) != data:
+        raise Malformed(f"{what}: msgpack that is not an array in its only allowed form")
+    return value
+
+
+def _decode(data: bytes, what: str) -> Any:
+    try:
+        return msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)
+    except (
+        Exception
+    ) as error:  # the decoder raises many types; all of them say: not what we asked for
+        raise Malformed(f"{what}: not valid msgpack ({type(error).__name__})") from error
+
+
+_PLAIN = frozenset({type(None), bool, int, bytes, str})
+
+
 def _allowed(value: object, depth: int = 0) -> bool:
-    if type(value) is tuple:  # not its subclass msgpack.ExtType
-        return depth < DEPTH_MAX and all(_allowed(item, depth + 1) for item in value)
-    return value is None or isinstance(value, bool | int | bytes | str)
+    if type(value) is not tuple:  # nor its subclass msgpack.ExtType
+        return type(value) in _PLAIN
+    if depth >= DEPTH_MAX:
+        return False
+    for item in value:  # noqa: SIM110  (a generator would cost twice as much)
+        if type(item) not in _PLAIN and not _allowed(item, depth + 1):
+            return False
+    return True

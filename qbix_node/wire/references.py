@@ -2,7 +2,7 @@
 
 A reference is its sigil, canonical base64 of 32 bytes and a suffix; the URI form is
 `ssb:message/classic/<base64url>` and so on (github.com/ssbc/ssb-uri-spec). Both forms are read,
-the sigil form is written.
+the sigil form is written. Streams have the URI form only (spec/streams.md 1).
 """
 
 import base64
@@ -15,8 +15,11 @@ from qbix_node.errors import Malformed
 FeedId = NewType("FeedId", bytes)  # Ed25519 public key, 32 bytes
 MessageId = NewType("MessageId", bytes)  # SHA-256 of the encoded message, 32 bytes
 BlobId = NewType("BlobId", bytes)  # SHA-256 of the blob, 32 bytes
+StreamId = NewType("StreamId", bytes)  # of the genesis, 32 bytes
 
 FEEDS_MAX = 4096  # ids that are remembered: every message of an author names it again
+
+STREAM_PREFIX = "ssb:feed/qbix-v1/"
 
 _URI = {
     "feed": ("ssb:feed/ed25519/", "ssb:feed/classic/"),
@@ -51,6 +54,19 @@ def format_blob(blob: bytes) -> str:
     return f"&{encode_base64(blob)}.sha256"
 
 
+def format_stream(stream: bytes) -> str:
+    return STREAM_PREFIX + base64.urlsafe_b64encode(stream).decode()
+
+
+@lru_cache(maxsize=FEEDS_MAX)
+def parse_stream(text: str) -> StreamId:
+    """Raises Malformed."""
+    data = _decode_base64url(text.removeprefix(STREAM_PREFIX))
+    if data is None or not text.startswith(STREAM_PREFIX):
+        raise Malformed(f"{_shown(text)} is no stream id: expected {STREAM_PREFIX}<base64url>")
+    return StreamId(data)
+
+
 @lru_cache(maxsize=FEEDS_MAX)
 def parse_feed(text: str) -> FeedId:
     """Raises Malformed."""
@@ -76,12 +92,15 @@ def _parse(text: str, kind: str, sigil: str, suffix: str) -> bytes:
             if text.startswith(prefix):
                 data = _decode_base64url(text.removeprefix(prefix))
     if data is None:
-        shown = text if len(text) <= 80 else text[:77] + "..."
         raise Malformed(
-            f"{shown!r} is no {kind} id: expected {sigil}<44 characters of base64>{suffix}"
+            f"{_shown(text)} is no {kind} id: expected {sigil}<44 characters of base64>{suffix}"
             f" or {_URI[kind][1]}<base64url>"
         )
     return data
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def _decode_base64url(text: str) -> bytes | None:

@@ -95,7 +95,7 @@ class Node:
                 self.timers.pop(name, None)
             case m.SetTimer(name, at):
                 self.timers[name] = at
-            case m.Verify() | m.Load():
+            case m.Verify() | m.Load() | m.Ask():
                 raise AssertionError("blobs need neither")
             case other:
                 assert_never(other)

@@ -191,6 +191,9 @@ class Node:
             case m.Load(token, keys):
                 values = tuple(self.disk.get(key) for key in keys)
                 self._later(0.0, lambda: m.Loaded(token, values))
+            case m.Ask(token, question):
+                answer = question.answer(self.disk)
+                self._later(0.0, lambda: m.Answered(token, answer))
             case m.Persist(token, writes):
                 self.durable_at = max(self.durable_at, self.network.now) + self.network.delay()
                 self.disk.append(writes)

@@ -1,0 +1,78 @@
+"""Write what the only owner of a stream appends (spec/streams.md 2, 5)."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.messages import (
+    Head,
+    Header,
+    NewEntry,
+    Resolve,
+    Segment,
+    SignedHead,
+    SignedResolve,
+    intent_body,
+)
+from qbix_node.streams.owners import AuthorId, Signatures
+from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import bag, grow, leaf_hash
+from qbix_node.wire.references import StreamId
+
+
+def sign_head(head: Head, *owners: tuple[int, KeyPair]) -> SignedHead:
+    """`owners`: exactly enough of them, each with its index."""
+    return SignedHead(head, _signatures(head.body, owners))
+
+
+def sign_resolve(resolve: Resolve, *owners: tuple[int, KeyPair]) -> SignedResolve:
+    return SignedResolve(resolve, _signatures(resolve.body, owners))
+
+
+def _signatures(body: bytes, owners: Sequence[tuple[int, KeyPair]]) -> Signatures:
+    return tuple([(index, keys.sign(body)) for index, keys in sorted(owners, key=lambda o: o[0])])
+
+
+def make_genesis_segment(genesis: Genesis, keys: KeyPair, stamp_ms: int) -> Segment:
+    """The stream comes to be: its first leaf under the first Head."""
+    root = leaf_hash(genesis.encoded)
+    signed = sign_head(Head(genesis.stream, 1, root, stamp_ms), (0, keys))
+    return Segment(genesis.stream, 0, (genesis.encoded,), (None,), signed, ())
+
+
+def make_segment(
+    state: LogState, keys: KeyPair, entries: Sequence[NewEntry], stamp_ms: int
+) -> Segment:
+    """These entries after the log, under a Head that ends there."""
+    stream = state.signed.head.stream
+    stamp_ms = max(stamp_ms, state.stamp_ms)  # an author's time never runs backwards
+    headers = [
+        make_header(stream, state.length + number, AuthorId(keys.public), entry, stamp_ms)
+        for number, entry in enumerate(entries)
+    ]
+    leaves = tuple([header.encoded for header in headers])
+    peaks, _ = grow(state.peaks, state.length, [leaf_hash(leaf) for leaf in leaves])
+    head = Head(stream, state.length + len(leaves), bag(peaks), stamp_ms)
+    contents = tuple([entry.content for entry in entries])
+    return Segment(stream, state.length, leaves, contents, sign_head(head, (0, keys)), ())
+
+
+def make_header(
+    stream: StreamId, place: int, owner: AuthorId, entry: NewEntry, stamp_ms: int
+) -> Header:
+    """The only owner's: the Head is its signature."""
+    size, named = len(entry.content), sha256(entry.content).digest()
+    said = None, stamp_ms, entry.kind, size, named, None
+    return Header(1, stream, place, owner, place, place, *said)
+
+
+def make_intent(
+    state: LogState, author: KeyPair, author_seq: int, entry: NewEntry, stamp_ms: int
+) -> Header:
+    """What somebody wants appended who has seen the log so far; it stands right after that."""
+    size, named = len(entry.content), sha256(entry.content).digest()
+    stream, key = state.signed.head.stream, AuthorId(author.public)
+    seen = author_seq, state.length, bag(state.peaks), stamp_ms
+    unsigned = Header(1, stream, state.length, key, *seen, entry.kind, size, named, None)
+    return unsigned._replace(author_sig=author.sign(intent_body(unsigned)))

@@ -1,0 +1,280 @@
+"""Proofs that the owners of a stream forked it: made, read and checked (spec/streams.md 6).
+
+Nothing but the proof is needed to check one, and nobody who never signed twice can be accused.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from qbix_node.crypto.boxes import sha256
+from qbix_node.crypto.keys import verify
+from qbix_node.errors import Malformed
+from qbix_node.machines import SignatureCheck
+from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis, Uniqueness, read_genesis
+from qbix_node.streams.messages import (
+    Head,
+    SignedHead,
+    SignedResolve,
+    read_hashes,
+    read_signed_head,
+    read_signed_resolve,
+)
+from qbix_node.streams.succession import Chain, read_chain, reign
+from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, path_of, places
+from qbix_node.wire import fields
+from qbix_node.wire.packing import Packable, pack, unpack
+from qbix_node.wire.references import StreamId
+
+PROOF_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHead:
+    """A Head with what it takes to know whose signatures count."""
+
+    signed: SignedHead
+    chain: Chain = ()
+
+    @property
+    def head(self) -> Head:
+        return self.signed.head
+
+    def packable(self) -> Packable:
+        return self.signed.packable(), tuple([link.packable() for link in self.chain])
+
+    def checks(self, genesis: Genesis) -> tuple[SignatureCheck, ...]:
+        """What has to hold for the Head to be the owners' word. Raises Malformed."""
+        if self.head.stream != genesis.stream:
+            raise Malformed("the Head is of another stream than the genesis")
+        if genesis.uniqueness is Uniqueness.WATCHED:
+            raise Malformed("the owners of a watched stream sign no Heads")
+        ruling = reign(genesis, self.chain, self.head)
+        signed = self.signed.checks(ruling.owners)
+        if signed is None:
+            raise Malformed("the Head isn't signed by exactly enough owners")
+        return (*ruling.checks, *signed)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """That both Heads of a proof contain the branch that the owners had chosen before."""
+
+    signed: SignedResolve
+    peaks: tuple[Hash, ...]
+    frontiers: tuple[tuple[Hash, ...], tuple[Hash, ...]]
+
+    def packable(self) -> Packable:
+        return self.signed.packable(), self.peaks, *self.frontiers
+
+    def checks(self, genesis: Genesis, *heads: Head) -> tuple[SignatureCheck, ...]:
+        """Raises Malformed."""
+        resolve = self.signed.resolve
+        if resolve.stream != genesis.stream:
+            raise Malformed("the Resolve is of another stream")
+        if bag(self.peaks) != resolve.chosen_root:
+            raise Malformed("these peaks are not those of the branch that the Resolve chose")
+        for head, frontier in zip(heads, self.frontiers, strict=True):
+            if lead(self.peaks, resolve.fork_length, frontier, head.length) != head.root:
+                raise Malformed("a Head isn't shown to continue the branch that the Resolve chose")
+        return _resolve_checks(genesis, self.signed)
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Form B: what the longer Head has in the place of a peak of the shorter one."""
+
+    peaks: tuple[Hash, ...]
+    place: int
+    node: Hash
+    path: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFork:
+    """Forms A (no contradiction needed: one length) and B."""
+
+    genesis: Genesis
+    shown: ShownHead
+    other: ShownHead
+    contradiction: Contradiction | None = None
+    resolved: Resolved | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        return self.genesis.stream
+
+    @property
+    def forked_length(self) -> int:
+        """The log of this length is the first that may differ between the branches."""
+        if self.contradiction is None:
+            return self.shown.head.length
+        level, index = places(self.shown.head.length)[self.contradiction.place]
+        return (index << level) + 1
+
+    def packable(self) -> tuple[Packable, ...]:
+        heads = self.shown.packable(), self.other.packable()
+        resolved = self.resolved.packable() if self.resolved else None
+        if (said := self.contradiction) is None:
+            return 1, "a", self.genesis.encoded, *heads, resolved
+        shown = said.peaks, said.place, said.node, said.path
+        return 1, "b", self.genesis.encoded, *heads, *shown, resolved
+
+    def checks(self) -> tuple[SignatureCheck, ...]:
+        shown, other = self.shown.head, self.other.head
+        if self.contradiction is not None:
+            _require_contradiction(self.contradiction, shown, other)
+        elif shown.length != other.length or not shown.root < other.root:
+            raise Malformed("form a: expected two Heads of one length, the smaller root first")
+        checks = (*self.shown.checks(self.genesis), *self.other.checks(self.genesis))
+        if self.resolved is not None:
+            checks += self.resolved.checks(self.genesis, shown, other)
+        return checks
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveFork:
+    """Two different Resolves of one stream."""
+
+    genesis: Genesis
+    signed: SignedResolve
+    other: SignedResolve
+
+    @property
+    def stream(self) -> StreamId:
+        return self.genesis.stream
+
+    @property
+    def forked_length(self) -> int:
+        return self.signed.resolve.fork_length
+
+    def packable(self) -> tuple[Packable, ...]:
+        return 1, "r", self.genesis.encoded, self.signed.packable(), self.other.packable()
+
+    def checks(self) -> tuple[SignatureCheck, ...]:
+        bodies = [each.resolve.body for each in (self.signed, self.other)]
+        if any(earlier >= later for earlier, later in pairwise(bodies)):
+            raise Malformed("form r: expected two different Resolves, the smaller first")
+        if any(each.resolve.stream != self.stream for each in (self.signed, self.other)):
+            raise Malformed("form r: a Resolve is of another stream")
+        return (
+            *_resolve_checks(self.genesis, self.signed),
+            *_resolve_checks(self.genesis, self.other),
+        )
+
+
+StreamFork = HeadFork | ResolveFork
+
+
+def encode_fork(fork: StreamFork) -> bytes:
+    return pack(fork.packable())
+
+
+def fork_id(encoded: bytes) -> bytes:
+    return sha256(encoded)
+
+
+def read_fork(encoded: bytes) -> StreamFork:
+    """Raises Malformed. Whether it proves anything is what `check_fork` says."""
+    if len(encoded) > PROOF_BYTES_MAX:
+        raise Malformed(f"fork proof: {len(encoded)} bytes, {PROOF_BYTES_MAX} are allowed")
+    row = fields.array(unpack(encoded, "fork proof"), "fork proof")
+    match row[1:2]:
+        case ("a",):
+            return _read_head_fork(fields.versioned(row, "fork proof", size=6))
+        case ("b",):
+            return _read_head_fork(fields.versioned(row, "fork proof", size=10))
+        case ("r",):
+            _, _, genesis, signed, other = fields.versioned(row, "fork proof", size=5)
+            known = _read_genesis(genesis)
+            return ResolveFork(known, read_signed_resolve(signed), read_signed_resolve(other))
+        case _:
+            raise Malformed("fork proof: its form is none of a, b and r")
+
+
+def check_fork(
+    fork: StreamFork, verify_one: Callable[[bytes, bytes, bytes], bool] = verify
+) -> None:
+    """Raises Malformed with the reason why it proves nothing."""
+    if not all(verify_one(check.key, check.body, check.signature) for check in fork.checks()):
+        raise Malformed("fork proof: a signature doesn't match")
+
+
+# ---- made from what two peers say ----
+
+
+def equal_fork(genesis: Genesis, one: ShownHead, other: ShownHead) -> HeadFork:
+    """Form A, of two Heads of one length with different roots."""
+    shown, other = sorted((one, other), key=lambda each: each.head.root)
+    return HeadFork(genesis, shown, other)
+
+
+def unequal_fork(
+    genesis: Genesis, shorter: ShownHead, peaks: Sequence[Hash], longer: ShownHead, nodes: Nodes
+) -> HeadFork | None:
+    """Form B, from a Head with its peaks and the log of a longer one; None: that continues it."""
+    for place, (level, index) in enumerate(places(shorter.head.length)):
+        node = nodes.node(level, index)
+        if node != peaks[place]:
+            path = path_of(nodes, level, index, longer.head.length)
+            said = Contradiction(tuple(peaks), place, node, path)
+            return HeadFork(genesis, shorter, longer, said)
+    return None
+
+
+# ----
+
+
+def _require_contradiction(said: Contradiction, shown: Head, other: Head) -> None:
+    """Raises Malformed."""
+    if not shown.length < other.length:
+        raise Malformed("form b: the first Head isn't the shorter one")
+    spots = places(shown.length)
+    if len(said.peaks) != len(spots) or bag(said.peaks) != shown.root:
+        raise Malformed("form b: these are not the peaks of the first Head")
+    if said.node == said.peaks[said.place]:
+        raise Malformed("form b: both Heads have the same in this place")
+    if climb(said.node, *spots[said.place], said.path, other.length) != other.root:
+        raise Malformed("form b: the path doesn't lead to the root of the second Head")
+
+
+def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureCheck, ...]:
+    if genesis.uniqueness is not Uniqueness.GOSSIP:
+        raise Malformed("a Resolve is of gossip streams only")
+    checks = signed.checks(genesis.owners)
+    if checks is None:
+        raise Malformed("the Resolve isn't signed by exactly enough owners")
+    return checks
+
+
+def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked the number
+    genesis, shown, other = _read_genesis(row[2]), _read_shown(row[3]), _read_shown(row[4])
+    said = None
+    if len(row) > 6:
+        peaks, place, node, path = row[5:9]
+        known = read_hashes(peaks, "fork proof: peaks")
+        spot = fields.number(place, "fork proof: place", 0, len(known) - 1)
+        found = Hash(fields.data(node, "fork proof: node", size=32))
+        said = Contradiction(known, spot, found, read_hashes(path, "fork proof: path"))
+    if said is not None and len(said.peaks) != shown.head.length.bit_count():
+        raise Malformed("fork proof: these are not the peaks of the first Head")
+    resolved = None if row[-1] is None else _read_resolved(row[-1])
+    return HeadFork(genesis, shown, other, said, resolved)
+
+
+def _read_genesis(value: object) -> Genesis:
+    return read_genesis(fields.data(value, "fork proof: genesis", most=GENESIS_BYTES_MAX))
+
+
+def _read_shown(value: object) -> ShownHead:
+    signed, chain = fields.array(value, "fork proof: head", size=2)
+    return ShownHead(read_signed_head(signed), read_chain(chain))
+
+
+def _read_resolved(value: object) -> Resolved:
+    signed, peaks, *frontiers = fields.array(value, "fork proof: resolved", size=4)
+    shown, other = [read_hashes(each, "fork proof: frontier") for each in frontiers]
+    return Resolved(
+        read_signed_resolve(signed), read_hashes(peaks, "fork proof: peaks"), (shown, other)
+    )

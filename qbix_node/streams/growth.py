@@ -1,0 +1,228 @@
+"""Whether a run of entries continues a log, and what the log is then (spec/streams.md 2, 7, 8)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from qbix_node.errors import Malformed
+from qbix_node.machines import SignatureCheck
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment, read_header
+from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.records import AuthorState, LogState
+from qbix_node.streams.succession import OWNERS_SET, read_owners_set
+from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash
+
+_WATCHED_ONLY = frozenset({"void", "reanchor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A log that may be continued so, if the signatures are right."""
+
+    state: LogState
+    leaves: tuple[bytes, ...]  # only what is new
+    contents: tuple[bytes | None, ...]
+    made: list[tuple[int, int, Hash]]  # full subtrees
+    authors: Mapping[AuthorId, AuthorState]  # of intents
+    head_checks: tuple[SignatureCheck, ...]
+    checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
+
+
+@dataclass(frozen=True, slots=True)
+class Contradicted:
+    """The Head over the entries doesn't continue this log: somebody lies, or it was forked."""
+
+    head_checks: tuple[SignatureCheck, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to be known of the log, beside its state, before a segment can be judged."""
+
+    authors: tuple[AuthorId, ...]
+    bases: tuple[int, ...]
+
+
+def read_headers(segment: Segment, length: int) -> list[Header]:
+    """Of the leaves from `length` on, without that of the genesis. Raises Malformed."""
+    place = max(length, 1)
+    headers = [read_header(leaf) for leaf in segment.leaves[place - segment.first :]]
+    stream = segment.stream
+    for header in headers:
+        if header.place != place or header.stream != stream:
+            raise Malformed(f"entry {place}: its header is for another place")
+        place += 1
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The answer to Needs: of authors that have written here, and of lengths that are here."""
+
+    authors: Mapping[AuthorId, AuthorState]
+    roots: Mapping[int, Hash]
+
+
+NO_FACTS = Facts({}, {})
+
+
+def needs(headers: list[Header]) -> Needs:
+    intents = [header for header in headers if header.author_sig is not None]
+    return Needs(
+        tuple(dict.fromkeys([header.author for header in intents])),
+        tuple(dict.fromkeys([header.base_length for header in intents])),
+    )
+
+
+def begin(segment: Segment) -> Genesis:
+    """Of a stream whose first entries these are. Raises Malformed."""
+    genesis = read_genesis(segment.leaves[0])
+    if segment.first != 0 or genesis.stream != segment.stream:
+        raise Malformed("the first entry is not the genesis of this stream")
+    return genesis
+
+
+def continue_log(
+    genesis: Genesis,
+    before: LogState | None,
+    segment: Segment,
+    headers: list[Header],
+    facts: Facts = NO_FACTS,
+) -> Growth | Contradicted:
+    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need.
+
+    Raises Malformed where an entry breaks a rule.
+    """
+    if genesis.uniqueness is Uniqueness.WATCHED:
+        raise Malformed("the owners of a watched stream sign no Heads")
+    length = before.length if before else 0
+    owners = before.owners if before else genesis.owners
+    head = segment.signed_head.head
+    head_checks = segment.signed_head.checks(owners)
+    if head_checks is None:
+        raise Malformed("the Head isn't signed by exactly enough owners")
+    leaves = segment.leaves[length - segment.first :]
+    contents = segment.contents[length - segment.first :]
+    peaks, made = grow(before.peaks if before else (), length, [leaf_hash(leaf) for leaf in leaves])
+    if lead(peaks, segment.stop, segment.frontier, head.length) != head.root:
+        return Contradicted(head_checks)
+    _check_contents(headers, contents[len(contents) - len(headers) :])
+    only = owners.only
+    intents = _Intents(dict(facts.authors), dict(facts.roots))
+    intents.check(headers, only, before, leaves)
+    _check_kinds(headers, genesis.uniqueness)
+    after, changes = _owners_after(owners, headers, contents, head.length)
+    stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
+    state = LogState(segment.stop, peaks, segment.signed_head, segment.frontier, after, stamp_ms)
+    checks = (*intents.checks, *changes)
+    return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
+
+
+def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:
+    reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else {*_WATCHED_ONLY, OWNERS_SET}
+    for header in headers:
+        if header.kind in reserved:
+            raise Malformed(f"entry {header.place}: {header.kind} is reserved for other streams")
+
+
+def _check_contents(headers: list[Header], contents: tuple[bytes | None, ...]) -> None:
+    for header, content in zip(headers, contents, strict=True):
+        if content is None:
+            continue
+        size, named = header.content_size, header.content_hash
+        if len(content) != size or sha256(content).digest() != named:
+            raise Malformed(f"entry {header.place}: this is not its content")
+        if size > CONTENT_BYTES_MAX:
+            raise Malformed(f"entry {header.place}: a content of that size doesn't come with it")
+
+
+def _stamp(headers: list[Header], stamp_ms: int) -> int:
+    """The timestamp of the only owner's last entry."""
+    for header in headers:
+        if header.author_sig is None:
+            if header.timestamp_ms < stamp_ms:
+                raise Malformed(f"entry {header.place}: its author's time runs backwards")
+            stamp_ms = header.timestamp_ms
+    return stamp_ms
+
+
+@dataclass(slots=True)
+class _Intents:
+    """Entries that their authors signed (SPEC streams 2)."""
+
+    authors: dict[AuthorId, AuthorState]
+    roots: dict[int, Hash]
+    checks: tuple[SignatureCheck, ...] = ()
+
+    def check(
+        self,
+        headers: list[Header],
+        only: AuthorId | None,
+        before: LogState | None,
+        leaves: tuple[bytes, ...],
+    ) -> None:
+        intents = [header for header in headers if header.author_sig is not None]
+        if len(intents) < len(headers) and only is None:
+            raise Malformed("an entry of several owners has no signature of its author")
+        if any(header.author_sig is None and header.author != only for header in headers):
+            raise Malformed("an entry of somebody else has no signature of its author")
+        if not intents:
+            return
+        self._learn_roots([header.base_length for header in intents], before, leaves)
+        for header in intents:
+            self._check_one(header, only)
+        self.checks = tuple([check for header in intents if (check := header.check())])
+
+    def _check_one(self, header: Header, only: AuthorId | None) -> None:
+        place = header.place
+        if header.author == only:
+            raise Malformed(f"entry {place}: the only owner signs no entries of its own")
+        if header.base_root != self.roots.get(header.base_length):
+            raise Malformed(f"entry {place}: its author had seen another log")
+        last = self.authors.get(header.author, AuthorState(0, 0))
+        if header.author_seq <= last.author_seq:
+            raise Malformed(f"entry {place}: its author's numbers don't ascend")
+        if header.timestamp_ms < last.timestamp_ms:
+            raise Malformed(f"entry {place}: its author's time runs backwards")
+        self.authors[header.author] = AuthorState(header.author_seq, header.timestamp_ms)
+
+    def _learn_roots(
+        self, bases: list[int], before: LogState | None, leaves: tuple[bytes, ...]
+    ) -> None:
+        """Of bases inside of the run itself."""
+        peaks: tuple[Hash, ...] = before.peaks if before else ()
+        length = before.length if before else 0
+        wanted = {base for base in bases if base > length}
+        for leaf in leaves:
+            if not wanted:
+                return
+            peaks, _ = grow(peaks, length, [leaf_hash(leaf)])
+            length += 1
+            if length in wanted:
+                wanted.discard(length)
+                self.roots[length] = bag(peaks)
+
+
+def _owners_after(
+    owners: Owners,
+    headers: list[Header],
+    contents: tuple[bytes | None, ...],
+    head_length: int,
+) -> tuple[Owners, tuple[SignatureCheck, ...]]:
+    """SPEC streams 7: a run does not go past a change of owners, and its Head ends there."""
+    changes = [header for header in headers if header.kind == OWNERS_SET]
+    if not changes:
+        return owners, ()
+    header, content = changes[0], contents[-1]
+    if len(changes) > 1 or headers[-1] is not header or head_length != header.place + 1:
+        raise Malformed(f"entry {header.place}: the Head goes past a change of owners")
+    if content is None:
+        raise Malformed(f"entry {header.place}: a change of owners comes with its content")
+    change = read_owners_set(content)
+    if (change.stream, change.place) != (header.stream, header.place):
+        raise Malformed(f"entry {header.place}: a change of owners for another place")
+    signed = change.checks(owners)
+    if signed is None:
+        raise Malformed(f"entry {header.place}: not enough owners signed the change")
+    return change.owners, signed

@@ -1,0 +1,354 @@
+"""Decide which entries become part of which stream (spec/streams.md 8, 10).
+
+A StreamBook is a part of whatever replicates streams. It takes segments that peers offer and
+entries that the node appends, has signatures checked and runs made durable, and says what became
+durable, what was refused, and which Heads contradict a log. Whom to ask for what, and what follows
+from a contradiction, is decided elsewhere.
+"""
+
+from dataclasses import dataclass, field
+
+from qbix_node import machines as m
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.errors import Malformed
+from qbix_node.ports import Write
+from qbix_node.streams import messages as s
+from qbix_node.streams.authoring import make_genesis_segment, make_segment
+from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.growth import (
+    NO_FACTS,
+    Contradicted,
+    Facts,
+    Growth,
+    begin,
+    continue_log,
+    needs,
+    read_headers,
+)
+from qbix_node.streams.line import FactsOf, Line, Offer
+from qbix_node.streams.owners import AuthorId
+from qbix_node.streams.records import (
+    LogState,
+    Run,
+    put_author,
+    put_genesis,
+    put_log,
+    put_nodes,
+    put_run,
+)
+from qbix_node.streams.tree import LENGTH_MAX
+from qbix_node.wire.references import StreamId
+
+OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
+OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
+WISHES_PER_STREAM_MAX = 1024  # appends that wait
+BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
+ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
+
+Effects = list[m.Effect]
+
+
+@dataclass(slots=True)
+class StreamBook:
+    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+
+    keys: KeyPair
+    tokens: m.Tokens
+    geneses: dict[StreamId, Genesis]
+    logs: dict[StreamId, LogState]
+    stopped: dict[StreamId, str]  # and why
+    waiting: int = 0  # offers that are not dealt with
+    _accepted: dict[StreamId, None] = field(default_factory=dict)
+    _lines: dict[StreamId, Line] = field(default_factory=dict)
+    _asked: dict[m.Token, StreamId] = field(default_factory=dict)
+    _checks: dict[m.Token, StreamId] = field(default_factory=dict)
+    _writes: dict[m.Token, StreamId] = field(default_factory=dict)
+
+    def accept(self, stream: StreamId) -> None:
+        """From now on segments of this stream are taken from peers."""
+        self._accepted[stream] = None
+
+    def drop(self, stream: StreamId) -> None:
+        """Take no more of it; what is here, and what is being written, stays."""
+        self._accepted.pop(stream, None)
+
+    def length(self, stream: StreamId) -> int:
+        state = self.logs.get(stream)
+        return state.length if state else 0
+
+    def owns(self, stream: StreamId) -> bool:
+        genesis = self.geneses.get(stream)
+        return genesis is not None and genesis.owners.only == AuthorId(self.keys.public)
+
+    def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
+        effects: Effects = []
+        match event:
+            case m.Received(peer, s.OfferedSegment(segment)):
+                self._offer(Offer(peer, segment), effects)
+            case m.Requested(s.Create() as wish):
+                self._create(wish, effects)
+            case m.Requested(s.Append() as wish):
+                self._append(wish, effects)
+            case m.Answered(token, Facts() as facts) if token in self._asked:
+                stream = self._asked.pop(token)
+                self._judge(stream, self._lines[stream], facts, effects)
+                self._go_on(stream, effects)
+            case m.Verified(token, oks) if token in self._checks:
+                stream = self._checks.pop(token)
+                self._checked(stream, self._lines[stream], oks, effects)
+                self._go_on(stream, effects)
+            case m.Persisted(token) if token in self._writes:
+                stream = self._writes.pop(token)
+                self._saved(stream, self._lines[stream], effects)
+                self._go_on(stream, effects)
+            case _:
+                pass  # a repeat, or meant for another part
+        return tuple(effects)
+
+    # ---- what comes in ----
+
+    def _offer(self, offer: Offer, effects: Effects) -> None:
+        stream = offer.segment.stream
+        if not self._takes(stream):
+            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            return
+        line = self._lines.setdefault(stream, Line())
+        if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
+            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            return
+        self.waiting += 1
+        line.offers.append(offer)
+        self._go_on(stream, effects)
+
+    def _takes(self, stream: StreamId) -> bool:
+        return stream in self._accepted and stream not in self.stopped
+
+    def _create(self, wish: s.Create, effects: Effects) -> None:
+        stream = wish.genesis.stream
+        if wish.genesis.owners.only != AuthorId(self.keys.public):
+            effects.append(_refused(wish, "this node is not the only owner of that stream"))
+        elif stream in self.geneses or stream in self._lines:
+            effects.append(_refused(wish, "that stream is here already"))
+        else:
+            line = self._lines[stream] = Line()
+            line.wishes.append(wish)
+            self._go_on(stream, effects)
+
+    def _append(self, wish: s.Append, effects: Effects) -> None:
+        stream = wish.stream
+        if reason := self._why_not_append(stream):
+            effects.append(_refused(wish, reason))
+        elif not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
+            reason = f"1 to {s.ENTRIES_MAX} entries are appended at once"
+            effects.append(_refused(wish, reason, bad_content=True))
+        elif any(len(entry.content) > s.CONTENT_BYTES_MAX for entry in wish.entries):
+            reason = f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+            effects.append(_refused(wish, reason, bad_content=True))
+        elif _bytes(wish) > BATCH_BYTES_MAX:
+            reason = f"together they have more than {BATCH_BYTES_MAX} bytes"
+            effects.append(_refused(wish, reason, bad_content=True))
+        else:
+            line = self._lines.setdefault(stream, Line())
+            if len(line.wishes) >= WISHES_PER_STREAM_MAX:
+                effects.append(_refused(wish, "too much waits to be appended already"))
+                return
+            line.wishes.append(wish)
+            self._go_on(stream, effects)
+
+    def _why_not_append(self, stream: StreamId) -> str | None:
+        if stream not in self.geneses:
+            return "that stream is not here"
+        if not self.owns(stream):
+            return "this node is not the only owner of that stream"
+        if stream in self.stopped:
+            return self.stopped[stream]
+        if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
+            return "that stream is as long as streams can be"
+        if self.logs[stream].frontier:
+            return "entries of that stream, which this node signed, are not here again yet"
+        return None
+
+    # ---- one thing after the other ----
+
+    def _go_on(self, stream: StreamId, effects: Effects) -> None:
+        line = self._lines[stream]
+        while not line.busy:
+            if line.wishes:
+                self._write(stream, line, effects)
+            elif line.offers:
+                line.offer = line.offers.popleft()
+                self._read(stream, line, line.offer, effects)
+            else:
+                del self._lines[stream]
+                return
+
+    def _write(self, stream: StreamId, line: Line, effects: Effects) -> None:
+        """Whatever waits goes under one Head."""
+        first = line.wishes.popleft()
+        line.offer = None
+        if isinstance(first, s.Create):
+            line.written = (first,)
+            segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
+            self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
+            return
+        together, size, count = [first], _bytes(first), len(first.entries)
+        while line.wishes and isinstance(wish := line.wishes[0], s.Append):
+            size, count = size + _bytes(wish), count + len(wish.entries)
+            if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
+                break
+            together.append(wish)
+            line.wishes.popleft()
+        if reason := self._why_not_append(stream):  # since it was asked for
+            effects += [_refused(wish, reason) for wish in together]
+            return
+        line.written = tuple(together)
+        state = self.logs[stream]
+        entries = [entry for wish in together for entry in wish.entries]
+        stamp_ms = max([wish.stamp_ms for wish in together])
+        segment = make_segment(state, self.keys, entries, stamp_ms)
+        self._keep(stream, line, _own_growth(self.geneses[stream], state, segment), effects)
+
+    def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
+        segment, length = offer.segment, self.length(stream)
+        if not self._takes(stream) or segment.stop < length:
+            self._settle(line, effects)
+        elif segment.first > length:
+            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
+            self._settle(line, effects)
+        elif segment.stop == length and segment.signed_head.head.length <= self._covered(stream):
+            self._settle(line, effects)
+        else:
+            try:
+                if length == 0:
+                    begin(segment)
+                line.headers = read_headers(segment, length)
+            except Malformed as error:
+                self._refuse(line, str(error), effects)
+                return
+            line.busy = True
+            wanted = needs(line.headers)
+            if wanted.authors:
+                token = self.tokens.new()
+                self._asked[token] = stream
+                effects.append(m.Ask(token, FactsOf(stream, wanted, length)))
+            else:
+                self._judge(stream, line, NO_FACTS, effects)
+
+    def _covered(self, stream: StreamId) -> int:
+        state = self.logs.get(stream)
+        return state.signed.head.length if state else 0
+
+    def _judge(self, stream: StreamId, line: Line, facts: Facts, effects: Effects) -> None:
+        assert line.offer is not None
+        segment, state = line.offer.segment, self.logs.get(stream)
+        try:
+            genesis = self.geneses.get(stream) or begin(segment)
+            verdict = continue_log(genesis, state, segment, line.headers, facts)
+        except Malformed as error:
+            self._refuse(line, str(error), effects)
+            return
+        checks = verdict.head_checks
+        if isinstance(verdict, Growth):
+            line.growth = verdict
+            known = state is not None and state.signed == segment.signed_head
+            checks = (*(() if known else checks), *verdict.checks)
+            if not checks:
+                self._keep(stream, line, verdict, effects)
+                return
+        else:
+            line.growth = None
+        token = self.tokens.new()
+        self._checks[token] = stream
+        effects.append(m.Verify(token, checks))
+
+    def _checked(
+        self, stream: StreamId, line: Line, oks: tuple[bool, ...], effects: Effects
+    ) -> None:
+        offer, growth = line.offer, line.growth
+        assert offer is not None
+        if not all(oks):
+            self._refuse(line, "a signature does not match", effects)
+        elif growth is None:
+            effects.append(m.Emit(s.HeadContradicts(offer.peer, offer.segment.signed_head)))
+            self._refuse(line, "its entries don't lead from our log to its Head", effects)
+        elif not self._takes(stream):
+            self._settle(line, effects)
+        else:
+            self._keep(stream, line, growth, effects)
+
+    def _keep(self, stream: StreamId, line: Line, growth: Growth, effects: Effects) -> None:
+        """What is durable together: entries, Head, and how far the log is."""
+        line.growth, line.busy = growth, True
+        token = self.tokens.new()
+        self._writes[token] = stream
+        effects.append(m.Persist(token, tuple(self._rows(stream, growth))))
+
+    def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
+        state, writes = growth.state, list[Write]()
+        if stream not in self.geneses:
+            writes.append(put_genesis(_genesis_of(growth)))
+        if growth.leaves:
+            signed = state.signed
+            ends = not state.frontier
+            ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
+            run = Run(state.length - len(growth.leaves), growth.leaves, ending)
+            writes += put_run(stream, run, growth.contents)
+        writes += put_nodes(stream, growth.made)
+        writes += [put_author(stream, *author) for author in growth.authors.items()]
+        writes.append(put_log(stream, state))
+        return writes
+
+    def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
+        growth, offer = line.growth, line.offer
+        assert growth is not None
+        if stream not in self.geneses:
+            self.geneses[stream] = _genesis_of(growth)
+        self.logs[stream] = growth.state
+        stop = growth.state.length
+        first = stop - len(growth.leaves)
+        effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
+        for wish in line.written:
+            count = len(wish.entries) if isinstance(wish, s.Append) else 1
+            effects.append(m.Emit(s.Appended(wish.request, stream, first, first + count)))
+            first += count
+        line.written = ()
+        self._settle(line, effects)
+
+    def _refuse(self, line: Line, reason: str, effects: Effects) -> None:
+        """What the same peer sent of the stream after it rests on it."""
+        assert line.offer is not None
+        peer, segment = line.offer.peer, line.offer.segment
+        effects.append(m.Emit(s.SegmentRefused(peer, segment.stream, segment.first, reason)))
+        gone = [offer for offer in line.offers if offer.peer == peer]
+        for offer in gone:
+            line.offers.remove(offer)
+            self.waiting -= 1
+            effects.append(m.Emit(s.SegmentSettled(peer)))
+        self._settle(line, effects)
+
+    def _settle(self, line: Line, effects: Effects) -> None:
+        """What was being done is over."""
+        if line.offer is not None:
+            self.waiting -= 1
+            effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
+        line.offer, line.growth, line.headers, line.busy = None, None, [], False
+
+
+def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
+    headers = read_headers(segment, state.length if state else 0)
+    verdict = continue_log(genesis, state, segment, headers)
+    assert not isinstance(verdict, Contradicted)  # we have just made it
+    return verdict
+
+
+def _genesis_of(growth: Growth) -> Genesis:
+    return read_genesis(growth.leaves[0])
+
+
+def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
+
+
+def _bytes(wish: s.Append) -> int:
+    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])

@@ -1,0 +1,287 @@
+"""How streams lie in the store (spec/streams.md 11).
+
+    s/g stream                 genesis
+    s/l stream                 the log: how far it is here (LogState)
+    s/e stream first           a run of leaves, and the Head that ends with it
+    s/c stream first           their contents
+    s/n stream level index     roots of full subtrees of 256 leaves and more
+    s/a stream author          the last intent of an author
+
+Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
+for up to 256 entries, because a key for each would cost more than all else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from qbix_node.errors import DamagedStore, Malformed
+from qbix_node.ports import Put, Rows, Write
+from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.messages import (
+    CONTENT_BYTES_MAX,
+    ENTRIES_MAX,
+    Head,
+    SignedHead,
+    read_hashes,
+    read_signed_head,
+)
+from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
+from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, grow, leaf_hash, peaks_of
+from qbix_node.wire import fields
+from qbix_node.wire.packing import pack, unpack
+from qbix_node.wire.references import StreamId, format_stream
+
+GENESIS = b"s/g"
+LOG = b"s/l"
+LEAVES = b"s/e"
+CONTENTS = b"s/c"
+NODE = b"s/n"
+AUTHOR = b"s/a"
+
+BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
+_BLOCK = 1 << BLOCK_LEVEL
+_SCAN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """How far a log is here, and the Head that covers it (SPEC streams 4, 5)."""
+
+    length: int
+    peaks: tuple[Hash, ...]
+    signed: SignedHead
+    frontier: tuple[Hash, ...]  # from `length` to the Head's root
+    owners: Owners  # who sign what comes next
+    stamp_ms: int = 0  # of the only owner's last entry
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorState:
+    """Of the last intent of an author in a log."""
+
+    author_seq: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Leaves that lie together. `ending`: timestamp and signatures of a Head that ends there."""
+
+    first: int
+    leaves: tuple[bytes, ...]
+    ending: tuple[int, Signatures] | None
+
+    @property
+    def stop(self) -> int:
+        return self.first + len(self.leaves)
+
+
+def log_key(stream: StreamId) -> bytes:
+    return LOG + stream
+
+
+def author_key(stream: StreamId, author: AuthorId) -> bytes:
+    return AUTHOR + stream + author
+
+
+def _place_key(prefix: bytes, stream: StreamId, first: int) -> bytes:
+    return prefix + stream + first.to_bytes(4, "big")
+
+
+def _node_key(stream: StreamId, level: int, index: int) -> bytes:
+    return NODE + stream + bytes([level]) + index.to_bytes(4, "big")
+
+
+# ---- writes ----
+
+
+def put_genesis(genesis: Genesis) -> Put:
+    return Put(GENESIS + genesis.stream, genesis.encoded)
+
+
+def put_log(stream: StreamId, state: LogState) -> Put:
+    decided = state.owners.packable()
+    shown = state.peaks, state.signed.packable(), state.frontier
+    return Put(log_key(stream), pack((state.length, *shown, *decided, state.stamp_ms)))
+
+
+def put_run(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> list[Write]:
+    """`contents` in the order of the leaves; without any, nothing is written for them."""
+    key = _place_key(LEAVES, stream, run.first)
+    writes: list[Write] = [Put(key, pack((run.leaves, run.ending)))]
+    if any(content is not None for content in contents):
+        writes.append(Put(_place_key(CONTENTS, stream, run.first), pack(tuple(contents))))
+    return writes
+
+
+def put_nodes(stream: StreamId, made: Iterable[tuple[int, int, Hash]]) -> list[Write]:
+    """Of those that came to be, the ones that are kept."""
+    return [
+        Put(_node_key(stream, level, index), node)
+        for level, index, node in made
+        if level >= BLOCK_LEVEL
+    ]
+
+
+def put_author(stream: StreamId, author: AuthorId, state: AuthorState) -> Put:
+    return Put(author_key(stream, author), pack((state.author_seq, state.timestamp_ms)))
+
+
+# ---- reads: all raise DamagedStore ----
+
+
+def read_streams(rows: Rows) -> dict[StreamId, Genesis]:
+    """All that are here."""
+    found: dict[StreamId, Genesis] = {}
+    start = GENESIS
+    while part := rows.scan(start, GENESIS + b"\xff" * 33, limit=_SCAN):
+        for key, encoded in part:
+            genesis = _genesis(encoded)
+            if GENESIS + genesis.stream != key:
+                raise DamagedStore(f"the genesis at {key.hex()} is of another stream")
+            found[genesis.stream] = genesis
+        start = part[-1][0] + b"\0"
+    return found
+
+
+def read_log_state(record: bytes, stream: StreamId) -> LogState:
+    try:
+        row = fields.array(unpack(record, "log"), "log", size=7)
+        length, peaks, signed, frontier, weights, threshold, stamp = row
+        return LogState(
+            fields.number(length, "log: length", 1, LENGTH_MAX),
+            read_hashes(peaks, "log: peaks"),
+            read_signed_head(signed),
+            read_hashes(frontier, "log: frontier"),
+            read_owners(weights, threshold, "log", least=0),
+            fields.number(stamp, "log: timestamp"),
+        )
+    except Malformed as error:
+        raise DamagedStore(f"the log of {format_stream(stream)} is damaged: {error}") from error
+
+
+def read_author(record: bytes | None, stream: StreamId) -> AuthorState | None:
+    if record is None:
+        return None
+    try:
+        author_seq, stamp = fields.array(unpack(record, "author"), "author", size=2)
+        return AuthorState(
+            fields.number(author_seq, "author_seq"), fields.number(stamp, "timestamp")
+        )
+    except Malformed as error:
+        raise DamagedStore(f"an author of {format_stream(stream)}: {error}") from error
+
+
+def read_run(rows: Rows, stream: StreamId, place: int) -> Run | None:
+    """The run with the leaf at `place`; None: it is not here."""
+    start, stop = LEAVES + stream, _place_key(LEAVES, stream, place + 1)
+    found = rows.scan(start, stop, limit=1, reverse=True)
+    run = _run(stream, *found[0]) if found else None
+    return run if run is not None and place < run.stop else None
+
+
+def read_runs(rows: Rows, stream: StreamId, first: int, stop: int) -> list[Run]:
+    """Those with the leaves from `first` to before `stop`, as far as they are here."""
+    beginning = read_run(rows, stream, first)
+    if beginning is None:
+        return []
+    runs, here = [beginning], beginning.stop
+    while here < stop:
+        start, end = _place_key(LEAVES, stream, here), _place_key(LEAVES, stream, stop)
+        part = [_run(stream, *row) for row in rows.scan(start, end, limit=_SCAN)]
+        for run in part:
+            if run.first != here:
+                raise DamagedStore(f"{format_stream(stream)} has a hole at entry {here}")
+            here = run.stop
+        runs += part
+        if not part:
+            break
+    return runs
+
+
+def read_leaves(rows: Rows, stream: StreamId, first: int, stop: int) -> list[bytes]:
+    runs = read_runs(rows, stream, first, stop)
+    leaves = [leaf for run in runs for leaf in run.leaves]
+    return leaves[first - runs[0].first : stop - runs[0].first] if runs else []
+
+
+def read_contents(rows: Rows, stream: StreamId, run: Run) -> tuple[bytes | None, ...]:
+    """In the order of its leaves."""
+    record = rows.get(_place_key(CONTENTS, stream, run.first))
+    if record is None:
+        return (None,) * len(run.leaves)
+    try:
+        row = fields.array(unpack(record, "contents"), "contents", size=len(run.leaves))
+        return tuple(
+            [
+                None if each is None else fields.data(each, "content", most=CONTENT_BYTES_MAX)
+                for each in row
+            ]
+        )
+    except Malformed as error:
+        raise DamagedStore(f"contents of {format_stream(stream)}: {error}") from error
+
+
+@dataclass(slots=True)
+class StoredNodes:
+    """The tree over what is stored of a log; implements tree.Nodes. Reads are remembered."""
+
+    rows: Rows
+    stream: StreamId
+    _blocks: dict[int, list[Hash]] = field(default_factory=dict)
+
+    def node(self, level: int, index: int) -> Hash:
+        if level >= BLOCK_LEVEL:
+            found = self.rows.get(_node_key(self.stream, level, index))
+            if found is None or len(found) != 32:
+                raise DamagedStore(f"a node of {format_stream(self.stream)} is missing")
+            return Hash(found)
+        block, start = index >> (BLOCK_LEVEL - level), index << level
+        leaves = self._leaves(block)[start % _BLOCK :][: 1 << level]
+        if len(leaves) != 1 << level:
+            raise DamagedStore(f"{format_stream(self.stream)} has no entry {start + len(leaves)}")
+        peaks, _ = grow((), 0, leaves)
+        return bag(peaks)
+
+    def _leaves(self, block: int) -> list[Hash]:
+        if block not in self._blocks:
+            first = block << BLOCK_LEVEL
+            read = read_leaves(self.rows, self.stream, first, first + ENTRIES_MAX)
+            self._blocks[block] = [leaf_hash(leaf) for leaf in read]
+        return self._blocks[block]
+
+
+def root_at(rows: Rows, stream: StreamId, length: int) -> Hash:
+    """Of the first `length` leaves, all of which are here."""
+    return bag(peaks_of(StoredNodes(rows, stream), length))
+
+
+def read_head_at(rows: Rows, stream: StreamId, length: int) -> SignedHead | None:
+    """The Head of that length, if one ended a run here."""
+    run = read_run(rows, stream, length - 1)
+    if run is None or run.stop != length or run.ending is None:
+        return None
+    stamp_ms, signatures = run.ending
+    return SignedHead(Head(stream, length, root_at(rows, stream, length), stamp_ms), signatures)
+
+
+# ----
+
+
+def _genesis(encoded: bytes) -> Genesis:
+    try:
+        return read_genesis(encoded)
+    except Malformed as error:
+        raise DamagedStore(f"a genesis is damaged: {error}") from error
+
+
+def _run(stream: StreamId, key: bytes, record: bytes) -> Run:
+    try:
+        leaves, ending = fields.array(unpack(record, "run"), "run", size=2)
+        fields.array(leaves, "run: leaves", most=ENTRIES_MAX)
+        if ending is not None:
+            stamp, signatures = fields.array(ending, "run: Head", size=2)
+            ending = fields.number(stamp, "run: Head"), read_signatures(signatures, "run: Head")
+    except Malformed as error:
+        raise DamagedStore(f"entries of {format_stream(stream)}: {error}") from error
+    return Run(int.from_bytes(key[-4:], "big"), leaves, ending)

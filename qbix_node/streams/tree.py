@@ -1,0 +1,151 @@
+"""The tree over the leaves of a log: peaks, frontiers and paths (spec/streams.md 4; RFC 9162 2.1).
+
+Only sums here: where nodes are kept is the concern of whoever asks.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import NewType, Protocol
+
+Hash = NewType("Hash", bytes)  # SHA-256, 32 bytes
+
+LENGTH_MAX = 2**30 - 1
+HASHES_MAX = 30  # in the peaks, the frontier or a path of any log
+EMPTY_ROOT = Hash(sha256(b"").digest())
+
+
+class Nodes(Protocol):
+    """The full subtrees of one log."""
+
+    def node(self, level: int, index: int) -> Hash:
+        """The root of the `index`-th run of 2^level leaves, all of which the log has."""
+        ...
+
+
+def leaf_hash(leaf: bytes) -> Hash:
+    return Hash(sha256(b"\0" + leaf).digest())
+
+
+def node_hash(left: bytes, right: bytes) -> Hash:
+    return Hash(sha256(b"\1" + left + right).digest())
+
+
+def bag(peaks: Sequence[Hash]) -> Hash:
+    """The root of the log with these peaks."""
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1]
+    for peak in peaks[-2::-1]:
+        root = node_hash(peak, root)
+    return root
+
+
+def grow(
+    peaks: Sequence[Hash], length: int, leaves: Iterable[Hash]
+) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]]:
+    """The peaks once `leaves` follow the first `length`, and each full subtree that came to be
+    above a leaf: (level, index, root).
+    """
+    stack, made = [*peaks], []
+    for leaf in leaves:
+        root, place, level = leaf, length, 0
+        while place & 1:
+            root = Hash(sha256(b"\1" + stack.pop() + root).digest())
+            place >>= 1
+            level += 1
+            made.append((level, place, root))
+        stack.append(root)
+        length += 1
+    return tuple(stack), made
+
+
+def places(length: int) -> list[tuple[int, int]]:
+    """(level, index) of each peak, in their order."""
+    found, start = [], 0
+    for level in range(length.bit_length() - 1, -1, -1):
+        if length >> level & 1:
+            found.append((level, start >> level))
+            start += 1 << level
+    return found
+
+
+def lead(peaks: Sequence[Hash], length: int, frontier: Sequence[Hash], total: int) -> Hash | None:
+    """The root of `total` leaves to which the frontier leads from the peaks of the first `length`;
+    None where their numbers don't fit.
+    """
+    if not 1 <= length <= total or len(peaks) != length.bit_count():
+        return None
+    left, right = len(peaks) - 1, 0
+    height = (length & -length).bit_length() - 1
+    here, last, root = (length - 1) >> height, (total - 1) >> height, peaks[-1]
+    while last:
+        if here & 1:
+            left -= 1
+            root = node_hash(peaks[left], root)
+        elif here < last:
+            if right == len(frontier):
+                return None
+            root = node_hash(root, frontier[right])
+            right += 1
+        here >>= 1
+        last >>= 1
+    return root if right == len(frontier) else None
+
+
+def climb(node: Hash, level: int, index: int, path: Sequence[Hash], total: int) -> Hash | None:
+    """The root of `total` leaves to which a path leads from a node; None where it doesn't fit."""
+    here, last, root = index, (total - 1) >> level, node
+    if here > last or (index + 1) << level > total:
+        return None
+    for sibling in path:
+        if not last:
+            return None
+        if here & 1 or here == last:
+            root = node_hash(sibling, root)
+            while here and not here & 1:
+                here >>= 1
+                last >>= 1
+        else:
+            root = node_hash(root, sibling)
+        here >>= 1
+        last >>= 1
+    return root if not last else None
+
+
+# ---- made from the nodes of a log ----
+
+
+def peaks_of(nodes: Nodes, length: int) -> tuple[Hash, ...]:
+    return tuple([nodes.node(level, index) for level, index in places(length)])
+
+
+def frontier_of(nodes: Nodes, length: int, total: int) -> tuple[Hash, ...]:
+    """From the first `length` leaves to the root of the first `total`."""
+    height = (length & -length).bit_length() - 1
+    here, last, found = (length - 1) >> height, (total - 1) >> height, []
+    while last:
+        if not here & 1 and here < last:
+            found.append(_root_of_range(nodes, height, here + 1, total))
+        here, last, height = here >> 1, last >> 1, height + 1
+    return tuple(found)
+
+
+def path_of(nodes: Nodes, level: int, index: int, total: int) -> tuple[Hash, ...]:
+    """The siblings of a node, up to the root of the first `total` leaves."""
+    here, last, found = index, (total - 1) >> level, []
+    while last:
+        if here & 1:
+            found.append(nodes.node(level, here - 1))
+        elif here < last:
+            found.append(_root_of_range(nodes, level, here + 1, total))
+        here, last, level = here >> 1, last >> 1, level + 1
+    return tuple(found)
+
+
+def _root_of_range(nodes: Nodes, level: int, index: int, total: int) -> Hash:
+    """Of a subtree that the end of the log may cut off."""
+    start, stop = index << level, min((index + 1) << level, total)
+    found = [
+        nodes.node(height, (start >> height) + place) for height, place in places(stop - start)
+    ]
+    return bag(found)
