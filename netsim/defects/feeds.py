@@ -42,7 +42,7 @@ def _take_forked(book: FeedBook, feed: FeedId) -> bool:
     return feed in book._accepted
 
 
-def _want_forked(talks: Conversations, feed: FeedId) -> bool:
+def _want_forked(talks: Conversations[FeedId], feed: FeedId) -> bool:
     return talks.following.replicates(feed)
 
 

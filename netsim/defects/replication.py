@@ -56,11 +56,11 @@ def _allow(faults: Faults, operation: Operation) -> bool:
     return False
 
 
-def _never_overdue(sources: Sources, feed: FeedId, now: float) -> None:
+def _never_overdue(sources: Sources[FeedId], feed: FeedId, now: float) -> None:
     return None
 
 
-def _leave_for_good(talks: Conversations, peer_id: m.PeerId, now: float) -> None:
+def _leave_for_good(talks: Conversations[FeedId], peer_id: m.PeerId, now: float) -> None:
     del talks.peers[peer_id]
     talks.doubts = {place: at for place, at in talks.doubts.items() if place[0] != peer_id}
     for feed in [feed for feed, source in talks.sources.active.items() if source.peer == peer_id]:
@@ -68,7 +68,7 @@ def _leave_for_good(talks: Conversations, peer_id: m.PeerId, now: float) -> None
 
 
 def _keep_to_oneself(
-    talks: Conversations, feed: FeedId, last: int, source: m.PeerId | None, now: float
+    talks: Conversations[FeedId], feed: FeedId, last: int, source: m.PeerId | None, now: float
 ) -> None:
     if source in talks.peers:
         talks.peers[source].exchanges.setdefault(feed, Exchange()).receive(last)
@@ -76,7 +76,7 @@ def _keep_to_oneself(
 
 
 def _tell_all_the_same(
-    talks: Conversations, feed: FeedId, last: int, source: m.PeerId | None, now: float
+    talks: Conversations[FeedId], feed: FeedId, last: int, source: m.PeerId | None, now: float
 ) -> None:
     _grown(talks, feed, last, source, now)
     if not talks.following.replicates(feed):
@@ -84,11 +84,13 @@ def _tell_all_the_same(
             talks._note(peer_id, feed)
 
 
-def _never_suspect(talks: Conversations, peer_id: m.PeerId, feed: FeedId, now: float) -> bool:
+def _never_suspect(
+    talks: Conversations[FeedId], peer_id: m.PeerId, feed: FeedId, now: float
+) -> bool:
     return False
 
 
-def _send_always(talks: Conversations, now: float) -> None:
+def _send_always(talks: Conversations[FeedId], now: float) -> None:
     for (peer_id, feed), at in talks.doubts.items():
         first, last = talks.peers[peer_id].claims(feed) + 1, talks.head(feed)
         if at <= now and first <= last:
@@ -113,7 +115,7 @@ def _keep(line: Line) -> list[Arrival]:
     return []
 
 
-def _refuse_all(talks: Conversations, feed: FeedId) -> None:
+def _refuse_all(talks: Conversations[FeedId], feed: FeedId) -> None:
     refusing = [
         peer
         for peer in talks.peers.values()
@@ -128,7 +130,7 @@ def _replicate_all(following: Following, feed: FeedId) -> bool:
     return True
 
 
-def _not_ended(talks: Conversations, feed: FeedId) -> None:
+def _not_ended(talks: Conversations[FeedId], feed: FeedId) -> None:
     return None
 
 

@@ -12,6 +12,7 @@ from netsim.trace import MESSAGE_NAMES
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Offered
 from qbix_node.replication.messages import EbtCall, EbtEnded, EbtNotes
+from qbix_node.wire.references import FeedId
 
 PACKET_BYTES = 43
 NOTE_BYTES = 62  # "@…=.ed25519":12,
@@ -21,7 +22,7 @@ _Measure = Callable[[object], int]
 
 
 def _size_of_notes(message: object) -> int:
-    return NOTE_BYTES * len(cast("EbtNotes", message).notes)
+    return NOTE_BYTES * len(cast("EbtNotes[FeedId]", message).notes)
 
 
 def _size_of_bytes(message: object) -> int:

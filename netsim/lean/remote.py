@@ -30,13 +30,14 @@ from qbix_node.replication.remote.service import (
     OFFER_MAX,
     UNSETTLED_MAX,
 )
+from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue
 
 Otherwise = Callable[[Link, object], object]
 
 UNREAD_BYTES_MAX = Limits().unread_bytes_per_peer_max
 
-_Read = EbtNotes | EbtEnded | Offered | HistoryItems | HistoryOver
+_Read = EbtNotes[FeedId] | EbtEnded | Offered | HistoryItems | HistoryOver
 
 
 class Remote:
@@ -60,7 +61,7 @@ class Remote:
         self._process = shared.process
         self._runner = shared.runner
         self._otherwise = otherwise
-        self._outbox: Outbox | None = None  # of the conversation by EBT
+        self._outbox: Outbox[FeedId] | None = None  # of the conversation by EBT
         self._talking = False
         self._we_called = False
         self._calls = 0
@@ -104,7 +105,7 @@ class Remote:
                 assert_never(other)
         return not outbox.empty
 
-    def _send(self, wanted: Range) -> None:
+    def _send(self, wanted: Range[FeedId]) -> None:
         count = wanted.last - wanted.first + 1
         for part in read_values(self._process.site.disk, wanted.feed, wanted.first, count):
             self.link.say(Offered(part.values, 0), part.text_bytes)

@@ -45,7 +45,7 @@ class FeedSide:
         )
         self._stage = stage
         self._histories = Histories(self.replicator.serves, self._read)
-        self._outboxes: dict[m.PeerId, Outbox] = {}
+        self._outboxes: dict[m.PeerId, Outbox[FeedId]] = {}
 
     def head(self, feed: FeedId) -> int:
         return self.replicator.talks.head(feed)
@@ -119,7 +119,7 @@ class FeedSide:
             case _:
                 pass
 
-    def _take(self, peer: m.PeerId, outbox: Outbox) -> Iterable[m.Effect]:
+    def _take(self, peer: m.PeerId, outbox: Outbox[FeedId]) -> Iterable[m.Effect]:
         while (message := outbox.take()) is not None:
             match message:
                 case EbtNotes():

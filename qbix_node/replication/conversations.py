@@ -4,27 +4,40 @@ asked for and sent. Nothing is announced before the FeedBook has it durably.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, Protocol
 
 from qbix_node import machines as m
-from qbix_node.feeds.messages import Head
-from qbix_node.replication.following import Following
-from qbix_node.replication.messages import REFUSED, EbtNotes, Range, Stop, make_note
+from qbix_node.replication.messages import REFUSED, EbtNotes, LogId, Range, Stop, make_note
 from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
-from qbix_node.wire.references import FeedId
 
 SEND_AGAIN_S = 20.0  # after a peer has asked anew for what it was sent
 
 
+class Reached(Protocol):
+    """How far a log is here."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+class Choice(Protocol[LogId]):
+    """What this node replicates."""
+
+    def replicated(self) -> list[LogId]: ...
+
+    def replicates(self, log: LogId, /) -> bool: ...
+
+
 @dataclass(slots=True)
-class Conversations:
-    following: Following
-    heads: Mapping[FeedId, Head]  # of what is durable
-    forked: Collection[FeedId]
-    peers: dict[m.PeerId, Peer] = field(default_factory=dict)
-    sources: Sources = field(init=False)
-    doubts: dict[tuple[m.PeerId, FeedId], float] = field(default_factory=dict)  # until then
-    _notes: dict[m.PeerId, dict[FeedId, int]] = field(default_factory=dict)
+class Conversations(Generic[LogId]):
+    following: Choice[LogId]
+    heads: Mapping[LogId, Reached]  # of what is durable
+    forked: Collection[LogId]
+    peers: dict[m.PeerId, Peer[LogId]] = field(default_factory=dict)
+    sources: Sources[LogId] = field(init=False)
+    doubts: dict[tuple[m.PeerId, LogId], float] = field(default_factory=dict)  # until then
+    _notes: dict[m.PeerId, dict[LogId, int]] = field(default_factory=dict)
     _sends: list[m.Send] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -39,11 +52,11 @@ class Conversations:
         self._notes, self._sends = {}, []
         return tuple(effects)
 
-    def head(self, feed: FeedId) -> int:
+    def head(self, feed: LogId) -> int:
         head = self.heads.get(feed)
         return head.sequence if head else 0
 
-    def wanted(self, feed: FeedId) -> bool:
+    def wanted(self, feed: LogId) -> bool:
         """SPEC replication 6: a forked feed is announced and served, and not asked for."""
         return self.following.replicates(feed) and feed not in self.forked
 
@@ -60,7 +73,7 @@ class Conversations:
             if theirs != REFUSED and not 0 < theirs == self.head(feed):
                 self._join(peer_id, feed, now)
 
-    def hear(self, peer_id: m.PeerId, notes: Mapping[FeedId, int], now: float) -> None:
+    def hear(self, peer_id: m.PeerId, notes: Mapping[LogId, int], now: float) -> None:
         peer = self.peers[peer_id]
         peer.heard = True
         replicated = [feed for feed in notes if self.following.replicates(feed)]
@@ -108,14 +121,14 @@ class Conversations:
 
     # ---- a feed comes, grows or goes ----
 
-    def begin(self, feed: FeedId, now: float) -> None:
+    def begin(self, feed: LogId, now: float) -> None:
         """Ask one peer for a feed that is followed from now on: its author, where connected."""
-        for peer_id in sorted(self._talking(), key=lambda peer: FeedId(peer) != feed):
+        for peer_id in sorted(self._talking(), key=lambda peer: bytes(peer) != feed):
             exchange = self.peers[peer_id].exchanges.get(feed)
             if exchange is None or exchange.theirs != REFUSED:
                 self._join(peer_id, feed, now)
 
-    def end(self, feed: FeedId) -> None:
+    def end(self, feed: LogId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
         self.sources.forget(feed)
         for peer_id in self._talking():
@@ -136,13 +149,13 @@ class Conversations:
             if exchange.theirs is not None:
                 peer.refuse(feed)
 
-    def stop_asking(self, feed: FeedId) -> None:
+    def stop_asking(self, feed: LogId) -> None:
         source = self.sources.peer_of(feed)
         self.sources.forget(feed)
         if source:
             self._note(source, feed)
 
-    def grown(self, feed: FeedId, last: int, source: m.PeerId | None, now: float) -> None:
+    def grown(self, feed: LogId, last: int, source: m.PeerId | None, now: float) -> None:
         """The feed is durable up to `last`: hand it to who asked, tell the others."""
         if not self.following.replicates(feed):
             return  # it was being written when it was unfollowed
@@ -163,13 +176,13 @@ class Conversations:
 
     # ---- a peer fails us ----
 
-    def mute(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+    def mute(self, peer_id: m.PeerId, feed: LogId, now: float) -> None:
         """It sent of this feed what can't be right: no more of that, ask somebody else."""
         if peer_id in self.peers and self.following.replicates(feed):
             self.peers[peer_id].muted.add(feed)
             self._pass_over(peer_id, feed, now)
 
-    def suspect(self, peer_id: m.PeerId, feed: FeedId, now: float) -> bool:
+    def suspect(self, peer_id: m.PeerId, feed: LogId, now: float) -> bool:
         """It has another branch than we: whether to ask it for the message that proves it."""
         peer = self.peers.get(peer_id)
         if peer is None or feed in peer.probes:
@@ -178,7 +191,7 @@ class Conversations:
         self._pass_over(peer_id, feed, now)
         return True
 
-    def miss(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+    def miss(self, peer_id: m.PeerId, feed: LogId, now: float) -> None:
         """Not all that it sent could be kept: ask again, once it has come to rest."""
         if peer_id in self.peers:
             self.peers[peer_id].missed.add(feed)
@@ -202,7 +215,7 @@ class Conversations:
             if first <= last:
                 self._sends.append(m.Send(peer_id, Range(feed, first, last, again=True)))
 
-    def _doubt(self, peer_id: m.PeerId, feed: FeedId, exchange: Exchange, now: float) -> None:
+    def _doubt(self, peer_id: m.PeerId, feed: LogId, exchange: Exchange, now: float) -> None:
         """SPEC replication 2.4: a note that crossed messages asks for them anew. They are not sent
         twice: ssb-db2 then drops all that came with them. But they may be lost, so that they are
         sent again if the peer still asks for them when they should have arrived.
@@ -212,7 +225,7 @@ class Conversations:
         else:
             self.doubts.pop((peer_id, feed), None)
 
-    def _pass_over(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+    def _pass_over(self, peer_id: m.PeerId, feed: LogId, now: float) -> None:
         self.sources.rest(feed, peer_id, now + REFUSED_REST_S)
         if self.sources.peer_of(feed) == peer_id:
             del self.sources.active[feed]
@@ -224,13 +237,13 @@ class Conversations:
     def _talking(self) -> list[m.PeerId]:
         return [peer_id for peer_id, peer in self.peers.items() if peer.phase is Phase.TALKING]
 
-    def _join(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+    def _join(self, peer_id: m.PeerId, feed: LogId, now: float) -> None:
         """Announce what we have; who is first to hear of it becomes the feed's source."""
         if feed not in self.sources.active and self.wanted(feed):
             self.sources.set(feed, peer_id, now)
         self._note(peer_id, feed)
 
-    def _answer(self, peer_id: m.PeerId, feed: FeedId, now: float) -> None:
+    def _answer(self, peer_id: m.PeerId, feed: LogId, now: float) -> None:
         exchange = self.peers[peer_id].exchanges[feed]
         if exchange.theirs == REFUSED:
             exchange.told = None  # should it take part again, it hears of us again
@@ -246,7 +259,7 @@ class Conversations:
         if exchange.wants:
             self._serve(peer_id, feed, exchange)
 
-    def _refuse(self, peer_id: m.PeerId, notes: Mapping[FeedId, int]) -> None:
+    def _refuse(self, peer_id: m.PeerId, notes: Mapping[LogId, int]) -> None:
         peer = self.peers[peer_id]
         for feed, note in notes.items():
             if self.following.replicates(feed):
@@ -258,7 +271,7 @@ class Conversations:
             elif peer.refuse(feed):
                 self._notes.setdefault(peer_id, {})[feed] = REFUSED
 
-    def _choose(self, feed: FeedId, now: float) -> None:
+    def _choose(self, feed: LogId, now: float) -> None:
         """Ask another peer, where that is better."""
         if not self.wanted(feed):
             return
@@ -272,13 +285,13 @@ class Conversations:
             self._note(before, feed)
         self._note(chosen, feed)
 
-    def _note(self, peer_id: m.PeerId, feed: FeedId) -> None:
+    def _note(self, peer_id: m.PeerId, feed: LogId) -> None:
         exchange = self.peers[peer_id].exchange(feed)
         receive = self.sources.peer_of(feed) == peer_id
         exchange.told = make_note(self.head(feed), receive=receive)
         self._notes.setdefault(peer_id, {})[feed] = exchange.told
 
-    def _serve(self, peer_id: m.PeerId, feed: FeedId, exchange: Exchange) -> None:
+    def _serve(self, peer_id: m.PeerId, feed: LogId, exchange: Exchange) -> None:
         head = self.head(feed)
         if exchange.sent < head:
             self._sends.append(m.Send(peer_id, Range(feed, exchange.sent + 1, head)))

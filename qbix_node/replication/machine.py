@@ -193,7 +193,7 @@ class Replicator:
                 pass  # nothing that it should say now
         return []
 
-    def _called(self, peer_id: m.PeerId, peer: Peer, now: float) -> Effects:
+    def _called(self, peer_id: m.PeerId, peer: Peer[FeedId], now: float) -> Effects:
         if peer.phase is Phase.WAITING and peer.load is not None:
             peer.called = True
             return []

@@ -4,6 +4,7 @@ what it finds (spec/replication.md). Bytes come in through the parsers here; the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
@@ -13,6 +14,8 @@ from qbix_node.wire.v8json import JsonValue, compact
 REFUSED = -1  # the note, and the sequence, that say: this feed is not replicated here
 SEQUENCE_MAX = 2**30 - 1  # JavaScript peers shift notes in 32 bits
 NOTE_MAX = 2 * SEQUENCE_MAX + 1
+
+LogId = TypeVar("LogId", bound=bytes)  # of a feed or of a stream: both are exchanged alike
 
 EBT_ARGUMENTS: list[JsonValue] = [{"version": 3, "format": "classic"}]
 
@@ -41,8 +44,8 @@ class EbtCall:
 
 
 @dataclass(frozen=True, slots=True)
-class EbtNotes:
-    notes: Mapping[FeedId, int]
+class EbtNotes(Generic[LogId]):
+    notes: Mapping[LogId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +56,23 @@ class EbtEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Range(Generic[LogId]):
     """Send the peer these stored messages, after or instead of what still waits of that feed.
 
     What was sent in this conversation is left out, unless it is to be sent `again`.
     """
 
-    feed: FeedId
+    feed: LogId
     first: int
     last: int
     again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Generic[LogId]):
     """Send the peer nothing of what still waits of that feed."""
 
-    feed: FeedId
+    feed: LogId
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,27 @@ turn (SPEC replication 7). Bounded by the feeds that it is about: newer words re
 
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Generic
 
-from qbix_node.replication.messages import EbtNotes, Range, Stop
-from qbix_node.wire.references import FeedId
+from qbix_node.replication.messages import EbtNotes, LogId, Range, Stop
 
 NOTES_MAX = 4096  # in one packet: some 280 kB of JSON
 MESSAGES_MAX = 64  # read and sent at a time, so that feeds and peers take turns
 
 
 @dataclass(slots=True)
-class Outbox:
-    _notes: EbtNotes | None = None  # an empty set of notes is to be sent, too
-    _ranges: dict[FeedId, Range] = field(default_factory=dict)  # whose turn is next comes first
-    _sent: dict[FeedId, int] = field(default_factory=dict)  # the highest sequence taken
+class Outbox(Generic[LogId]):
+    _notes: EbtNotes[LogId] | None = None  # an empty set of notes is to be sent, too
+    _ranges: dict[LogId, Range[LogId]] = field(
+        default_factory=dict
+    )  # whose turn is next comes first
+    _sent: dict[LogId, int] = field(default_factory=dict)  # the highest sequence taken
 
     @property
     def empty(self) -> bool:
         return self._notes is None and not self._ranges
 
-    def put(self, message: EbtNotes | Range | Stop) -> None:
+    def put(self, message: EbtNotes[LogId] | Range[LogId] | Stop[LogId]) -> None:
         match message:
             case EbtNotes(notes):
                 earlier = self._notes
@@ -40,7 +42,7 @@ class Outbox:
             case Stop(feed):
                 self._ranges.pop(feed, None)
 
-    def take(self) -> EbtNotes | Range | None:
+    def take(self) -> EbtNotes[LogId] | Range[LogId] | None:
         """What to send next; at most NOTES_MAX notes or MESSAGES_MAX messages of it."""
         if self._notes is not None:
             said, self._notes = self._notes, None

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Generic
 
 from qbix_node import machines as m
-from qbix_node.replication.messages import REFUSED, SEQUENCE_MAX, asks, sequence_of
-from qbix_node.wire.references import FeedId
+from qbix_node.replication.messages import REFUSED, SEQUENCE_MAX, LogId, asks, sequence_of
 
 REFUSALS_MAX = 2048  # feeds a peer is told REFUSED; it is not answered about more of them
 
@@ -46,52 +46,52 @@ class Exchange:
 
 
 @dataclass(slots=True)
-class Peer:
+class Peer(Generic[LogId]):
     # The sets are asked, never iterated: their order is not the same in every run.
 
     outgoing: bool  # we dialled
     phase: Phase = Phase.WAITING
     load: m.Token | None = None  # awaited: what it said in earlier conversations
     called: bool = False  # it called while we waited for that
-    clock: dict[FeedId, int] = field(default_factory=dict)  # what it said earlier
-    exchanges: dict[FeedId, Exchange] = field(default_factory=dict)
-    refused: set[FeedId] = field(default_factory=set)
+    clock: dict[LogId, int] = field(default_factory=dict)  # what it said earlier
+    exchanges: dict[LogId, Exchange] = field(default_factory=dict)
+    refused: set[LogId] = field(default_factory=set)
     progress_at: float = 0.0  # when it last was asked, or brought what we lacked
-    rests: dict[FeedId, float] = field(default_factory=dict)  # not asked again before that time
-    muted: set[FeedId] = field(default_factory=set)  # what it sends of these is not looked at
-    missed: set[FeedId] = field(default_factory=set)  # of these, a part was not kept
-    probes: set[FeedId] = field(default_factory=set)  # it was asked for the proof of a fork
-    kept: Mapping[FeedId, int] | None = None  # what was stored last
+    rests: dict[LogId, float] = field(default_factory=dict)  # not asked again before that time
+    muted: set[LogId] = field(default_factory=set)  # what it sends of these is not looked at
+    missed: set[LogId] = field(default_factory=set)  # of these, a part was not kept
+    probes: set[LogId] = field(default_factory=set)  # it was asked for the proof of a fork
+    kept: Mapping[LogId, int] | None = None  # what was stored last
     heard: bool = False  # it has said something in this conversation
 
-    def exchange(self, feed: FeedId) -> Exchange:
+    def exchange(self, feed: LogId) -> Exchange:
         found = self.exchanges.get(feed)
         if found is None:
             found = self.exchanges[feed] = Exchange()
         return found
 
-    def claims(self, feed: FeedId) -> int:
+    def claims(self, feed: LogId) -> int:
         """The sequence that it has as far as it said; REFUSED where it does not take part."""
         exchange = self.exchanges.get(feed)
         if exchange is not None and exchange.theirs is not None:
             return exchange.theirs
         return self.clock.get(feed, 0) if self.clock else 0
 
-    def lacks_what_it_had(self, notes: Mapping[FeedId, int]) -> bool:
+    def lacks_what_it_had(self, notes: Mapping[LogId, int]) -> bool:
         """By what it says now, compared with what it said earlier."""
         if not self.clock:
             return False
         heard = [(feed, sequence_of(notes[feed])) for feed in notes if feed in self.clock]
         return any(REFUSED < now < self.clock[feed] for feed, now in heard)
 
-    def refuse(self, feed: FeedId) -> bool:
+    def refuse(self, feed: LogId) -> bool:
         """Whether to say so: once, and to a bounded number of feeds."""
         if feed in self.refused or len(self.refused) == REFUSALS_MAX:
             return False
         self.refused.add(feed)
         return True
 
-    def sequences(self, feeds: list[FeedId]) -> dict[FeedId, int]:
+    def sequences(self, feeds: list[LogId]) -> dict[LogId, int]:
         """What is worth keeping of this conversation and the earlier ones."""
         known = {}
         for feed in feeds:

@@ -56,7 +56,7 @@ class Pipe:
     """One direction of a link. What it carries arrives in order, unless the link is cut."""
 
     arrives_at: float = 0.0
-    outbox: Outbox = field(default_factory=Outbox)
+    outbox: Outbox[FeedId] = field(default_factory=Outbox[FeedId])
     pumping: bool = False
 
 
@@ -237,7 +237,7 @@ class Node:
         pipe.pumping = True
         self.network.at(self.network.now + 0.001, lambda: self._pump(pipe, to))
 
-    def read(self, wanted: Range) -> tuple[JsonValue, ...]:
+    def read(self, wanted: Range[FeedId]) -> tuple[JsonValue, ...]:
         found = read_log(self.store, wanted.feed, wanted.first, wanted.last - wanted.first + 1)
         assert [each.sequence for each in found] == [*range(wanted.first, wanted.last + 1)]
         return tuple(parse(each.encoded, "stored message") for each in found)

@@ -9,7 +9,7 @@ ALICE = FeedId(b"a" * 32)
 BOB = FeedId(b"b" * 32)
 
 
-def take_all(outbox: Outbox) -> list[EbtNotes | Range]:
+def take_all(outbox: Outbox[FeedId]) -> list[EbtNotes[FeedId] | Range[FeedId]]:
     taken = []
     while (message := outbox.take()) is not None:
         taken.append(message)
@@ -17,7 +17,7 @@ def take_all(outbox: Outbox) -> list[EbtNotes | Range]:
 
 
 def test_notes_go_first_and_newer_ones_replace_older_ones() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(Range(ALICE, 1, 2))
     outbox.put(EbtNotes({ALICE: 2, BOB: 4}))
     outbox.put(EbtNotes({ALICE: 6}))
@@ -25,13 +25,13 @@ def test_notes_go_first_and_newer_ones_replace_older_ones() -> None:
 
 
 def test_empty_clock_is_sent() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(EbtNotes({}))
     assert take_all(outbox) == [EbtNotes({})]
 
 
 def test_long_clock_leaves_in_parts() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     notes = {FeedId(n.to_bytes(32, "big")): n for n in range(2 * NOTES_MAX + 1)}
     outbox.put(EbtNotes(notes))
     parts = take_all(outbox)
@@ -43,7 +43,7 @@ def test_long_clock_leaves_in_parts() -> None:
 
 
 def test_feeds_take_turns() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(Range(ALICE, 1, MESSAGES_MAX + 1))
     outbox.put(Range(BOB, 5, 6))
     assert take_all(outbox) == [
@@ -54,7 +54,7 @@ def test_feeds_take_turns() -> None:
 
 
 def test_what_follows_is_joined_and_what_starts_anew_replaces() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(Range(ALICE, 1, 2))
     outbox.put(Range(ALICE, 3, 3))
     outbox.put(Range(BOB, 5, 9))
@@ -63,7 +63,7 @@ def test_what_follows_is_joined_and_what_starts_anew_replaces() -> None:
 
 
 def test_nothing_is_sent_twice_unless_it_is_to_be_sent_again() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(Range(ALICE, 1, MESSAGES_MAX + 5))
     assert outbox.take() == Range(ALICE, 1, MESSAGES_MAX)
     outbox.put(Range(ALICE, 3, MESSAGES_MAX + 9))
@@ -77,7 +77,7 @@ def test_nothing_is_sent_twice_unless_it_is_to_be_sent_again() -> None:
 
 
 def test_stop_takes_back_what_still_waits() -> None:
-    outbox = Outbox()
+    outbox = Outbox[FeedId]()
     outbox.put(Range(ALICE, 1, 2))
     outbox.put(Stop(ALICE))
     outbox.put(Stop(BOB))
@@ -86,7 +86,7 @@ def test_stop_takes_back_what_still_waits() -> None:
 
 @given(st.lists(st.integers(1, 200), max_size=20))
 def test_growing_feed_leaves_once_and_in_order(steps: list[int]) -> None:
-    outbox, head, left = Outbox(), 0, []
+    outbox, head, left = Outbox[FeedId](), 0, []
     for step in steps:
         outbox.put(Range(ALICE, head + 1, head + step))
         head += step

@@ -85,7 +85,7 @@ class Remote:
         self.gone = trio.Event()
         self._around = around
         self._nursery: trio.Nursery | None = None  # while the link is up
-        self._outbox = Outbox()
+        self._outbox = Outbox[FeedId]()
         self._news = trio.Event()
         self._talk: trio.CancelScope | None = None  # the conversation by EBT, while there is one
         self._we_called = False
@@ -138,7 +138,7 @@ class Remote:
 
     async def _call_ebt(self) -> None:
         self._we_called = True
-        self._outbox = Outbox()
+        self._outbox = Outbox[FeedId]()
         with suppress(LinkClosed):
             await self._converse(await self.link.open(_EBT, EBT_ARGUMENTS, "duplex"))
 
@@ -152,7 +152,7 @@ class Remote:
         if self._talk:
             self._talk.cancel()
         self._we_called = False
-        self._outbox = Outbox()
+        self._outbox = Outbox[FeedId]()
         await self._around.post(m.Received(self.link.peer, EbtCall()))
         await self._converse(stream)
 
@@ -189,7 +189,7 @@ class Remote:
             return None
         return EbtEnded()
 
-    async def _send_what_waits(self, stream: Stream, outbox: Outbox) -> None:
+    async def _send_what_waits(self, stream: Stream, outbox: Outbox[FeedId]) -> None:
         try:
             while True:
                 match outbox.take():
