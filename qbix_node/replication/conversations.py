@@ -2,7 +2,7 @@
 asked for and sent. Nothing is announced before the FeedBook has it durably.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol
 
@@ -34,6 +34,8 @@ class Conversations(Generic[LogId]):
     following: Choice[LogId]
     heads: Mapping[LogId, Reached]  # of what is durable
     forked: Collection[LogId]
+    # SPEC streams 1: a peer that may not read a log hears of it what it would if it weren't here.
+    may_read: Callable[[m.PeerId, LogId], bool] = lambda peer, log: True
     peers: dict[m.PeerId, Peer[LogId]] = field(default_factory=dict)
     sources: Sources[LogId] = field(init=False)
     doubts: dict[tuple[m.PeerId, LogId], float] = field(default_factory=dict)  # until then
@@ -70,13 +72,14 @@ class Conversations(Generic[LogId]):
         for feed in self.following.replicated():
             # SPEC replication 4: what both have is left out; having nothing is not.
             theirs = peer.claims(feed)
-            if theirs != REFUSED and not 0 < theirs == self.head(feed):
+            said = theirs != REFUSED and not 0 < theirs == self.head(feed)
+            if said and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
     def hear(self, peer_id: m.PeerId, notes: Mapping[LogId, int], now: float) -> None:
         peer = self.peers[peer_id]
         peer.heard = True
-        replicated = [feed for feed in notes if self.following.replicates(feed)]
+        replicated = [feed for feed in notes if self._shares(peer_id, feed)]
         # SPEC replication 4: who has less than it said lost something, perhaps of other feeds, too.
         if forgot := bool(peer.clock) and peer.lacks_what_it_had(notes):
             peer.clock = {}
@@ -107,7 +110,8 @@ class Conversations(Generic[LogId]):
         peer = self.peers[peer_id]
         for feed in self.following.replicated():
             exchange = peer.exchange(feed)
-            if exchange.told is None and exchange.theirs != REFUSED:
+            unsaid = exchange.told is None and exchange.theirs != REFUSED
+            if unsaid and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
     def leave(self, peer_id: m.PeerId, now: float) -> None:
@@ -125,7 +129,8 @@ class Conversations(Generic[LogId]):
         """Ask one peer for a feed that is followed from now on: its author, where connected."""
         for peer_id in sorted(self._talking(), key=lambda peer: bytes(peer) != feed):
             exchange = self.peers[peer_id].exchanges.get(feed)
-            if exchange is None or exchange.theirs != REFUSED:
+            takes_part = exchange is None or exchange.theirs != REFUSED
+            if takes_part and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
     def end(self, feed: LogId) -> None:
@@ -169,7 +174,7 @@ class Conversations(Generic[LogId]):
             exchange = peer.exchanges.get(feed)
             if exchange is not None and exchange.wants:
                 self._serve(peer_id, feed, exchange)
-            elif REFUSED < peer.claims(feed) < head:
+            elif REFUSED < peer.claims(feed) < head and self.may_read(peer_id, feed):
                 self._note(peer_id, feed)
         if feed in self.sources.behind:
             self._choose(feed, now)
@@ -234,6 +239,9 @@ class Conversations(Generic[LogId]):
 
     # ---- steps ----
 
+    def _shares(self, peer_id: m.PeerId, feed: LogId) -> bool:
+        return self.following.replicates(feed) and self.may_read(peer_id, feed)
+
     def _talking(self) -> list[m.PeerId]:
         return [peer_id for peer_id, peer in self.peers.items() if peer.phase is Phase.TALKING]
 
@@ -262,7 +270,7 @@ class Conversations(Generic[LogId]):
     def _refuse(self, peer_id: m.PeerId, notes: Mapping[LogId, int]) -> None:
         peer = self.peers[peer_id]
         for feed, note in notes.items():
-            if self.following.replicates(feed):
+            if self._shares(peer_id, feed):
                 continue
             if note != REFUSED:
                 peer.exchanges.pop(feed, None)  # it refuses the feed no more

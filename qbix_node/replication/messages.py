@@ -134,12 +134,12 @@ Request = Follow | Unfollow | Block | Unblock | SaveClocks
 class Granted:
     """The request holds, durably."""
 
-    request: Request
+    request: object
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    request: Request
+    request: object
     reason: str
 
 

@@ -54,6 +54,11 @@ class LogState:
     owners: Owners  # who sign what comes next
     stamp_ms: int = 0  # of the only owner's last entry
 
+    @property
+    def sequence(self) -> int:
+        """What EBT's notes count."""
+        return self.length
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorState:

@@ -1,0 +1,1 @@
+"""How streams are exchanged (spec/replication.md 10)."""
