@@ -154,6 +154,13 @@ class Conversations(Generic[LogId]):
             if exchange.theirs is not None:
                 peer.refuse(feed)
 
+    def _shut_out(self, peer_id: m.PeerId, feed: LogId) -> None:
+        """Who may read it is known only now, and this peer is none of them."""
+        peer = self.peers[peer_id]
+        if peer.exchanges.pop(feed, None) is not None:
+            self._notes.setdefault(peer_id, {})[feed] = REFUSED
+            peer.refuse(feed)
+
     def stop_asking(self, feed: LogId) -> None:
         source = self.sources.peer_of(feed)
         self.sources.forget(feed)
@@ -172,9 +179,11 @@ class Conversations(Generic[LogId]):
             if peer.phase is not Phase.TALKING:
                 continue
             exchange = peer.exchanges.get(feed)
-            if exchange is not None and exchange.wants:
+            if not self.may_read(peer_id, feed):
+                self._shut_out(peer_id, feed)
+            elif exchange is not None and exchange.wants:
                 self._serve(peer_id, feed, exchange)
-            elif REFUSED < peer.claims(feed) < head and self.may_read(peer_id, feed):
+            elif REFUSED < peer.claims(feed) < head:
                 self._note(peer_id, feed)
         if feed in self.sources.behind:
             self._choose(feed, now)

@@ -14,6 +14,9 @@ MESSAGES_MAX = 64  # read and sent at a time, so that feeds and peers take turns
 
 @dataclass(slots=True)
 class Outbox(Generic[LogId]):
+    """`most`: messages, or entries, that are taken at a time."""
+
+    most: int = MESSAGES_MAX
     _notes: EbtNotes[LogId] | None = None  # an empty set of notes is to be sent, too
     _ranges: dict[LogId, Range[LogId]] = field(
         default_factory=dict
@@ -43,7 +46,7 @@ class Outbox(Generic[LogId]):
                 self._ranges.pop(feed, None)
 
     def take(self) -> EbtNotes[LogId] | Range[LogId] | None:
-        """What to send next; at most NOTES_MAX notes or MESSAGES_MAX messages of it."""
+        """What to send next; at most NOTES_MAX notes or `most` messages of it."""
         if self._notes is not None:
             said, self._notes = self._notes, None
             if len(said.notes) <= NOTES_MAX:
@@ -55,7 +58,7 @@ class Outbox(Generic[LogId]):
             return None
         waiting = self._ranges.pop(next(iter(self._ranges)))
         feed, first = waiting.feed, waiting.first
-        last = min(first + MESSAGES_MAX - 1, waiting.last)
+        last = min(first + self.most - 1, waiting.last)
         if last < waiting.last:
             self._ranges[feed] = Range(feed, last + 1, waiting.last)
         self._sent[feed] = max(last, self._sent.get(feed, 0))
