@@ -57,6 +57,12 @@ class ShownHead:
         return (*ruling.checks, *signed)
 
 
+def read_shown_head(value: object) -> ShownHead:
+    """Raises Malformed."""
+    signed, chain = fields.array(value, "shown Head", size=2)
+    return ShownHead(read_signed_head(signed), read_chain(chain))
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """That both Heads of a proof contain the branch that the owners had chosen before."""
@@ -249,7 +255,7 @@ def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureC
 
 
 def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked the number
-    genesis, shown, other = _read_genesis(row[2]), _read_shown(row[3]), _read_shown(row[4])
+    genesis, shown, other = _read_genesis(row[2]), read_shown_head(row[3]), read_shown_head(row[4])
     said = None
     if len(row) > 6:
         peaks, place, node, path = row[5:9]
@@ -265,11 +271,6 @@ def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked
 
 def _read_genesis(value: object) -> Genesis:
     return read_genesis(fields.data(value, "fork proof: genesis", most=GENESIS_BYTES_MAX))
-
-
-def _read_shown(value: object) -> ShownHead:
-    signed, chain = fields.array(value, "fork proof: head", size=2)
-    return ShownHead(read_signed_head(signed), read_chain(chain))
 
 
 def _read_resolved(value: object) -> Resolved:

@@ -6,6 +6,7 @@
     s/c stream first           their contents
     s/n stream level index     roots of full subtrees of 256 leaves and more
     s/a stream author          the last intent of an author
+    s/x stream forked_length   a fork proof (spec/gossip.md 8)
 
 Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
 for up to 256 entries, because a key for each would cost more than all else.
@@ -26,7 +27,7 @@ from qbix_node.streams.messages import (
     read_signed_head,
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
-from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, grow, leaf_hash, peaks_of
+from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, cut_of, grow, leaf_hash, peaks_of
 from qbix_node.wire import fields
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import StreamId, format_stream
@@ -37,6 +38,7 @@ LEAVES = b"s/e"
 CONTENTS = b"s/c"
 NODE = b"s/n"
 AUTHOR = b"s/a"
+PROOF = b"s/x"
 
 BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
 _BLOCK = 1 << BLOCK_LEVEL
@@ -132,7 +134,23 @@ def put_author(stream: StreamId, author: AuthorId, state: AuthorState) -> Put:
     return Put(author_key(stream, author), pack((state.author_seq, state.timestamp_ms)))
 
 
+def put_proof(stream: StreamId, forked_length: int, encoded: bytes) -> Put:
+    return Put(_place_key(PROOF, stream, forked_length), encoded)
+
+
 # ---- reads: all raise DamagedStore ----
+
+
+def read_proofs(rows: Rows) -> dict[StreamId, dict[int, bytes]]:
+    """Encoded, by stream and forked length."""
+    found: dict[StreamId, dict[int, bytes]] = {}
+    start = PROOF
+    while part := rows.scan(start, PROOF + b"\xff" * 37, limit=_SCAN):
+        for key, encoded in part:
+            stream = StreamId(key[len(PROOF) : len(PROOF) + 32])
+            found.setdefault(stream, {})[int.from_bytes(key[-4:], "big")] = encoded
+        start = part[-1][0] + b"\0"
+    return found
 
 
 def read_streams(rows: Rows) -> dict[StreamId, Genesis]:
@@ -247,6 +265,9 @@ class StoredNodes:
             raise DamagedStore(f"{format_stream(self.stream)} has no entry {start + len(leaves)}")
         peaks, _ = grow((), 0, leaves)
         return bag(peaks)
+
+    def cut(self, level: int, index: int, total: int) -> Hash:
+        return cut_of(self, level, index, total)
 
     def _leaves(self, block: int) -> list[Hash]:
         if block not in self._blocks:

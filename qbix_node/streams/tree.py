@@ -21,6 +21,10 @@ class Nodes(Protocol):
         """The root of the `index`-th run of 2^level leaves, all of which the log has."""
         ...
 
+    def cut(self, level: int, index: int, total: int) -> Hash:
+        """The same of a run that the end of the first `total` leaves may cut off."""
+        ...
+
 
 def leaf_hash(leaf: bytes) -> Hash:
     return Hash(sha256(b"\0" + leaf).digest())
@@ -125,7 +129,7 @@ def frontier_of(nodes: Nodes, length: int, total: int) -> tuple[Hash, ...]:
     here, last, found = (length - 1) >> height, (total - 1) >> height, []
     while last:
         if not here & 1 and here < last:
-            found.append(_root_of_range(nodes, height, here + 1, total))
+            found.append(nodes.cut(height, here + 1, total))
         here, last, height = here >> 1, last >> 1, height + 1
     return tuple(found)
 
@@ -137,13 +141,13 @@ def path_of(nodes: Nodes, level: int, index: int, total: int) -> tuple[Hash, ...
         if here & 1:
             found.append(nodes.node(level, here - 1))
         elif here < last:
-            found.append(_root_of_range(nodes, level, here + 1, total))
+            found.append(nodes.cut(level, here + 1, total))
         here, last, level = here >> 1, last >> 1, level + 1
     return tuple(found)
 
 
-def _root_of_range(nodes: Nodes, level: int, index: int, total: int) -> Hash:
-    """Of a subtree that the end of the log may cut off."""
+def cut_of(nodes: Nodes, level: int, index: int, total: int) -> Hash:
+    """For logs that have all of the first `total` leaves."""
     start, stop = index << level, min((index + 1) << level, total)
     found = [
         nodes.node(height, (start >> height) + place) for height, place in places(stop - start)

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.replication.conversations import Conversations
-from qbix_node.replication.messages import Denied, EbtEnded, EbtNotes, Granted
+from qbix_node.replication.messages import REFUSED, Denied, EbtEnded, EbtNotes, Granted
 from qbix_node.replication.peers import Peer, Phase
 from qbix_node.replication.streams.choice import StreamChoice
 from qbix_node.replication.streams.messages import (
     FollowStream,
     Format,
     FormatCall,
+    PeerHolds,
+    StopStream,
     UnfollowStream,
 )
 from qbix_node.streams import messages as s
@@ -73,8 +75,15 @@ class StreamReplicator:
     def serves(self, peer: m.PeerId, stream: StreamId) -> bool:
         return self.choice.replicates(stream) and self.may_read(peer, stream)
 
-    def format_with(self, peer: m.PeerId) -> Format:
-        return self._formats.get(peer, Format.SEGMENTS)
+    def held_by(self, peer_id: m.PeerId) -> list[StreamId]:
+        """Streams that we share with the peer, by what it said in this conversation."""
+        peer = self.talks.peers.get(peer_id)
+        exchanges = peer.exchanges if peer else {}
+        return [
+            stream
+            for stream, exchange in exchanges.items()
+            if exchange.theirs not in (None, REFUSED) and self.serves(peer_id, stream)
+        ]
 
     def _decide(self, event: m.Event, now: float, rng: m.Rng) -> Effects:
         match event:
@@ -89,6 +98,10 @@ class StreamReplicator:
                 return []
             case m.Requested(FollowStream() | UnfollowStream() as change):
                 return self._change(change, now)
+            case m.Requested(StopStream(stream, reason)):
+                self.book.stopped[stream] = reason
+                self.talks.stop_asking(stream)
+                return []
             case m.TimerFired(name) if name == _STALL:
                 self._watching = False
                 self.talks.check_stalls(now)
@@ -131,6 +144,12 @@ class StreamReplicator:
                 self.talks.speak(peer_id, now)
             case EbtNotes(notes) if peer.phase is not Phase.WAITING:
                 self.talks.hear(peer_id, notes, now)
+                shared = {
+                    stream: note != REFUSED
+                    for stream, note in notes.items()
+                    if self.serves(peer_id, stream)
+                }
+                return [m.Emit(PeerHolds(peer_id, shared))] if shared else []
             case EbtEnded():
                 return self._ended(peer_id, peer, now)
             case _:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from qbix_node.errors import Malformed
+from qbix_node.machines import PeerId
 from qbix_node.replication.messages import NOTE_MAX, REFUSED
 from qbix_node.wire.references import STREAM_PREFIX, StreamId, format_stream, parse_stream
 from qbix_node.wire.v8json import JsonValue, compact
@@ -34,6 +35,22 @@ class FollowStream:
 @dataclass(frozen=True, slots=True)
 class UnfollowStream:
     stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class StopStream:
+    """Take nothing further of it, for this reason; go on announcing and serving it."""
+
+    stream: StreamId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHolds:
+    """What a peer said of streams that we share: whether it replicates each."""
+
+    peer: PeerId
+    streams: Mapping[StreamId, bool]
 
 
 def format_arguments(format_: Format) -> list[JsonValue]:

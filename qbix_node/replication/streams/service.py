@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -19,7 +19,12 @@ from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
 from qbix_node.replication.streams.machine import StreamReplicator
-from qbix_node.replication.streams.messages import FollowStream, UnfollowStream, parse_format
+from qbix_node.replication.streams.messages import (
+    FollowStream,
+    StopStream,
+    UnfollowStream,
+    parse_format,
+)
 from qbix_node.replication.streams.remote.service import (
     METHOD,
     Counters,
@@ -39,12 +44,13 @@ from qbix_node.streams.messages import (
     SegmentRefused,
     SegmentSettled,
 )
-from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
+from qbix_node.streams.records import LogState, log_key, read_log_state, read_proofs, read_streams
 from qbix_node.streams.serving import Entry, make_segments, read_entries
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
 EXPORT_ENTRIES = 256  # read at a time
+FORKED = "its owners forked that stream"
 
 log = structlog.get_logger()
 
@@ -91,13 +97,14 @@ class StreamReplication:
             choice=StreamChoice(followed=read_followed_streams(store)),
             geneses=geneses,
             logs=dict(_read_logs(store, geneses)),
-            stopped={},
+            stopped=dict.fromkeys(read_proofs(store), FORKED),
         )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
         self._store = store
         self._wall_clock = wall_clock
         self._observe = observe
+        self._listeners: list[Callable[[object], None]] = []
         self._remotes: dict[Link, StreamRemote] = {}  # of links that are up
         self._peers: dict[m.PeerId, StreamRemote] = {}  # those that the machine knows of
         self._left, self._leaving = trio.open_memory_channel[StreamRemote](math.inf)
@@ -111,6 +118,10 @@ class StreamReplication:
             nursery.start_soon(self._runner.run)
             nursery.start_soon(self._see_off)
             task_status.started()
+
+    def listen(self, hear: Callable[[object], None]) -> None:
+        """`hear` is told what is found, too, and never waits."""
+        self._listeners.append(hear)
 
     # ---- for the network ----
 
@@ -157,6 +168,23 @@ class StreamReplication:
     @property
     def counters(self) -> Counters:
         return self._around.counters
+
+    @property
+    def geneses(self) -> Mapping[StreamId, Genesis]:
+        """Of the streams that are here; it changes as they come."""
+        return self._machine.book.geneses
+
+    @property
+    def logs(self) -> Mapping[StreamId, LogState]:
+        return self._machine.book.logs
+
+    def held_by(self, peer: m.PeerId) -> list[StreamId]:
+        """Streams that we share with a connected peer."""
+        return self._machine.held_by(peer)
+
+    async def stop(self, stream: StreamId, reason: str) -> None:
+        """Take nothing further of it."""
+        await self._runner.post(m.Requested(StopStream(stream, reason)))
 
     def streams(self) -> list[StreamStatus]:
         """Those that are stored or followed."""
@@ -274,6 +302,8 @@ class StreamReplication:
                 log.warning("head.contradicts", **named, length=signed.head.length)
             case _:
                 pass
+        for hear in self._listeners:
+            hear(finding)
         self._observe(finding)
 
 

@@ -1,0 +1,1 @@
+"""Heads told from node to node, compared, and forks proven (spec/gossip.md)."""

@@ -1,0 +1,171 @@
+"""What peers say to each other about Heads, and what gossip finds (spec/gossip.md 1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from qbix_node.errors import Malformed
+from qbix_node.machines import PeerId
+from qbix_node.streams.forks import PROOF_BYTES_MAX, ShownHead, StreamFork, read_shown_head
+from qbix_node.streams.messages import SignedHead, read_hashes
+from qbix_node.streams.tree import Hash
+from qbix_node.wire import fields
+from qbix_node.wire.packing import Packable, pack, unpack
+from qbix_node.wire.references import StreamId
+from qbix_node.wire.v8json import JsonValue
+
+METHOD = "qbix.heads"
+ARGUMENTS: list[JsonValue] = [{"version": 1}]
+PACKET_BYTES_MAX = 128 * 1024
+HEADS_MAX = 64  # in a packet
+PROOFS_MAX = 8  # in a packet
+
+
+# ---- between peers ----
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    heads: tuple[ShownHead, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    number: int
+    shown: ShownHead
+    peaks: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Continues:
+    number: int
+    shown: ShownHead
+    frontier: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shorter:
+    number: int
+    shown: ShownHead
+    peaks: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Encoded; whether they are proofs is not known yet."""
+
+    proofs: tuple[bytes, ...]
+
+
+Message = Heads | Compare | Continues | Shorter | Unknown | Proofs
+
+
+# ---- told by the node itself ----
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The conversation with a peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """The peer has shown entries that don't lead from our log to this Head of the owners."""
+
+    peer: PeerId
+    signed: SignedHead
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the peer says to hold, or no longer: it may be told of these streams."""
+
+    peer: PeerId
+    streams: tuple[StreamId, ...]
+    gone: tuple[StreamId, ...]
+
+
+# ---- found ----
+
+
+@dataclass(frozen=True, slots=True)
+class ForkProven:
+    """The proof is durable. `source`: who sent it; None: we made it of what peers said."""
+
+    fork: StreamFork
+    source: PeerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiarFound:
+    """The peer said what no honest peer says; it is not listened to any more."""
+
+    peer: PeerId
+    reason: str
+
+
+# ---- bytes ----
+
+
+def encode(message: Message) -> bytes:
+    return pack(_packable(message))
+
+
+def _packable(message: Message) -> Packable:
+    match message:
+        case Heads(heads):
+            return 1, "heads", tuple([shown.packable() for shown in heads])
+        case Compare(number, shown, peaks):
+            return 1, "compare", number, shown.packable(), peaks
+        case Continues(number, shown, frontier):
+            return 1, "continues", number, shown.packable(), frontier
+        case Shorter(number, shown, peaks):
+            return 1, "shorter", number, shown.packable(), peaks
+        case Unknown(number):
+            return 1, "unknown", number
+        case Proofs(proofs):
+            return 1, "proofs", proofs
+
+
+def read_message(data: bytes) -> Message:
+    """Raises Malformed."""
+    what = METHOD
+    if len(data) > PACKET_BYTES_MAX:
+        raise Malformed(f"{what}: {len(data)} bytes, {PACKET_BYTES_MAX} are allowed")
+    row = fields.array(unpack(data, what), what)
+    if not row or type(row[0]) is not int or row[0] != 1:
+        raise Malformed(f"{what}: expected an array of version 1")
+    match row[1:]:
+        case ("heads", heads):
+            rows = fields.array(heads, f"{what}: heads", most=HEADS_MAX)
+            return Heads(tuple([read_shown_head(each) for each in rows]))
+        case ("proofs", proofs):
+            rows = fields.array(proofs, f"{what}: proofs", most=PROOFS_MAX)
+            return Proofs(
+                tuple([fields.data(each, f"{what}: proof", most=PROOF_BYTES_MAX) for each in rows])
+            )
+        case ("compare", number, shown, peaks):
+            return Compare(*_read_three(number, shown, peaks))
+        case ("continues", number, shown, frontier):
+            return Continues(*_read_three(number, shown, frontier))
+        case ("shorter", number, shown, peaks):
+            return Shorter(*_read_three(number, shown, peaks))
+        case ("unknown", number):
+            return Unknown(fields.number(number, f"{what}: number"))
+        case _:
+            raise Malformed(f"{what}: a message of no known kind")
+
+
+def _read_three(number: Any, shown: Any, hashes: Any) -> tuple[int, ShownHead, tuple[Hash, ...]]:  # noqa: ANN401
+    read = fields.number(number, f"{METHOD}: number"), read_shown_head(shown)
+    return *read, read_hashes(hashes, f"{METHOD}: hashes")
+
+
+def check_arguments(arguments: list[JsonValue]) -> None:
+    """Raises Malformed."""
+    if arguments != ARGUMENTS:
+        raise Malformed(f"{METHOD}: expected {{version: 1}}")

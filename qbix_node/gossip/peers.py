@@ -1,0 +1,59 @@
+"""What a connected peer holds, was told, and costs (spec/gossip.md 2, 3, 7)."""
+
+from dataclasses import dataclass, field
+
+from qbix_node.crypto.boxes import sha256
+from qbix_node.streams.messages import Head
+from qbix_node.streams.tree import Hash
+from qbix_node.wire.references import StreamId
+
+CHECKS_BURST = 256  # signatures that are checked for a peer at once
+CHECKS_A_SECOND = 32
+QUESTIONS_MAX = 8  # that one side may have open
+TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Of ours: does your log continue this one?"""
+
+    stream: StreamId
+    length: int
+    peaks: tuple[Hash, ...]
+
+
+@dataclass(slots=True)
+class Listener:
+    since: float  # when its allowance was last filled up
+    holds: dict[StreamId, None] = field(default_factory=dict)
+    questions: dict[int, Question] = field(default_factory=dict)
+    lies: bool = False  # it is not listened to any more
+    _told: dict[StreamId, dict[tuple[int, Hash], None]] = field(default_factory=dict)
+    _proofs: dict[bytes, None] = field(default_factory=dict)  # by their hash, told or heard
+    _checks: float = CHECKS_BURST
+
+    def tell(self, stream: StreamId, head: Head) -> bool:
+        """Whether it has not been told yet, nor told us."""
+        told = self._told.setdefault(stream, {})
+        if (head.length, head.root) in told:
+            return False
+        while len(told) >= TOLD_MAX:
+            del told[next(iter(told))]
+        told[head.length, head.root] = None
+        return True
+
+    def tell_proof(self, encoded: bytes) -> bool:
+        name = sha256(encoded)
+        known = name in self._proofs
+        while len(self._proofs) >= 4 * TOLD_MAX + 2 * len(self.holds):
+            del self._proofs[next(iter(self._proofs))]
+        self._proofs[name] = None
+        return not known
+
+    def may_cost(self, checks: int, now: float) -> bool:
+        filled = self._checks + CHECKS_A_SECOND * max(0.0, now - self.since)
+        self._checks, self.since = min(filled, CHECKS_BURST), now
+        if self._checks < checks:
+            return False
+        self._checks -= checks
+        return True

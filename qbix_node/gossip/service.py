@@ -1,0 +1,208 @@
+"""Gossip over links: the world of the Gossiper (spec/gossip.md 1)."""
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+import trio
+
+from qbix_node import machines as m
+from qbix_node.errors import Malformed
+from qbix_node.gossip import messages as g
+from qbix_node.gossip.machine import Gossiper
+from qbix_node.net.link import Body, BodyKind, Link, LinkClosed, RemoteRefusal, Stream, StreamEnded
+from qbix_node.net.methods import Method, Methods
+from qbix_node.ports import Store
+from qbix_node.replication.streams.messages import PeerHolds
+from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.messages import HeadContradicts, SignedHead
+from qbix_node.streams.records import read_proofs
+from qbix_node.wire.references import StreamId, format_feed, format_stream
+from qbix_node.wire.v8json import JsonValue
+
+OUTBOX_MAX = 64  # messages that wait for a peer; a round is skipped for who is that slow
+
+log = structlog.get_logger()
+
+
+class Gossip:
+    """`observe` is told what the Gossiper finds and sends."""
+
+    def __init__(
+        self,
+        replication: StreamReplication,
+        store: Store,
+        *,
+        rng: m.Rng,
+        executor: Executor,
+        observe: Callable[[object], None] = lambda finding: None,
+        verify: Verifier = verify_checks,
+    ) -> None:
+        self._replication = replication
+        self._machine = Gossiper(replication.geneses, replication.logs, read_proofs(store))
+        self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        self._observe = observe
+        self._talks: dict[m.PeerId, _Talk] = {}
+        self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
+        self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
+        self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._left: deque[_Talk] = deque()  # those that are over, not told yet
+        self._news = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. What fails in the machine or the store ends the process."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._runner.run)
+            nursery.start_soon(self._pass_on)
+            task_status.started()
+
+    # ---- for the network ----
+
+    def methods(self) -> Methods:
+        return {g.METHOD: Method("duplex", self._answer)}
+
+    async def on_link(self, link: Link) -> None:
+        """Gossip over this link until cancelled, where we dialled."""
+        if link.outgoing:
+            with suppress(LinkClosed):
+                await self._converse(link, await link.open(g.METHOD, g.ARGUMENTS, "duplex"))
+        await trio.sleep_forever()
+
+    async def _answer(
+        self, link: Link, arguments: list[JsonValue], stream: Stream | None
+    ) -> JsonValue:
+        assert stream is not None
+        g.check_arguments(arguments)
+        earlier = self._talks.get(link.peer)
+        if link.outgoing or (earlier and earlier.link is link):
+            raise Malformed(f"{g.METHOD} is called by the side that dialled, and once")
+        await self._converse(link, stream)
+        return None
+
+    async def _converse(self, link: Link, stream: Stream) -> None:
+        while earlier := self._talks.get(link.peer):
+            await earlier.gone.wait()
+        talk = self._talks[link.peer] = _Talk(link, stream)
+        try:
+            await self._runner.post(m.Connected(link.peer, link.outgoing))
+            self._know_again(link.peer)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(talk.send)
+                await self._read(link, stream)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._left.append(talk)
+            self._news.set()
+
+    async def _read(self, link: Link, stream: Stream) -> None:
+        try:
+            while bodies := await stream.receive_many():
+                for body in bodies:
+                    await self._runner.post(m.Received(link.peer, _read_body(body)))
+        except (RemoteRefusal, LinkClosed):
+            return  # it doesn't gossip; or nobody is there
+        except Malformed as error:
+            link.close(str(error))
+
+    # ---- what replication finds ----
+
+    def hear(self, finding: object) -> None:
+        """Never waits."""
+        match finding:
+            case PeerHolds(peer, streams):
+                self._held.setdefault(peer, {}).update(streams)
+                self._news.set()
+            case HeadContradicts(peer, signed):
+                self._contradictions[peer] = signed
+                self._news.set()
+            case _:
+                pass
+
+    def _know_again(self, peer: m.PeerId) -> None:
+        """What the peer announced before the conversation began."""
+        held = self._replication.held_by(peer)
+        if held:
+            self._held.setdefault(peer, {}).update(dict.fromkeys(held, True))
+            self._news.set()
+
+    async def _pass_on(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            while self._left:
+                talk = self._left.popleft()
+                await self._runner.post(m.Disconnected(talk.link.peer))
+                del self._talks[talk.link.peer]
+                talk.gone.set()
+            held, self._held = self._held, {}
+            for peer, streams in held.items():
+                here = tuple([stream for stream, holds in streams.items() if holds])
+                gone = tuple([stream for stream, holds in streams.items() if not holds])
+                await self._runner.post(m.Requested(g.Announced(peer, here, gone)))
+            contradictions, self._contradictions = self._contradictions, {}
+            for peer, signed in contradictions.items():
+                await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
+            stops, self._stops = self._stops, {}
+            for stream, reason in stops.items():
+                await self._replication.stop(stream, reason)
+
+    # ---- for the daemon ----
+
+    def proofs(self, stream: StreamId) -> list[bytes]:
+        return self._machine.proofs(stream)
+
+    def pending(self, stream: StreamId) -> list[SignedHead]:
+        """Heads that the owners signed and nobody has backed."""
+        return self._machine.pending(stream)
+
+    # ---- the Gossiper's decisions ----
+
+    def send(self, to: m.PeerId, message: object) -> None:
+        """Never waits: who is too slow misses a round, and hears of it in a later connection."""
+        self._observe(m.Send(to, message))
+        if talk := self._talks.get(to):
+            talk.put(message)
+
+    def found(self, finding: object) -> None:
+        match finding:
+            case g.ForkProven(fork, source):
+                named = {"stream": format_stream(fork.stream), "length": fork.forked_length}
+                log.warning("fork.proven", **named, source=format_feed(source) if source else None)
+                self._stops[fork.stream] = FORKED
+                self._news.set()
+            case g.LiarFound(peer, reason):
+                log.info("gossip.refused", peer=format_feed(peer), reason=reason)
+            case _:
+                pass
+        self._observe(finding)
+
+
+class _Talk:
+    """What is sent in one conversation."""
+
+    def __init__(self, link: Link, stream: Stream) -> None:
+        self.link = link
+        self.gone = trio.Event()
+        self._stream = stream
+        self._put, self._waiting = trio.open_memory_channel[bytes](OUTBOX_MAX)
+
+    def put(self, message: object) -> None:
+        assert isinstance(message, g.Message)
+        with suppress(trio.WouldBlock):
+            self._put.send_nowait(g.encode(message))
+
+    async def send(self) -> None:
+        try:
+            async for data in self._waiting:
+                await self._stream.send([Body(BodyKind.BINARY, data)])
+        except (StreamEnded, LinkClosed):
+            return  # whoever reads it says so
+
+
+def _read_body(body: Body) -> g.Message:
+    """Raises Malformed."""
+    if body.kind is not BodyKind.BINARY:
+        raise Malformed(f"{g.METHOD}: a packet that is not binary")
+    return g.read_message(body.data)

@@ -1,0 +1,82 @@
+"""Forks come to light among nodes that were shown different branches; virtual time."""
+
+import pytest
+import trio
+import trio.testing
+
+from qbix_node.net.link import Body, BodyKind, Stream
+from qbix_node.replication.streams.messages import Format, format_arguments, format_stream_notes
+from qbix_node.streams.forks import HeadFork, check_fork, read_fork
+from qbix_node.streams.messages import Segment
+from tests.gossip.gossips import Author, Node, joined, running
+from tests.replication.streams.holders import peer_of
+
+X = [["same"], ["x", "y"]]
+EQUAL = [["same"], ["x", "z"]]
+LONGER = [["same"], ["other"], ["and", "more", "of", "it"]]
+FAR = [["same"], [f"entry {n}" for n in range(200)], [f"entry {n}" for n in range(250)]]
+
+
+async def show(node: Node, segments: list[Segment], name: str) -> None:
+    """As a peer that has the branch, and leaves."""
+    stream = segments[0].stream
+    async with peer_of(node, {}, dials=True, name=name) as peer:
+        talk: Stream = await peer.open(
+            "ebt.replicateFormat", format_arguments(Format.SEGMENTS), "duplex"
+        )
+        await talk.receive_many()
+        note = {stream: segments[-1].stop << 1 | 1}
+        await talk.send([Body(BodyKind.JSON, format_stream_notes(note))])
+        await talk.send([Body(BodyKind.BINARY, segment.encoded) for segment in segments])
+        await node.streams.wait_beyond(stream, segments[-1].stop - 1)
+
+
+def proven(node: Node, author: Author) -> HeadFork | None:
+    for encoded in node.gossip.proofs(author.stream):
+        fork = read_fork(encoded)
+        check_fork(fork)
+        assert isinstance(fork, HeadFork)
+        return fork
+    return None
+
+
+@pytest.mark.parametrize("other", [EQUAL, LONGER, FAR], ids=["equal", "longer", "far"])
+async def test_a_fork_is_proven_to_everybody(
+    other: list[list[str]], autojump_clock: trio.testing.MockClock
+) -> None:
+    """Two nodes were shown one branch each; two were shown nothing."""
+    author = Author()
+    alice, bob, carol, dave = nodes = [Node(name) for name in ("alice", "bob", "carol", "dave")]
+    async with running(*nodes):
+        for node in nodes:
+            await node.streams.follow(author.stream)
+        await show(alice, author.write(*X), "mallory")
+        await show(bob, author.write(*other), "mallory")
+        async with joined((alice, carol), (carol, bob), (bob, dave)):
+            await trio.sleep(10)
+            assert all(proven(node, author) for node in nodes)
+            assert all(node.streams.status(author.stream).stopped for node in nodes)
+    fork = proven(dave, author)
+    assert fork is not None
+    assert fork.forked_length <= 4
+    # It outlives the process, and nothing further of the stream is taken.
+    again = Node("dave", dave.store)
+    assert again.gossip.proofs(author.stream) == dave.gossip.proofs(author.stream)
+    assert again.streams.status(author.stream).stopped
+
+
+async def test_an_honest_stream_is_never_accused(autojump_clock: trio.testing.MockClock) -> None:
+    author = Author()
+    branch = author.write(["a"], ["b", "c"], [f"{n}" for n in range(200)], ["d"])
+    alice, bob, carol = nodes = [Node(name) for name in ("alice", "bob", "carol")]
+    async with running(*nodes):
+        for node in nodes:
+            await node.streams.follow(author.stream)
+        await show(alice, branch[:3], "mallory")
+        await show(bob, branch, "mallory")
+        async with joined((alice, bob), (bob, carol), (carol, alice)):
+            await alice.streams.wait_beyond(author.stream, branch[-1].stop - 1)
+            await trio.sleep(30)
+    assert [proven(node, author) for node in nodes] == [None] * 3
+    assert not any(node.streams.status(author.stream).stopped for node in nodes)
+    assert [node.gossip.pending(author.stream) for node in nodes] == [[]] * 3
