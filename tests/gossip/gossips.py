@@ -18,6 +18,7 @@ from qbix_node.streams.growth import Growth, continue_log, read_headers
 from qbix_node.streams.messages import NewEntry, Segment
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import LogState
+from qbix_node.wire.packing import pack
 from tests.net.links import linked
 from tests.replication.network import keys_of
 from tests.replication.streams.holders import Holder
@@ -81,10 +82,11 @@ async def joined(*pairs: tuple[Node, Node]) -> AsyncIterator[None]:
 class Author:
     """Who owns a stream and writes branches of it, without a node."""
 
-    def __init__(self, name: str = "author") -> None:
+    def __init__(self, name: str = "author", *, readers: Sequence[bytes] | None = None) -> None:
         self.keys = keys_of(name)
         owners = Owners(((AuthorId(self.keys.public), 1),), 1)
-        self.genesis = Genesis(owners, "test", Uniqueness.GOSSIP, (), bytes(16))
+        params = () if readers is None else (("readers", pack(tuple(sorted(readers)))),)
+        self.genesis = Genesis(owners, "test", Uniqueness.GOSSIP, params, bytes(16))
         self.stream = self.genesis.stream
         first = make_genesis_segment(self.genesis, self.keys, STAMP_MS)
         self.beginning = [first]
