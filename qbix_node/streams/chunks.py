@@ -20,7 +20,7 @@ LEVEL_MAX = 2  # of the node over 2^53 - 1 bytes
 
 def _full(level: int) -> int:
     """Content below each hash of a node, where it isn't the last."""
-    return CHUNK_BYTES * HASHES_MAX**level
+    return CHUNK_BYTES * int(HASHES_MAX**level)
 
 
 @dataclass(frozen=True, slots=True)
