@@ -114,6 +114,7 @@ def continue_log(
     _check_kinds(headers, genesis.uniqueness)
     after, changes = _owners_after(owners, headers, contents, head.length)
     stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
+    stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
     state = LogState(segment.stop, peaks, segment.signed_head, segment.frontier, after, stamp_ms)
     checks = (*intents.checks, *changes)
     return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)

@@ -98,22 +98,23 @@ def lead(peaks: Sequence[Hash], length: int, frontier: Sequence[Hash], total: in
 
 def climb(node: Hash, level: int, index: int, path: Sequence[Hash], total: int) -> Hash | None:
     """The root of `total` leaves to which a path leads from a node; None where it doesn't fit."""
-    here, last, root = index, (total - 1) >> level, node
-    if here > last or (index + 1) << level > total:
+    sides = turns(level, index, total)
+    if (index + 1) << level > total or len(path) != len(sides):
         return None
-    for sibling in path:
-        if not last:
-            return None
-        if here & 1 or here == last:
-            root = node_hash(sibling, root)
-            while here and not here & 1:
-                here >>= 1
-                last >>= 1
-        else:
-            root = node_hash(root, sibling)
-        here >>= 1
-        last >>= 1
-    return root if not last else None
+    root = node
+    for sibling, is_left in zip(path, sides, strict=True):
+        root = node_hash(sibling, root) if is_left else node_hash(root, sibling)
+    return root
+
+
+def turns(level: int, index: int, total: int) -> list[bool]:
+    """Of each hash in the path of a node, whether it stands to the left."""
+    here, last, found = index, (total - 1) >> level, []
+    while last:
+        if here & 1 or here < last:
+            found.append(bool(here & 1))
+        here, last = here >> 1, last >> 1
+    return found
 
 
 # ---- made from the nodes of a log ----

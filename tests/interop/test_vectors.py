@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,35 @@ def test_a_wrong_vector_is_a_failure(tmp_path: Path) -> None:
     wrong_value, not_refused = verify(tmp_path)["encoding.json"]
     assert wrong_value == "c2: false is not nil"
     assert "was not refused" in not_refused
+
+
+def proof_of_a_fork() -> tuple[dict[str, Any], bytes]:
+    vectors = json.loads((VECTORS / "streams-forks.json").read_text())
+    return vectors, bytes.fromhex(vectors["valid"][0]["hex"])
+
+
+def test_a_changed_proof_of_a_fork_is_a_failure(tmp_path: Path) -> None:
+    vectors, proof = proof_of_a_fork()
+    middle = len(proof) // 2
+    changed = proof[:middle] + bytes([proof[middle] ^ 1]) + proof[middle + 1 :]
+    vectors["valid"][0]["hex"] = changed.hex()
+    (tmp_path / "streams-forks.json").write_text(json.dumps(vectors))
+    assert len(verify(tmp_path)["streams-forks.json"]) == 1
+
+
+def test_no_byte_of_a_proof_can_be_another(tmp_path: Path) -> None:
+    _, proof = proof_of_a_fork()
+    changes = [
+        proof[:place] + bytes([proof[place] ^ 1 << place % 8]) + proof[place + 1 :]
+        for place in range(len(proof))
+    ]
+    invalid = [{"rule": f"byte {place}", "hex": each.hex()} for place, each in enumerate(changes)]
+    (tmp_path / "streams-forks.json").write_text(json.dumps({"valid": [], "invalid": invalid}))
+    assert verify(tmp_path) == {}
+
+
+def test_a_proof_that_is_valid_is_a_failure_where_it_should_not_be(tmp_path: Path) -> None:
+    vectors, proof = proof_of_a_fork()
+    vectors["invalid"].append({"rule": "none", "hex": proof.hex()})
+    (tmp_path / "streams-forks.json").write_text(json.dumps(vectors))
+    assert verify(tmp_path)["streams-forks.json"] == ["none: was not refused"]
