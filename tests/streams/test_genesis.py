@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,7 @@ from qbix_node.streams.genesis import (
     read_genesis,
 )
 from qbix_node.streams.owners import OWNERS_MAX, WEIGHT_MAX, Owners
-from qbix_node.wire.packing import pack
+from qbix_node.wire.packing import Packable, pack
 from tests.streams.logs import ALICE, BOB, CAROL, SALT, genesis_of, owners_of
 
 A, B, C = sorted([ALICE.public, BOB.public, CAROL.public])
@@ -29,17 +28,28 @@ SEQUENCER = (("sequencer", A),)
 NETWORK = b"n" * 32
 EVERYBODY = tuple([(bytes([number]) * 32, 1) for number in range(OWNERS_MAX)])
 FIELDS = (
-    "version owners threshold kind uniqueness params salt network epoch".split()  # in this order
+    "version",
+    "owners",
+    "threshold",
+    "kind",
+    "uniqueness",
+    "params",
+    "salt",
+    "network",
+    "epoch",
 )
 
 
-def encoded(**changes: Any) -> bytes:
+Changes = dict[str, Packable]
+
+
+def encoded(**changes: Packable) -> bytes:
     """Of a gossip stream of one owner, but for the changes."""
     usual = (1, ONE, 1, "notes", "gossip", (), SALT, None, None)
     return pack(tuple((dict(zip(FIELDS, usual, strict=True)) | changes).values()))
 
 
-ACCEPTED: dict[str, dict[str, Any]] = {
+ACCEPTED: dict[str, Changes] = {
     "the usual": {},
     "no owner may change it: none": {"uniqueness": "none"},
     "the heaviest weight": {"owners": ((A, WEIGHT_MAX),), "threshold": WEIGHT_MAX},
@@ -75,7 +85,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
 }
 
-REFUSED: dict[str, dict[str, Any]] = {
+REFUSED: dict[str, Changes] = {
     "another version": {"version": 2},
     "a version that is true": {"version": True},
     "owners that are no array": {"owners": b""},
@@ -164,13 +174,13 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED)
-def test_accepted_genesis_is_written_as_it_was_read(changes: dict[str, Any]) -> None:
+def test_accepted_genesis_is_written_as_it_was_read(changes: Changes) -> None:
     given_bytes = encoded(**changes)
     assert read_genesis(given_bytes).encoded == given_bytes
 
 
 @pytest.mark.parametrize("changes", REFUSED.values(), ids=REFUSED)
-def test_genesis_that_breaks_a_rule_is_malformed(changes: dict[str, Any]) -> None:
+def test_genesis_that_breaks_a_rule_is_malformed(changes: Changes) -> None:
     with pytest.raises(Malformed):
         read_genesis(encoded(**changes))
 
@@ -211,7 +221,7 @@ def test_the_sequencer_is_the_one_who_is_named_or_the_only_owner() -> None:
 def test_owners_are_readers_and_without_the_param_everybody_is() -> None:
     assert genesis_of().readers is None
     named = replace(genesis_of(ALICE), params=(("readers", pack((BOB.public,))),))
-    assert named.readers == {ALICE.public, BOB.public}
+    assert named.readers == frozenset([ALICE.public, BOB.public])
 
 
 def test_owners_are_found_by_their_keys() -> None:
