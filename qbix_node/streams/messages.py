@@ -240,6 +240,8 @@ def _check_items(segment: Segment, what: str) -> None:
     for content in segment.contents:
         if content is not None:
             fields.data(content, f"{what}: content", most=CONTENT_BYTES_MAX)
+    if segment.first == 0 and segment.contents[0] is not None:
+        raise Malformed(f"{what}: the genesis is its own content")
     head = segment.signed_head.head
     if head.stream != segment.stream:
         raise Malformed(f"{what}: its Head is of another stream")
