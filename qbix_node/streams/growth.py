@@ -25,7 +25,7 @@ class Growth:
     contents: tuple[bytes | None, ...]
     made: list[tuple[int, int, Hash]]  # full subtrees
     authors: Mapping[AuthorId, AuthorState]  # of intents
-    head_checks: tuple[SignatureCheck, ...]
+    head_checks: tuple[SignatureCheck, ...]  # none where they were made before
     checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
 
 
@@ -114,8 +114,11 @@ def continue_log(
     _check_kinds(headers, genesis.uniqueness)
     after, changes = _owners_after(owners, headers, contents, head.length)
     stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
-    state = LogState(segment.stop, peaks, segment.signed_head, segment.frontier, after, stamp_ms)
-    checks = (*intents.checks, *changes)
+    signed, checks = segment.signed_head, (*intents.checks, *changes)
+    if before is not None and before.signed.head.identity == head.identity:
+        # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
+        signed, head_checks = before.signed, ()
+    state = LogState(segment.stop, peaks, signed, segment.frontier, after, stamp_ms)
     return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
 
 

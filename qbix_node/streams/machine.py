@@ -251,8 +251,7 @@ class StreamBook:
         checks = verdict.head_checks
         if isinstance(verdict, Growth):
             line.growth = verdict
-            known = state is not None and state.signed == segment.signed_head
-            checks = (*(() if known else checks), *verdict.checks)
+            checks += verdict.checks
             if not checks:
                 self._keep(stream, line, verdict, effects)
                 return

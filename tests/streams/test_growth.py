@@ -340,3 +340,14 @@ def test_a_growth_counts_what_is_new_only(log: Log, bob: Reader) -> None:
     verdict = bob.judge(log.segment(0, 3))
     assert isinstance(verdict, Growth)
     assert verdict.leaves == tuple(log.leaves[2:])
+
+
+def test_of_two_heads_with_one_identity_the_first_is_kept_and_needs_no_other_check(
+    log: Log, bob: Reader
+) -> None:
+    log.write()
+    bob.take(log.segment(0, 3, 4))
+    later = replace(log.segment(3, 4), signed_head=log.head(4, stamp_ms=START_MS + 1))
+    growth = bob.take(later)
+    assert growth.state.signed == log.head(4)
+    assert growth.head_checks == ()
