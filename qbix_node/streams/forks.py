@@ -22,7 +22,7 @@ from qbix_node.streams.messages import (
     read_signed_resolve,
 )
 from qbix_node.streams.succession import Chain, read_chain, reign
-from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, path_of, places
+from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, left_of, path_of, places
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
 from qbix_node.wire.references import StreamId
@@ -237,6 +237,9 @@ def _require_contradiction(said: Contradiction, shown: Head, other: Head) -> Non
         raise Malformed("form b: both Heads have the same in this place")
     if climb(said.node, *spots[said.place], said.path, other.length) != other.root:
         raise Malformed("form b: the path doesn't lead to the root of the second Head")
+    # SPEC streams 6: it is the first peak that differs.
+    if left_of(said.path, *spots[said.place], other.length)[::-1] != said.peaks[: said.place]:
+        raise Malformed("form b: the Heads differ before this place already")
 
 
 def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureCheck, ...]:

@@ -112,6 +112,20 @@ def climb(node: Hash, level: int, index: int, path: Sequence[Hash], total: int) 
     return root if not last else None
 
 
+def left_of(path: Sequence[Hash], level: int, index: int, total: int) -> tuple[Hash, ...]:
+    """Those of a path that fits that lie before the node: the peaks of the log up to there, the
+    last first.
+    """
+    here, last, siblings, found = index, (total - 1) >> level, iter(path), []
+    while last:
+        if here & 1:
+            found.append(next(siblings))
+        elif here < last:
+            next(siblings)
+        here, last = here >> 1, last >> 1
+    return tuple(found)
+
+
 # ---- made from the nodes of a log ----
 
 

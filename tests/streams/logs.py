@@ -92,6 +92,33 @@ class ListedNodes:
         return self._known[level, index]
 
 
+@dataclass
+class UniformNodes:
+    """Nodes over leaves that are all the same but for one, so that logs may be as long as any."""
+
+    leaf: Hash
+    strange: int | None = None  # where the other leaf stands
+    _same: list[Hash] = field(default_factory=list)
+
+    def node(self, level: int, index: int) -> Hash:
+        while len(self._same) <= level:
+            last = self._same[-1] if self._same else None
+            self._same.append(self.leaf if last is None else inner(last, last))
+        if self.strange is None or self.strange >> level != index:
+            return self._same[level]
+        if level == 0:
+            return inner(self.leaf, self.leaf)
+        return inner(self.node(level - 1, 2 * index), self.node(level - 1, 2 * index + 1))
+
+    def root(self, length: int, start: int = 0) -> Hash:
+        """Of so many leaves from `start` on, which is a multiple of a power of two above."""
+        if length & (length - 1) == 0:
+            level = length.bit_length() - 1
+            return self.node(level, start >> level)
+        half = split(length)
+        return inner(self.root(half, start), self.root(length - half, start + half))
+
+
 # ---- logs ----
 
 

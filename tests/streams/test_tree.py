@@ -17,6 +17,7 @@ from qbix_node.streams.tree import (
     grow,
     lead,
     leaf_hash,
+    left_of,
     node_hash,
     path_of,
     peaks_of,
@@ -24,6 +25,7 @@ from qbix_node.streams.tree import (
 )
 from tests.streams.logs import (
     ListedNodes,
+    UniformNodes,
     inner,
     listed_frontier,
     listed_path,
@@ -92,6 +94,8 @@ def test_the_path_of_every_full_subtree_leads_to_every_root() -> None:
                 assert path == listed_path(LEAVES[:total], *bounds)
                 node = NODES.node(level, index)
                 assert climb(node, level, index, path, total) == ROOTS[total]
+                left = left_of(path, level, index, total)
+                assert left[::-1] == PEAKS[index << level]
 
 
 def test_a_node_that_is_no_full_subtree_of_the_log_has_no_path() -> None:
@@ -161,26 +165,10 @@ def test_lengths_that_no_log_has_lead_nowhere() -> None:
     assert climb(STRANGE, 0, 0, (), 0) is None
 
 
-# ---- logs too long for lists: every leaf is the same, so a subtree is its level ----
+# ---- logs too long for lists ----
 
 
-class UniformNodes:
-    def __init__(self, leaf: Hash) -> None:
-        self.levels = [leaf]
-        for _ in range(HASHES_MAX):
-            self.levels.append(inner(self.levels[-1], self.levels[-1]))
-
-    def node(self, level: int, index: int) -> Hash:
-        return self.levels[level]
-
-    def root(self, length: int) -> Hash:
-        if length & (length - 1) == 0:
-            return self.levels[length.bit_length() - 1]
-        half = 1 << length.bit_length() - 1
-        return inner(self.root(half), self.root(length - half))
-
-
-UNIFORM = UniformNodes(STRANGE)
+UNIFORM = UniformNodes(STRANGE, 5)
 BIG = st.integers(1, LENGTH_MAX)
 
 
