@@ -26,7 +26,7 @@ from qbix_node.streams.messages import (
     read_signed_head,
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
-from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, grow, leaf_hash, peaks_of
+from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, grow, lead, leaf_hash, peaks_of
 from qbix_node.wire import fields
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import StreamId, format_stream
@@ -148,7 +148,7 @@ def read_log_state(record: bytes, stream: StreamId) -> LogState:
     try:
         row = fields.array(unpack(record, "log"), "log", size=7)
         length, peaks, signed, frontier, weights, threshold, stamp = row
-        return LogState(
+        state = LogState(
             fields.number(length, "log: length", 1, LENGTH_MAX),
             read_hashes(peaks, "log: peaks"),
             read_signed_head(signed),
@@ -158,6 +158,12 @@ def read_log_state(record: bytes, stream: StreamId) -> LogState:
         )
     except Malformed as error:
         raise DamagedStore(f"the log of {format_stream(stream)} is damaged: {error}") from error
+    head = state.signed.head
+    if head.stream != stream or head.root != lead(
+        state.peaks, state.length, state.frontier, head.length
+    ):
+        raise DamagedStore(f"the log of {format_stream(stream)} is not what its Head covers")
+    return state
 
 
 def read_author(record: bytes | None, stream: StreamId) -> AuthorState | None:
@@ -278,10 +284,17 @@ def _genesis(encoded: bytes) -> Genesis:
 def _run(stream: StreamId, key: bytes, record: bytes) -> Run:
     try:
         leaves, ending = fields.array(unpack(record, "run"), "run", size=2)
-        fields.array(leaves, "run: leaves", most=ENTRIES_MAX)
+        _require_leaves(leaves)
         if ending is not None:
             stamp, signatures = fields.array(ending, "run: Head", size=2)
             ending = fields.number(stamp, "run: Head"), read_signatures(signatures, "run: Head")
     except Malformed as error:
         raise DamagedStore(f"entries of {format_stream(stream)}: {error}") from error
     return Run(int.from_bytes(key[-4:], "big"), leaves, ending)
+
+
+def _require_leaves(value: object) -> None:
+    """Raises Malformed."""
+    leaves = fields.array(value, "run: leaves", most=ENTRIES_MAX)
+    if not leaves or any(type(leaf) is not bytes for leaf in leaves):
+        raise Malformed("run: expected leaves")
