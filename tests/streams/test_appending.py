@@ -182,6 +182,19 @@ INVALID_GENESES: dict[str, Callable[[Genesis], Genesis]] = {
 }
 
 
+@pytest.mark.parametrize("spoil", INVALID_GENESES.values(), ids=INVALID_GENESES)
+def test_a_stream_that_nobody_would_take_is_not_created(
+    spoil: Callable[[Genesis], Genesis],
+) -> None:
+    desk = Desk()
+    desk.create(spoil(OWN))
+    assert [refusal.bad_content for refusal in desk.findings(AppendRefused)] == [True]
+    assert (desk.writes, desk.signed) == ([], 0)
+    desk.create(OWN)
+    desk.settle()
+    assert desk.book.owns(STREAM)
+
+
 def test_entries_of_a_stream_that_is_not_here_are_refused() -> None:
     desk = Desk()
     desk.append(STREAM)
@@ -218,6 +231,21 @@ def test_what_could_never_be_appended_is_refused_as_such(
     assert reason in refusal.reason
     assert refusal.bad_content
     assert desk.writes == []
+
+
+@pytest.mark.parametrize("kind", ["", "Note", "1", "a" * 65, "owners.set", "void", "reanchor"])
+@pytest.mark.parametrize("waiting", [False, True], ids=["at once", "behind another"])
+def test_a_kind_that_no_receiver_would_take_is_refused(
+    desk: Desk, kind: str, waiting: bool
+) -> None:
+    if waiting:
+        desk.append(STREAM)
+    desk.append(STREAM, b"content", kind=kind)
+    desk.append(STREAM)
+    desk.settle()
+    assert [refusal.bad_content for refusal in desk.findings(AppendRefused)] == [True]
+    assert desk.book.length(STREAM) == (3 if waiting else 2)
+    check_stored(desk)
 
 
 def test_so_many_wishes_wait_and_no_more(desk: Desk) -> None:
