@@ -79,8 +79,9 @@ class StreamBook:
         return state.length if state else 0
 
     def owns(self, stream: StreamId) -> bool:
-        genesis = self.geneses.get(stream)
-        return genesis is not None and genesis.owners.only == AuthorId(self.keys.public)
+        """Whether this node alone signs what comes next: owners may have changed."""
+        state = self.logs.get(stream)
+        return state is not None and state.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []

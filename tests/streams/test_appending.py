@@ -320,6 +320,35 @@ def test_wishes_go_before_what_peers_offer(desk: Desk) -> None:
 # ---- owners who follow ----
 
 
+def test_who_handed_a_stream_over_appends_no_more() -> None:
+    genesis = genesis_of(BOB, uniqueness=Uniqueness.NONE)
+    log = Log(genesis, ((0, BOB),)).write_many(1)
+    log.hand_over(owners_of((ALICE, 1), threshold=1), (0, ALICE))
+    desk = Desk([genesis.stream])
+    desk.offer(log.segment(0, 3))
+    desk.settle()
+    assert not desk.book.owns(genesis.stream)
+    desk.append(genesis.stream)
+    assert desk.refusals == ["this node is not the only owner of that stream"]
+
+
+def test_who_took_a_stream_over_appends() -> None:
+    genesis = genesis_of(ALICE, uniqueness=Uniqueness.NONE)
+    log = Log(genesis).write_many(1)
+    log.hand_over(owners_of((BOB, 1), threshold=1), (0, BOB))
+    desk = Desk([genesis.stream])
+    desk.offer(log.segment(0, 3))
+    desk.settle()
+    request = desk.append(genesis.stream)
+    desk.settle()
+    assert desk.appended == [request]
+    carol = Reader(genesis)
+    carol.take(log.segment(0, 3))
+    run = read_runs(desk.disk, genesis.stream, 3, 4)[-1]
+    signed = desk.head(genesis.stream)
+    carol.take(Segment(genesis.stream, 3, run.leaves, (None,), signed, ()))
+
+
 @given(st.lists(st.integers(1, 40), max_size=12), st.integers(0, 4))
 def test_wishes_of_any_sizes_all_come_in_their_order(sizes: list[int], syncs: int) -> None:
     desk = Desk()
