@@ -115,12 +115,13 @@ class StreamBook:
         if not self._takes(stream):
             effects.append(m.Emit(s.SegmentSettled(offer.peer)))
             return
-        line = self._lines.setdefault(stream, Line())
+        line = self._lines.get(stream, Line())
         if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             effects.append(m.Emit(s.SegmentSettled(offer.peer)))
             return
         self.waiting += 1
+        self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
 

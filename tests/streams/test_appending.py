@@ -12,6 +12,7 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.machine import (
     BATCH_BYTES_MAX,
     ENTRY_BYTES,
+    OFFERS_MAX,
     WISHES_PER_STREAM_MAX,
 )
 from qbix_node.streams.messages import (
@@ -275,6 +276,18 @@ def test_a_log_that_is_as_long_as_logs_can_be_is_not_appended_to(desk: Desk) -> 
     desk.book.logs[STREAM] = replace(desk.book.logs[STREAM], length=LENGTH_MAX - ENTRIES_MAX + 1)
     desk.append(STREAM)
     assert desk.refusals == ["that stream is as long as streams can be"]
+
+
+def test_a_skipped_offer_does_not_keep_a_stream_from_being_created() -> None:
+    logs = [Log(genesis_of(salt=b"%16d" % number)) for number in range(OFFERS_MAX)]
+    desk = Desk([STREAM, *[log.stream for log in logs]])
+    for log in logs:
+        desk.offer(log.segment(0, 1))
+    desk.offer(Log(OWN, ((0, BOB),)).segment(0, 1))
+    assert desk.skipped == 1
+    request = desk.create(OWN)
+    desk.settle()
+    assert desk.appended == [request]
 
 
 # ---- an own stream that comes back from others ----
