@@ -210,12 +210,17 @@ class StreamBook:
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
         segment, length = offer.segment, self.length(stream)
+        covering, covered = segment.signed_head.head.length, self._covered(stream)
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
         elif segment.first > length:
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             self._settle(line, effects)
-        elif segment.stop == length and segment.signed_head.head.length <= self._covered(stream):
+        elif segment.stop == length and covering <= covered:
+            self._settle(line, effects)
+        elif self.owns(stream) and covering < covered:
+            # SPEC streams 10: a Head of ours is not forgotten before its entries are here, or we
+            # would append in a place where we have signed something else.
             self._settle(line, effects)
         else:
             try:

@@ -27,7 +27,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
-from tests.streams.desk import PETE, Desk
+from tests.streams.desk import PETE, QUIN, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of
 from tests.streams.reader import Reader
 
@@ -308,6 +308,24 @@ def test_an_own_stream_is_restored_before_it_goes_on() -> None:
     desk.append(STREAM)
     desk.settle()
     assert desk.book.length(STREAM) == 13
+    check_restored(desk, log)
+
+
+def test_a_shorter_head_does_not_make_an_own_stream_seem_restored() -> None:
+    """Else the node would sign a second entry in a place where it has signed one: a fork."""
+    log = Log(OWN, ((0, BOB),)).write_many(11)
+    desk = Desk([STREAM])
+    desk.offer(log.segment(0, 5, 12))
+    desk.offer(log.segment(5, 8), peer=QUIN)  # who has heard less of it
+    desk.settle()
+    desk.append(STREAM)
+    assert desk.signed == 0
+    assert desk.book.logs[STREAM].signed == log.head(12)
+    assert desk.settled == {PETE: 1, QUIN: 1}
+    desk.offer(log.segment(5, 12))
+    desk.settle()
+    desk.append(STREAM)
+    desk.settle()
     check_restored(desk, log)
 
 
