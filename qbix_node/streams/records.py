@@ -234,7 +234,7 @@ class StoredNodes:
 
     rows: Rows
     stream: StreamId
-    _blocks: dict[int, list[Hash]] = field(default_factory=dict)
+    _blocks: dict[int, dict[tuple[int, int], Hash]] = field(default_factory=dict)
 
     def node(self, level: int, index: int) -> Hash:
         if level >= BLOCK_LEVEL:
@@ -242,19 +242,24 @@ class StoredNodes:
             if found is None or len(found) != 32:
                 raise DamagedStore(f"a node of {format_stream(self.stream)} is missing")
             return Hash(found)
-        block, start = index >> (BLOCK_LEVEL - level), index << level
-        leaves = self._leaves(block)[start % _BLOCK :][: 1 << level]
-        if len(leaves) != 1 << level:
-            raise DamagedStore(f"{format_stream(self.stream)} has no entry {start + len(leaves)}")
-        peaks, _ = grow((), 0, leaves)
-        return bag(peaks)
+        number = index >> (BLOCK_LEVEL - level)
+        node = self._block(number).get((level, index - (number << BLOCK_LEVEL - level)))
+        if node is None:
+            stop = (index + 1) << level
+            raise DamagedStore(f"{format_stream(self.stream)} has no entry {stop - 1}")
+        return node
 
-    def _leaves(self, block: int) -> list[Hash]:
-        if block not in self._blocks:
-            first = block << BLOCK_LEVEL
-            read = read_leaves(self.rows, self.stream, first, first + ENTRIES_MAX)
-            self._blocks[block] = [leaf_hash(leaf) for leaf in read]
-        return self._blocks[block]
+    def _block(self, number: int) -> dict[tuple[int, int], Hash]:
+        """The full subtrees of a block by level and index within it."""
+        if number not in self._blocks:
+            first = number << BLOCK_LEVEL
+            read = read_leaves(self.rows, self.stream, first, first + _BLOCK)
+            hashes = [leaf_hash(leaf) for leaf in read]
+            _, made = grow((), 0, hashes)
+            found = {(0, place): each for place, each in enumerate(hashes)}
+            found.update({(level, index): node for level, index, node in made})
+            self._blocks[number] = found
+        return self._blocks[number]
 
 
 def root_at(rows: Rows, stream: StreamId, length: int) -> Hash:
