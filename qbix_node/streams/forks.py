@@ -22,7 +22,7 @@ from qbix_node.streams.messages import (
     read_signed_resolve,
 )
 from qbix_node.streams.succession import Chain, read_chain, reign
-from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, path_of, places, turns
+from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, left_of, path_of, places
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
 from qbix_node.wire.references import StreamId
@@ -244,8 +244,7 @@ def _require_contradiction(said: Contradiction, shown: Head, other: Head) -> Non
     spot = spots[said.place]
     if climb(said.node, *spot, said.path, other.length) != other.root:
         raise Malformed("form b: the path doesn't lead to the root of the second Head")
-    sides = zip(said.path, turns(*spot, other.length), strict=True)
-    if [sibling for sibling, is_left in sides if is_left] != [*said.peaks[: said.place][::-1]]:
+    if left_of(said.path, *spot, other.length)[::-1] != said.peaks[: said.place]:
         raise Malformed("form b: it is not the first peak that differs")
 
 

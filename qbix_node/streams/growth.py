@@ -14,6 +14,7 @@ from qbix_node.streams.succession import OWNERS_SET, read_owners_set
 from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
+RESERVED_KINDS = _WATCHED_ONLY | {OWNERS_SET}  # SPEC streams 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Growth:
     contents: tuple[bytes | None, ...]
     made: list[tuple[int, int, Hash]]  # full subtrees
     authors: Mapping[AuthorId, AuthorState]  # of intents
-    head_checks: tuple[SignatureCheck, ...]
+    head_checks: tuple[SignatureCheck, ...]  # none where they were made before
     checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
 
 
@@ -115,13 +116,16 @@ def continue_log(
     after, changes = _owners_after(owners, headers, contents, head.length)
     stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
     stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
-    state = LogState(segment.stop, peaks, segment.signed_head, segment.frontier, after, stamp_ms)
-    checks = (*intents.checks, *changes)
+    signed, checks = segment.signed_head, (*intents.checks, *changes)
+    if before is not None and before.signed.head.identity == head.identity:
+        # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
+        signed, head_checks = before.signed, ()
+    state = LogState(segment.stop, peaks, signed, segment.frontier, after, stamp_ms)
     return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:
-    reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else {*_WATCHED_ONLY, OWNERS_SET}
+    reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else RESERVED_KINDS
     for header in headers:
         if header.kind in reserved:
             raise Malformed(f"entry {header.place}: {header.kind} is reserved for other streams")

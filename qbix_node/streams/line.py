@@ -7,7 +7,8 @@ from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Facts, Growth, Needs
 from qbix_node.streams.messages import Append, Create, Header, Segment
-from qbix_node.streams.records import author_key, read_author, root_at
+from qbix_node.streams.records import StoredNodes, author_key, read_author
+from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
 
@@ -48,8 +49,9 @@ class FactsOf:
             author: read_author(rows.get(author_key(stream, author)), stream)
             for author in self.needs.authors
         }
+        nodes = StoredNodes(rows, stream)  # one for all, so that nothing is read twice
         known = [base for base in self.needs.bases if base <= self.length]
         return Facts(
             {author: state for author, state in authors.items() if state is not None},
-            {base: root_at(rows, stream, base) for base in known},
+            {base: bag(peaks_of(nodes, base)) for base in known},
         )

@@ -14,9 +14,10 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
+    RESERVED_KINDS,
     Contradicted,
     Facts,
     Growth,
@@ -37,6 +38,7 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
+from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
@@ -77,8 +79,9 @@ class StreamBook:
         return state.length if state else 0
 
     def owns(self, stream: StreamId) -> bool:
-        genesis = self.geneses.get(stream)
-        return genesis is not None and genesis.owners.only == AuthorId(self.keys.public)
+        """Whether this node alone signs what comes next: owners may have changed."""
+        state = self.logs.get(stream)
+        return state is not None and state.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -112,12 +115,13 @@ class StreamBook:
         if not self._takes(stream):
             effects.append(m.Emit(s.SegmentSettled(offer.peer)))
             return
-        line = self._lines.setdefault(stream, Line())
+        line = self._lines.get(stream, Line())
         if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             effects.append(m.Emit(s.SegmentSettled(offer.peer)))
             return
         self.waiting += 1
+        self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
 
@@ -130,6 +134,8 @@ class StreamBook:
             effects.append(_refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
             effects.append(_refused(wish, "that stream is here already"))
+        elif reason := _why_never(wish):
+            effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
             line.wishes.append(wish)
@@ -139,14 +145,7 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(_refused(wish, reason))
-        elif not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-            reason = f"1 to {s.ENTRIES_MAX} entries are appended at once"
-            effects.append(_refused(wish, reason, bad_content=True))
-        elif any(len(entry.content) > s.CONTENT_BYTES_MAX for entry in wish.entries):
-            reason = f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-            effects.append(_refused(wish, reason, bad_content=True))
-        elif _bytes(wish) > BATCH_BYTES_MAX:
-            reason = f"together they have more than {BATCH_BYTES_MAX} bytes"
+        elif reason := _why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
@@ -211,12 +210,17 @@ class StreamBook:
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
         segment, length = offer.segment, self.length(stream)
+        covering, covered = segment.signed_head.head.length, self._covered(stream)
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
         elif segment.first > length:
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             self._settle(line, effects)
-        elif segment.stop == length and segment.signed_head.head.length <= self._covered(stream):
+        elif segment.stop == length and covering <= covered:
+            self._settle(line, effects)
+        elif self.owns(stream) and covering < covered:
+            # SPEC streams 10: a Head of ours is not forgotten before its entries are here, or we
+            # would append in a place where we have signed something else.
             self._settle(line, effects)
         else:
             try:
@@ -251,8 +255,7 @@ class StreamBook:
         checks = verdict.head_checks
         if isinstance(verdict, Growth):
             line.growth = verdict
-            known = state is not None and state.signed == segment.signed_head
-            checks = (*(() if known else checks), *verdict.checks)
+            checks += verdict.checks
             if not checks:
                 self._keep(stream, line, verdict, effects)
                 return
@@ -344,6 +347,34 @@ def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) ->
 
 def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
+
+
+def _why_never(wish: s.Create | s.Append) -> str | None:
+    """Why nobody would take this: of what the owner says, not of how things are."""
+    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
+        return "entries can't have that time"
+    if isinstance(wish, s.Create):
+        return _why_no_stream(wish.genesis)
+    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
+        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
+    for entry in wish.entries:
+        if not is_name(entry.kind) or entry.kind in RESERVED_KINDS:
+            return f"{entry.kind!r} is no kind of entry that is appended so"
+    if any(len(entry.content) > s.CONTENT_BYTES_MAX for entry in wish.entries):
+        return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+    if _bytes(wish) > BATCH_BYTES_MAX:
+        return f"together they have more than {BATCH_BYTES_MAX} bytes"
+    return None
+
+
+def _why_no_stream(genesis: Genesis) -> str | None:
+    try:
+        read_genesis(genesis.encoded)
+    except Malformed as error:
+        return str(error)
+    if genesis.uniqueness is Uniqueness.WATCHED:
+        return "the owners of a watched stream sign no Heads"
+    return None
 
 
 def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:

@@ -27,7 +27,7 @@ from qbix_node.streams.messages import (
     read_signed_head,
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
-from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, cut_of, grow, leaf_hash, peaks_of
+from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, cut_of, grow, lead, leaf_hash, peaks_of
 from qbix_node.wire import fields
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import StreamId, format_stream
@@ -171,7 +171,7 @@ def read_log_state(record: bytes, stream: StreamId) -> LogState:
     try:
         row = fields.array(unpack(record, "log"), "log", size=7)
         length, peaks, signed, frontier, weights, threshold, stamp = row
-        return LogState(
+        state = LogState(
             fields.number(length, "log: length", 1, LENGTH_MAX),
             read_hashes(peaks, "log: peaks"),
             read_signed_head(signed),
@@ -181,6 +181,12 @@ def read_log_state(record: bytes, stream: StreamId) -> LogState:
         )
     except Malformed as error:
         raise DamagedStore(f"the log of {format_stream(stream)} is damaged: {error}") from error
+    head = state.signed.head
+    if head.stream != stream or head.root != lead(
+        state.peaks, state.length, state.frontier, head.length
+    ):
+        raise DamagedStore(f"the log of {format_stream(stream)} is not what its Head covers")
+    return state
 
 
 def read_author(record: bytes | None, stream: StreamId) -> AuthorState | None:
@@ -251,7 +257,7 @@ class StoredNodes:
 
     rows: Rows
     stream: StreamId
-    _blocks: dict[int, list[Hash]] = field(default_factory=dict)
+    _blocks: dict[int, dict[tuple[int, int], Hash]] = field(default_factory=dict)
 
     def node(self, level: int, index: int) -> Hash:
         if level >= BLOCK_LEVEL:
@@ -259,22 +265,27 @@ class StoredNodes:
             if found is None or len(found) != 32:
                 raise DamagedStore(f"a node of {format_stream(self.stream)} is missing")
             return Hash(found)
-        block, start = index >> (BLOCK_LEVEL - level), index << level
-        leaves = self._leaves(block)[start % _BLOCK :][: 1 << level]
-        if len(leaves) != 1 << level:
-            raise DamagedStore(f"{format_stream(self.stream)} has no entry {start + len(leaves)}")
-        peaks, _ = grow((), 0, leaves)
-        return bag(peaks)
+        number = index >> (BLOCK_LEVEL - level)
+        node = self._block(number).get((level, index - (number << BLOCK_LEVEL - level)))
+        if node is None:
+            stop = (index + 1) << level
+            raise DamagedStore(f"{format_stream(self.stream)} has no entry {stop - 1}")
+        return node
 
     def cut(self, level: int, index: int, total: int) -> Hash:
         return cut_of(self, level, index, total)
 
-    def _leaves(self, block: int) -> list[Hash]:
-        if block not in self._blocks:
-            first = block << BLOCK_LEVEL
-            read = read_leaves(self.rows, self.stream, first, first + ENTRIES_MAX)
-            self._blocks[block] = [leaf_hash(leaf) for leaf in read]
-        return self._blocks[block]
+    def _block(self, number: int) -> dict[tuple[int, int], Hash]:
+        """The full subtrees of a block by level and index within it."""
+        if number not in self._blocks:
+            first = number << BLOCK_LEVEL
+            read = read_leaves(self.rows, self.stream, first, first + _BLOCK)
+            hashes = [leaf_hash(leaf) for leaf in read]
+            _, made = grow((), 0, hashes)
+            found = {(0, place): each for place, each in enumerate(hashes)}
+            found.update({(level, index): node for level, index, node in made})
+            self._blocks[number] = found
+        return self._blocks[number]
 
 
 def root_at(rows: Rows, stream: StreamId, length: int) -> Hash:
@@ -304,10 +315,17 @@ def _genesis(encoded: bytes) -> Genesis:
 def _run(stream: StreamId, key: bytes, record: bytes) -> Run:
     try:
         leaves, ending = fields.array(unpack(record, "run"), "run", size=2)
-        fields.array(leaves, "run: leaves", most=ENTRIES_MAX)
+        _require_leaves(leaves)
         if ending is not None:
             stamp, signatures = fields.array(ending, "run: Head", size=2)
             ending = fields.number(stamp, "run: Head"), read_signatures(signatures, "run: Head")
     except Malformed as error:
         raise DamagedStore(f"entries of {format_stream(stream)}: {error}") from error
     return Run(int.from_bytes(key[-4:], "big"), leaves, ending)
+
+
+def _require_leaves(value: object) -> None:
+    """Raises Malformed."""
+    leaves = fields.array(value, "run: leaves", most=ENTRIES_MAX)
+    if not leaves or any(type(leaf) is not bytes for leaf in leaves):
+        raise Malformed("run: expected leaves")

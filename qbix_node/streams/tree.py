@@ -98,8 +98,10 @@ def lead(peaks: Sequence[Hash], length: int, frontier: Sequence[Hash], total: in
 
 def climb(node: Hash, level: int, index: int, path: Sequence[Hash], total: int) -> Hash | None:
     """The root of `total` leaves to which a path leads from a node; None where it doesn't fit."""
+    if index < 0 or (index + 1) << level > total:
+        return None
     sides = turns(level, index, total)
-    if (index + 1) << level > total or len(path) != len(sides):
+    if len(path) != len(sides):
         return None
     root = node
     for sibling, is_left in zip(path, sides, strict=True):
@@ -115,6 +117,14 @@ def turns(level: int, index: int, total: int) -> list[bool]:
             found.append(bool(here & 1))
         here, last = here >> 1, last >> 1
     return found
+
+
+def left_of(path: Sequence[Hash], level: int, index: int, total: int) -> tuple[Hash, ...]:
+    """Those of a path that fits that lie before the node: the peaks of the log up to there, the
+    last first.
+    """
+    sides = zip(path, turns(level, index, total), strict=True)
+    return tuple([sibling for sibling, is_left in sides if is_left])
 
 
 # ---- made from the nodes of a log ----

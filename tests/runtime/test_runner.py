@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Temporary
+from qbix_node.ports import Rows
 from qbix_node.runtime import Executor, InlineExecutor, Runner, ThreadExecutor
 from qbix_node.runtime.runner import EVENTS_MAX, INLINE_CHECKS_MAX, PERSISTS_MAX
 from qbix_node.store.memory import MemoryStore
@@ -262,6 +263,38 @@ async def test_a_load_is_answered_in_the_order_of_its_keys(nursery: trio.Nursery
     await run.post(START)
     await wait_all_tasks_blocked()
     assert machine.events[1:] == [m.Loaded(ONE, (b"3", None, b"1"))]
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A question whose answer is under no key that is known before."""
+
+    def answer(self, rows: Rows) -> object:
+        return rows.scan(b"k", b"l", limit=1, reverse=True)[0]
+
+
+async def test_a_question_is_answered_from_what_is_durable(nursery: trio.Nursery) -> None:
+    store = MemoryStore(hold_syncs=True)
+    store.disk.append([m.Put(b"k1", b"old")])
+    store.disk.sync()
+
+    def script(event: m.Event) -> Effects:
+        match event:
+            case m.Requested("start"):
+                return m.Persist(ONE, (m.Put(b"k2", b"new"),)), m.Ask(TWO, Newest())
+            case m.Persisted():
+                return (m.Ask(m.Token(3), Newest()),)
+            case _:
+                return ()
+
+    run, machine, _ = runner(script, store=store)
+    nursery.start_soon(run.run)
+    await run.post(START)
+    await wait_all_tasks_blocked()
+    assert machine.events[1:] == [m.Answered(TWO, (b"k1", b"old"))]
+    store.sync()
+    await wait_all_tasks_blocked()
+    assert machine.events[2:] == [m.Persisted(ONE), m.Answered(m.Token(3), (b"k2", b"new"))]
 
 
 async def test_an_answer_does_not_wait_behind_what_peers_send(nursery: trio.Nursery) -> None:

@@ -11,7 +11,16 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head, Header, Segment, SignedHead, intent_body
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.succession import OWNERS_SET, Chain, Link, OwnersSet
-from qbix_node.streams.tree import Hash, bag, frontier_of, grow, leaf_hash, path_of, peaks_of
+from qbix_node.streams.tree import (
+    Hash,
+    bag,
+    cut_of,
+    frontier_of,
+    grow,
+    leaf_hash,
+    path_of,
+    peaks_of,
+)
 
 Signers = Sequence[tuple[int, KeyPair]]
 Edit = Callable[[Header], Header]
@@ -73,6 +82,9 @@ class Branch:
         assert stop <= self.length
         peaks, _ = grow((), 0, [leaf_hash(leaf) for leaf in self.leaves[start:stop]])
         return bag(peaks)
+
+    def cut(self, level: int, index: int, total: int) -> Hash:
+        return cut_of(self, level, index, total)
 
     def peaks(self, length: int | None = None) -> tuple[Hash, ...]:
         return peaks_of(self, length or self.length)

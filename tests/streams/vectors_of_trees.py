@@ -9,6 +9,7 @@ from qbix_node.streams.tree import (
     Hash,
     bag,
     climb,
+    cut_of,
     frontier_of,
     grow,
     lead,
@@ -40,12 +41,18 @@ class Digits:
         peaks, _ = grow((), 0, [leaf_hash(leaf) for leaf in leaves])
         return bag(peaks)
 
+    def cut(self, level: int, index: int, total: int) -> Hash:
+        return cut_of(self, level, index, total)
+
 
 class MadeUp:
     """Full subtrees by their name, of logs too long to be made."""
 
     def node(self, level: int, index: int) -> Hash:
         return Hash(sha256(b"%d %d" % (level, index)).digest())
+
+    def cut(self, level: int, index: int, total: int) -> Hash:
+        return cut_of(self, level, index, total)
 
 
 LOG = Digits()

@@ -78,3 +78,46 @@ def test_only_canonical_base64_is_read(data: bytes) -> None:
         following = chr(ord(last) + 1)  # the same bytes, other unused bits
         tail = following + "=" * (len(text) - len(text.rstrip("=")))
         assert references.decode_base64(text.rstrip("=")[:-1] + tail) is None
+
+
+# ---- streams, which have the URI form only ----
+
+STREAM = references.format_stream(bytes(32))
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_stream_id_is_read_as_it_was_written(data: bytes) -> None:
+    text = references.format_stream(data)
+    assert text.startswith("ssb:feed/qbix-v1/")
+    assert len(text) == len("ssb:feed/qbix-v1/") + 44
+    assert references.parse_stream(text) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "ssb:feed/qbix-v1/", STREAM[:-1], STREAM + "=", STREAM + "\n", STREAM[17:]),
+        STREAM.replace("A=", "B="),  # not canonical
+        STREAM.replace("AA", "A/", 1),  # the other alphabet
+        STREAM.replace("AA", "A\n", 1),
+        STREAM.replace("A", "é", 1),
+        STREAM.replace("qbix-v1", "qbix-v2"),
+        STREAM.upper(),
+        "ssb:feed/classic/" + STREAM[17:],
+        references.format_feed(bytes(32)),
+        references.format_stream(bytes(31)),
+        references.format_stream(bytes(33)),
+    ],
+)
+def test_what_is_no_stream_id_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed, match="is no stream id"):
+        references.parse_stream(text)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"\Assb:feed/qbix-v1/[A-Za-z0-9_-]{43}=\Z"))
+def test_any_text_is_the_only_form_of_its_stream_or_malformed(text: str) -> None:
+    try:
+        stream = references.parse_stream(text)
+    except Malformed:
+        return
+    assert references.format_stream(stream) == text
