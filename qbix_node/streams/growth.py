@@ -14,6 +14,7 @@ from qbix_node.streams.succession import OWNERS_SET, read_owners_set
 from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
+RESERVED_KINDS = frozenset({*_WATCHED_ONLY, OWNERS_SET})  # not for contents of people
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def continue_log(
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:
-    reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else {*_WATCHED_ONLY, OWNERS_SET}
+    reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else RESERVED_KINDS
     for header in headers:
         if header.kind in reserved:
             raise Malformed(f"entry {header.place}: {header.kind} is reserved for other streams")

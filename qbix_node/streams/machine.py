@@ -14,9 +14,10 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
+    RESERVED_KINDS,
     Contradicted,
     Facts,
     Growth,
@@ -37,6 +38,7 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
+from qbix_node.wire.fields import is_name
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
@@ -128,6 +130,8 @@ class StreamBook:
         stream = wish.genesis.stream
         if wish.genesis.owners.only != AuthorId(self.keys.public):
             effects.append(_refused(wish, "this node is not the only owner of that stream"))
+        elif wish.genesis.uniqueness is Uniqueness.WATCHED:
+            effects.append(_refused(wish, "the owners of a watched stream sign no Heads"))
         elif stream in self.geneses or stream in self._lines:
             effects.append(_refused(wish, "that stream is here already"))
         else:
@@ -142,8 +146,7 @@ class StreamBook:
         elif not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
             reason = f"1 to {s.ENTRIES_MAX} entries are appended at once"
             effects.append(_refused(wish, reason, bad_content=True))
-        elif any(len(entry.content) > s.CONTENT_BYTES_MAX for entry in wish.entries):
-            reason = f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        elif reason := _why_no_entries(wish.entries):
             effects.append(_refused(wish, reason, bad_content=True))
         elif _bytes(wish) > BATCH_BYTES_MAX:
             reason = f"together they have more than {BATCH_BYTES_MAX} bytes"
@@ -348,6 +351,19 @@ def _genesis_of(growth: Growth) -> Genesis:
 
 def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
+
+
+def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
+    for entry in entries:
+        if len(entry.content) > s.CONTENT_BYTES_MAX:
+            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        if not is_name(entry.kind):
+            return (
+                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
+            )
+        if entry.kind in RESERVED_KINDS:
+            return f"entries of kind {entry.kind} are not appended so: it is reserved"
+    return None
 
 
 def _bytes(wish: s.Append) -> int:

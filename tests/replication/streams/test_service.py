@@ -215,6 +215,11 @@ async def test_what_cant_be_appended_is_refused_with_the_reason(
         stream = await alice.create()
         with pytest.raises(BadInput, match="65536 bytes"):
             await alice.streams.append(stream, (NewEntry("post", bytes(65537)),))
+        with pytest.raises(BadInput, match="a kind has"):
+            await alice.streams.append(stream, (NewEntry("Not A Name", b""),))
+        for kind in ("owners.set", "void", "reanchor"):
+            with pytest.raises(BadInput, match="reserved"):
+                await alice.streams.append(stream, (NewEntry(kind, b""),))
         with pytest.raises(LocalError, match="not here"):
             await bob.append(stream, 1)
         await bob.streams.follow(stream)
