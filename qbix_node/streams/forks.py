@@ -249,7 +249,7 @@ def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureC
 
 
 def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked the number
-    genesis, shown, other = _read_genesis(row[2]), _read_shown(row[3]), _read_shown(row[4])
+    genesis, shown, other = _read_genesis(row[2]), read_shown(row[3]), read_shown(row[4])
     said = None
     if len(row) > 6:
         peaks, place, node, path = row[5:9]
@@ -267,7 +267,7 @@ def _read_genesis(value: object) -> Genesis:
     return read_genesis(fields.data(value, "fork proof: genesis", most=GENESIS_BYTES_MAX))
 
 
-def _read_shown(value: object) -> ShownHead:
+def read_shown(value: object) -> ShownHead:
     signed, chain = fields.array(value, "fork proof: head", size=2)
     return ShownHead(read_signed_head(signed), read_chain(chain))
 

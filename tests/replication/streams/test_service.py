@@ -13,6 +13,7 @@ from qbix_node.replication.streams.messages import (
     format_stream_notes,
     parse_stream_notes,
 )
+from qbix_node.streams.archive import LENGTH_BYTES, OPENING
 from qbix_node.streams.messages import NewEntry, Segment, SegmentRefused, read_segment
 from qbix_node.wire.references import StreamId
 from qbix_node.wire.v8json import JsonValue
@@ -176,7 +177,9 @@ async def test_a_peer_that_lies_about_entries_is_refused_and_others_are_asked(
     async with running(alice, bob, carol):
         stream = await alice.create()
         await alice.append(stream, 4)
-        [true] = [read_segment(each) for each in alice.streams.export(stream)]
+        [opening, encoded] = alice.streams.export(stream)
+        assert opening == OPENING
+        true = read_segment(encoded[LENGTH_BYTES:])
         lie = [*true.leaves]
         lie[3] = lie[3].replace(b"post", b"pest")
 
