@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from qbix_node.crypto.keys import verify
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
+from qbix_node.streams.forks import StreamFork, check_fork, check_resolve
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import Contradicted, Facts, begin, continue_log, needs, read_headers
-from qbix_node.streams.messages import Segment, SignedHead
+from qbix_node.streams.messages import Segment, SignedHead, SignedResolve
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import AuthorState, LogState
 from qbix_node.streams.tree import Hash, bag, leaf_hash, peaks_of
@@ -49,7 +50,8 @@ class Audit:
     genesis: Genesis | None = None
     state: LogState | None = None
     contents_missing: int = 0
-    signatures: int = 0  # that were checked
+    signatures: int = 0  # of Heads, intents and changes of owners, that were checked
+    forks: int = 0  # that were proven
     nodes: LevelNodes = field(default_factory=LevelNodes)
     _authors: dict[AuthorId, AuthorState] = field(default_factory=dict)
     _heads: set[SignedHead] = field(default_factory=set)  # the last one only
@@ -77,6 +79,15 @@ class Audit:
         self.nodes.add([leaf_hash(leaf) for leaf in verdict.leaves], verdict.made)
         missing = segment.contents[len(segment.contents) - len(headers) :].count(None)
         self.contents_missing += missing
+
+    def take_further(self, content: SignedResolve | StreamFork) -> None:
+        """What an export has after the segments. Raises Malformed where it proves nothing."""
+        assert self.genesis is not None
+        if isinstance(content, SignedResolve):
+            check_resolve(self.genesis, content, self.verify_one)
+        else:
+            check_fork(content, self.verify_one)
+            self.forks += 1
 
     def _facts(self, segment: Segment) -> Facts:
         bases = needs(read_headers(segment, self.length)).bases
