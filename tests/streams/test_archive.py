@@ -133,7 +133,10 @@ def of_another_stream(segments: list[Segment]) -> bytes:
         (lambda segments: export(segments, b"\xc1"), "frame 4: frame: not valid msgpack"),
         (lambda segments: export(segments, b"\x90"), "frame 4: "),
         (lambda segments: export([], resolves()[0]), "frame 1: the first frame is no segment"),
-        (lambda segments: export(segments, resolves()[0], segments[0].encoded), "frame 5: "),
+        (
+            lambda segments: export(segments, resolves()[0], segments[0].encoded),
+            "frame 5: a segment after",
+        ),
         (lambda segments: export(segments, *[resolves()[0]] * 17), "frame 20: more than 16"),
         (of_another_stream, "frame 2: it is of another stream"),
     ],
