@@ -94,7 +94,7 @@ async def test_a_stream_travels_by_peers_and_by_file(
         assert (await carol.asks("stream", "import", file))["added"] == 0
         assert await carol.lists("stream", "log", name) == ours
         assert await carol.asks("following") == [name]
-        assert "500 entries, 1 signatures" in await carol.types("stream", "verify", name)
+        assert "500 entries, 1 signature over them" in await carol.types("stream", "verify", name)
 
 
 async def test_only_readers_get_a_private_stream(

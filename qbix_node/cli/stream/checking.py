@@ -101,7 +101,8 @@ def _tell(context: Context, audit: Audit) -> None:
         "contents_missing": missing,
         "forks": audit.forks,
     }
-    told = [f"{entries} entries, {audit.signatures} signatures over them, all good"]
+    signatures = "1 signature" if audit.signatures == 1 else f"{audit.signatures} signatures"
+    told = [f"{entries} entries, {signatures} over them, all good"]
     if missing:
         told.append(f"{missing} contents are not in it, so they were not looked at")
     if audit.forks:
