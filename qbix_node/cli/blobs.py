@@ -8,8 +8,9 @@ import click
 
 from qbix_node.cli.frame import Context, Group
 from qbix_node.cli.inputs import open_input, pieces_of
-from qbix_node.cli.output import Progress, size_text
-from qbix_node.errors import BadInput, LocalError, Temporary
+from qbix_node.cli.output import size_text
+from qbix_node.cli.transfer import counted, write_file
+from qbix_node.errors import LocalError
 from qbix_node.http.api import BlobRemoval, BlobRow
 from qbix_node.http.rows import read_row, read_rows
 from qbix_node.wire.references import format_blob, parse_blob
@@ -32,7 +33,7 @@ def add(context: Context, file: str) -> None:
         context.client() as client,
         context.out.progress(file) as progress,
     ):
-        answer = client.upload("/blobs", _counted(pieces_of(source), progress))
+        answer = client.upload("/blobs", counted(pieces_of(source), progress))
     row = read_row(answer, BlobRow)
     context.out.show(answer, row.blob)
 
@@ -68,12 +69,12 @@ def get(context: Context, blob: str, output: str | None, wait_s: int) -> None:
     with context.client() as client, context.out.progress(name) as progress:
         progress.at("asking for it")
         with client.download("/blobs/content", {"blob": name, "wait_s": wait_s}) as (size, pieces):
-            checked = _checked(_counted(pieces, progress, size), name)
+            checked = _checked(counted(pieces, progress, size), name)
             if output is None:
                 for piece in checked:
                     context.out.write(piece)
             else:
-                _write_file(checked, Path(output))
+                write_file(checked, Path(output))
     if output is not None:
         context.out.show({"blob": name, "bytes": size, "file": output}, f"{output}: {size} bytes")
 
@@ -91,16 +92,6 @@ def remove(context: Context, blob: str) -> None:
     context.out.show(answer, f"{row.blob}: {', '.join(done)}")
 
 
-def _counted(
-    pieces: Iterator[bytes], progress: Progress, size: int | None = None
-) -> Iterator[bytes]:
-    done = 0
-    for piece in pieces:
-        done += len(piece)
-        progress.at(size_text(done) + (f" of {size_text(size)}" if size is not None else ""))
-        yield piece
-
-
 def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     found = hashlib.sha256()
     for piece in pieces:
@@ -111,18 +102,3 @@ def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             f"{name}: what is stored here has another hash: the disk damaged it",
             hint="qbix-node doctor looks at the disk",
         )
-
-
-def _write_file(pieces: Iterator[bytes], path: Path) -> None:
-    """Whole or not at all under its name."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.writelines(pieces)
-        partial.replace(path)
-    except FileNotFoundError as error:
-        raise BadInput(f"{path}: there is no such folder") from error
-    except OSError as error:
-        raise Temporary(f"{path}: can't be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)

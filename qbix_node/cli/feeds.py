@@ -1,19 +1,24 @@
 """`qbix-node feed`, `follow`, `unfollow`, `following`."""
 
-from datetime import UTC, datetime
-
 import click
 
 from qbix_node.cli.frame import Command, Context, Group
 from qbix_node.cli.inputs import read_input
-from qbix_node.cli.output import printable
+from qbix_node.cli.output import printable, time_text
 from qbix_node.errors import LocalError, Malformed
 from qbix_node.feeds.messages import Head, Refused
 from qbix_node.feeds.validation import validate
 from qbix_node.http.api import Entry, FeedRow
 from qbix_node.http.rows import read_row, read_rows
 from qbix_node.wire import v8json
-from qbix_node.wire.references import format_feed, format_message, parse_feed
+from qbix_node.wire.references import (
+    format_feed,
+    format_message,
+    format_stream,
+    is_stream,
+    parse_feed,
+    parse_stream,
+)
 from qbix_node.wire.v8json import JsonValue
 
 CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 characters
@@ -23,7 +28,7 @@ CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 charac
 @click.argument("feed")
 @click.pass_obj
 def follow(context: Context, feed: str) -> None:
-    """Ask peers for this feed, store it, and pass it on."""
+    """Ask peers for this feed or stream, store it, and pass it on."""
     _decide(context, "/follow", feed, "following")
 
 
@@ -31,14 +36,14 @@ def follow(context: Context, feed: str) -> None:
 @click.argument("feed")
 @click.pass_obj
 def unfollow(context: Context, feed: str) -> None:
-    """Ask for this feed no longer. What is stored stays."""
+    """Ask for this feed or stream no longer. What is stored stays."""
     _decide(context, "/unfollow", feed, "unfollowed")
 
 
 @click.command(cls=Command)
 @click.pass_obj
 def following(context: Context) -> None:
-    """The feeds that are replicated, besides the node's own."""
+    """The feeds and streams that are replicated, besides the node's own."""
     with context.client() as client:
         feeds = client.get("/following")
     assert isinstance(feeds, list)
@@ -46,7 +51,7 @@ def following(context: Context) -> None:
 
 
 def _decide(context: Context, path: str, feed: str, done: str) -> None:
-    name = format_feed(parse_feed(feed))
+    name = format_stream(parse_stream(feed)) if is_stream(feed) else format_feed(parse_feed(feed))
     with context.client() as client:
         client.post(path, {"feed": name})
     context.out.show({done: name}, f"{done} {name}")
@@ -131,7 +136,7 @@ def _message_text(context: Context, line: JsonValue) -> str:
             raise Malformed("a line of the log has no message in it")
     mark = "" if entry.opened is None else "  private"
     key = context.out.paint(entry.key, "soft")
-    head = f"{sequence}  {_time_text(timestamp)}{mark}  {key}"
+    head = f"{sequence}  {time_text(timestamp)}{mark}  {key}"
     body = printable(_content_text(content if entry.opened is None else entry.opened))
     return "\n".join([head, *["    " + line for line in body.split("\n")]])
 
@@ -144,15 +149,6 @@ def _content_text(content: JsonValue) -> str:
             return "(sealed for others)"
         case _:
             return v8json.compact(content).decode()
-
-
-def _time_text(timestamp: JsonValue) -> str:
-    """The author's claim, which may be no possible time."""
-    try:
-        claimed = datetime.fromtimestamp(float(str(timestamp)) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return "at an impossible time"
-    return claimed.strftime("%Y-%m-%d %H:%M:%S")
 
 
 @feed.command()

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from qbix_node.errors import Temporary
 from qbix_node.wire import v8json
@@ -107,3 +108,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text])
+
+
+def time_text(timestamp: JsonValue) -> str:
+    """The author's claim, which may be no possible time."""
+    try:
+        claimed = datetime.fromtimestamp(float(str(timestamp)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "at an impossible time"
+    return claimed.strftime("%Y-%m-%d %H:%M:%S")

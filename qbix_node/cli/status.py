@@ -34,7 +34,9 @@ def _lines(told: Status, out: Output) -> Iterator[str]:
     yield f"peers     {len(connected)} connected of {len(told.peers)} known"
     for peer in connected:
         yield f"            {peer.id}  {'we called' if peer.outgoing else 'called us'}"
-    yield f"feeds     {told.feeds}, {told.following} followed, {told.entries} messages"
+    yield f"feeds     {told.feeds}, {told.following} followed"
+    yield f"streams   {told.streams}"
+    yield f"entries   {told.entries} messages and entries"
     for fork in told.forks:
         where = f"{fork.feed} forked: two messages {fork.sequence}"
         yield f"            {out.paint(where, 'red')}"

@@ -22,7 +22,8 @@ def _node(status: Status) -> list[Metric]:
         _gauge("store_bytes", "The database on disk.", status.store.bytes),
         _gauge("feeds", "Feeds that are stored or followed.", status.feeds),
         _gauge("feeds_followed", "Feeds that are followed.", status.following),
-        _gauge("entries", "Messages that are stored.", status.entries),
+        _gauge("streams", "Streams that are stored or followed.", status.streams),
+        _gauge("entries", "Messages and entries of streams that are stored.", status.entries),
         _gauge("forks", "Forked feeds.", len(status.forks)),
         _gauge("blobs", "Blobs that are here.", status.blobs.count),
         _gauge("blobs_bytes", "Blobs on disk.", status.blobs.bytes),
@@ -55,8 +56,21 @@ def _traffic(node: Node) -> list[Metric]:
         ),
         _counter("notes_received", "EBT notes that peers sent.", counted.notes_received),
         _counter("notes_sent", "EBT notes sent to peers.", counted.notes_sent),
+        *_segments(node),
         _counter("store_batches", "Synced batches of the store.", stored.batches),
         _counter("store_writes", "Writes that were acknowledged.", stored.writes),
+    ]
+
+
+def _segments(node: Node) -> list[Metric]:
+    counted = node.streams.counters
+    return [
+        _counter("segments_received", "Segments that peers sent.", counted.segments_received),
+        _counter("segments_sent", "Segments sent to peers.", counted.segments_sent),
+        _counter(
+            "segments_refused", "Segments that no peer should send.", counted.segments_refused
+        ),
+        _counter("entries_appended", "Entries added to streams.", counted.entries_appended),
     ]
 
 

@@ -8,6 +8,7 @@ from qbix_node import __version__
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
+from qbix_node.daemon.stream_interface import StreamInterface, entries_of, require_disk
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Readers
 from qbix_node.feeds.private import unseal
@@ -28,6 +29,7 @@ class Interface:
     def __init__(self, node: Node, home: Home) -> None:
         self._node = node
         self._home = home
+        self.streams = StreamInterface(node, home)
 
     # ---- how it is ----
 
@@ -36,7 +38,7 @@ class Interface:
 
     async def status(self) -> api.Status:
         node = self._node
-        feeds = node.replication.feeds()
+        feeds, streams = node.replication.feeds(), node.streams.streams()
         return api.Status(
             node_id=format_feed(node.keys.public),
             address=str(node.address),
@@ -44,9 +46,9 @@ class Interface:
             uptime_s=round(trio.current_time() - node.started_at, 3),
             health=await self.health(),
             peers=self.peers(),
-            streams=0,
+            streams=len(streams),
             feeds=len(feeds),
-            entries=sum([feed.sequence for feed in feeds]),
+            entries=sum([feed.sequence for feed in feeds]) + entries_of(streams),
             following=len(node.replication.following()),
             forks=self._forks(),
             blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
@@ -85,22 +87,22 @@ class Interface:
         return [rows[peer] for peer in sorted(rows)]
 
     async def add_peer(self, address: Address) -> None:
-        self._require_disk()
+        require_disk(self._node)
         if address.key == self._node.keys.public:
             raise LocalError("that is the address of this node itself")
         await self._node.network.add_peer(address)
 
     async def remove_peer(self, peer: PeerId) -> None:
-        self._require_disk()
+        require_disk(self._node)
         await self._node.network.remove_peer(peer)
 
     async def block(self, peer: PeerId) -> None:
-        self._require_disk()
+        require_disk(self._node)
         await self._node.network.block_peer(peer)
         await self._node.replication.block(peer)
 
     async def unblock(self, peer: PeerId) -> None:
-        self._require_disk()
+        require_disk(self._node)
         await self._node.network.unblock_peer(peer)
         await self._node.replication.unblock(peer)
 
@@ -120,15 +122,15 @@ class Interface:
         return [format_feed(feed) for feed in self._node.replication.following()]
 
     async def follow(self, feed: FeedId) -> None:
-        self._require_disk()
+        require_disk(self._node)
         await self._node.replication.follow(feed)
 
     async def unfollow(self, feed: FeedId) -> None:
-        self._require_disk()
+        require_disk(self._node)
         await self._node.replication.unfollow(feed)
 
     async def publish(self, content: JsonValue, recipients: Sequence[FeedId]) -> api.Entry:
-        self._require_disk()
+        require_disk(self._node)
         self._require_own_feed()
         readers = Readers(tuple(recipients)) if recipients else None
         with trio.move_on_after(CONFIRM_S):
@@ -171,12 +173,12 @@ class Interface:
         return [api.BlobRow(format_blob(row.blob), row.size) for row in self._node.blobs.held()]
 
     async def add_blob(self, pieces: AsyncIterator[bytes]) -> api.BlobRow:
-        self._require_disk()
+        require_disk(self._node)
         blob = await self._node.blobs.add(pieces)
         return api.BlobRow(format_blob(blob), self._node.blobs.size(blob))
 
     async def remove_blob(self, blob: BlobId) -> api.BlobRemoval:
-        self._require_disk()
+        require_disk(self._node)
         blobs = self._node.blobs
         unwanted = await blobs.unwant(blob)  # first, so that it doesn't come again
         removed = blobs.has(blob)
@@ -202,11 +204,6 @@ class Interface:
         return reader.size, reader
 
     # ---- what must hold first ----
-
-    def _require_disk(self) -> None:
-        """Otherwise the answer would wait until somebody makes room."""
-        if reason := self._node.store.degraded:
-            raise Temporary(reason, hint="make room; the node goes on by itself")
 
     def _require_own_feed(self) -> None:
         """A message in a place that is taken elsewhere would fork the feed for good."""

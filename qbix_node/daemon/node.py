@@ -28,6 +28,7 @@ from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
 from qbix_node.replication.service import Replication
+from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
@@ -43,6 +44,7 @@ class Node:
     edges: Edges
     config: Config
     replication: Replication
+    streams: StreamReplication
     blobs: Blobs
     keeper: ConnectionKeeper
     network: Network
@@ -103,6 +105,16 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             verify=edges.verify,
         )
         await nursery.start(replication.run)
+        streams = StreamReplication(
+            keys,
+            guarded,
+            rng=edges.rng("streams"),
+            executor=executor,
+            observe=edges.observe,
+            wall_clock=edges.wall_clock,
+            verify=edges.verify,
+        )
+        await nursery.start(streams.run)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
@@ -116,10 +128,11 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             observe=edges.observe,
         ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
-            methods = {**replication.methods(), **blobs.methods()}
+            methods = {**replication.methods(), **streams.methods(), **blobs.methods()}
             network = _network(edges, config, methods, post)
             keeping = Runner(keeper, network, guarded, edges.rng("connections"), executor)
-            node = Node(edges, config, replication, blobs, keeper, network, Pulse(guarded))
+            parts = replication, streams, blobs, keeper, network
+            node = Node(edges, config, *parts, Pulse(guarded))
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
@@ -147,6 +160,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
     async def on_link(link: Link) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(node.replication.on_link, link)
+            nursery.start_soon(node.streams.on_link, link)
             nursery.start_soon(node.blobs.on_link, link)
 
     async with trio.open_nursery() as nursery:

@@ -130,7 +130,8 @@ def _summary(node: Node) -> str:
         return f"degraded: {reason}"
     feeds = node.replication.feeds()
     messages = sum([feed.sequence for feed in feeds])
-    return f"{len(node.network.links())} peers, {len(feeds)} feeds, {messages} messages"
+    here = f"{len(feeds)} feeds, {messages} messages, {len(node.streams.streams())} streams"
+    return f"{len(node.network.links())} peers, {here}"
 
 
 def _reload(node: Node, config_path: Path | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from qbix_node.http.stream_api import StreamApi
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId
@@ -108,6 +109,9 @@ class Entry:
 
 class Api(Protocol):
     """Methods raise LocalError for what can't be done."""
+
+    @property
+    def streams(self) -> StreamApi: ...
 
     async def status(self) -> Status: ...
 

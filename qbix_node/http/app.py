@@ -17,11 +17,12 @@ from qbix_node.errors import LocalError, RemoteError
 from qbix_node.http import answers
 from qbix_node.http.api import Api
 from qbix_node.http.handlers import Handlers
+from qbix_node.http.stream_handlers import StreamHandlers
 
 
 def control_app(api: Api) -> ASGIApp:
     """Everything: who may open the control socket may do everything that the node can."""
-    to = Handlers(api)
+    to, streams = Handlers(api), StreamHandlers(api.streams)
     return _app(
         *_looking(to),
         Route("/peers", to.peers),
@@ -33,6 +34,15 @@ def control_app(api: Api) -> ASGIApp:
         Route("/feeds/log", to.log),
         Route("/feeds/publish", to.publish, methods=["POST"]),
         Route("/feeds/resume", to.resume, methods=["POST"]),
+        Route("/streams", streams.streams),
+        Route("/streams/show", streams.show),
+        Route("/streams/create", streams.create, methods=["POST"]),
+        Route("/streams/append", streams.append, methods=["POST"]),
+        Route("/streams/log", streams.log),
+        Route("/streams/content", streams.content),
+        Route("/streams/prove", streams.prove),
+        Route("/streams/export", streams.export),
+        Route("/streams/import", streams.import_, methods=["POST"]),
         Route("/following", to.following),
         Route("/follow", to.follow, methods=["POST"]),
         Route("/unfollow", to.unfollow, methods=["POST"]),

@@ -74,9 +74,11 @@ class ControlClient:
             headers = {"Content-Type": "application/json"}
             return _value(self._http.post(path, content=v8json.compact(body), headers=headers))
 
-    def upload(self, path: str, pieces: Iterable[bytes]) -> JsonValue:
+    def upload(
+        self, path: str, body: bytes | Iterable[bytes], params: Parameters | None = None
+    ) -> JsonValue:
         with self._told():
-            return _value(self._http.post(path, content=pieces))
+            return _value(self._http.post(path, content=body, params=params))
 
     def lines(self, path: str, params: Parameters) -> Iterator[bytes]:
         """The lines of a long answer as they come, without their ends; waits for ever."""
@@ -91,6 +93,12 @@ class ControlClient:
         """The size and the bytes of a long answer."""
         with self._stream(path, params) as answer:
             yield int(answer.headers["content-length"]), answer.iter_raw()
+
+    @contextmanager
+    def pieces(self, path: str, params: Parameters) -> Iterator[Iterator[bytes]]:
+        """The bytes of a long answer whose size nobody knows before."""
+        with self._stream(path, params) as answer:
+            yield answer.iter_raw()
 
     @contextmanager
     def _stream(self, path: str, params: Parameters) -> Iterator[httpx.Response]:

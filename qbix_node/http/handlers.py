@@ -22,7 +22,7 @@ from qbix_node.http.questions import (
 )
 from qbix_node.machines import PeerId
 from qbix_node.net.address import parse_address
-from qbix_node.wire.references import FeedId, parse_blob, parse_feed
+from qbix_node.wire.references import FeedId, is_stream, parse_blob, parse_feed, parse_stream
 
 LOG_CHUNK = 100  # messages in memory at a time, whatever the length of the log
 WAIT_S_MAX = 24 * 3600
@@ -76,14 +76,20 @@ class Handlers:
         return _rows(self._api.feeds())
 
     async def following(self, _: Request) -> Response:
-        return json_answer(list(self._api.following()))
+        return json_answer([*self._api.following(), *self._api.streams.following()])
 
     async def follow(self, request: Request) -> Response:
-        await self._api.follow(await _feed(request))
+        if is_stream(name := await _asked(request)):
+            await self._api.streams.follow(parse_stream(name))
+        else:
+            await self._api.follow(parse_feed(name))
         return _done()
 
     async def unfollow(self, request: Request) -> Response:
-        await self._api.unfollow(await _feed(request))
+        if is_stream(name := await _asked(request)):
+            await self._api.streams.unfollow(parse_stream(name))
+        else:
+            await self._api.unfollow(parse_feed(name))
         return _done()
 
     async def publish(self, request: Request) -> Response:
@@ -170,5 +176,6 @@ async def _peer(request: Request) -> PeerId:
     return PeerId(parse_feed(text_of(await read_object(request, "peer"), "peer")))
 
 
-async def _feed(request: Request) -> FeedId:
-    return parse_feed(text_of(await read_object(request, "feed"), "feed"))
+async def _asked(request: Request) -> str:
+    """What to follow: a feed or a stream."""
+    return text_of(await read_object(request, "feed"), "feed")

@@ -1,6 +1,6 @@
 """What a request asks, parsed once: bounded JSON bodies and query parameters. Raises BadInput."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from starlette.requests import Request
@@ -13,15 +13,20 @@ BODY_BYTES_MAX = 256 * 1024  # of a JSON request; a message has at most 8192 cha
 SEQUENCE_MAX = 2**53
 
 
-async def read_object(request: Request, *names: str) -> dict[str, JsonValue]:
-    """The JSON object of the body, with no members but these."""
+async def read_body(request: Request, bytes_max: int) -> bytes:
     body = bytearray()
     async with aclosing(request.stream()) as pieces:
         async for piece in pieces:
             body += piece
-            if len(body) > BODY_BYTES_MAX:
-                raise BadInput(f"{_path(request)}: the body has more than {BODY_BYTES_MAX} bytes")
-    value = v8json.parse(bytes(body), f"{_path(request)}: the body")
+            if len(body) > bytes_max:
+                raise BadInput(f"{_path(request)}: the body has more than {bytes_max} bytes")
+    return bytes(body)
+
+
+async def read_object(request: Request, *names: str) -> dict[str, JsonValue]:
+    """The JSON object of the body, with no members but these."""
+    body = await read_body(request, BODY_BYTES_MAX)
+    value = v8json.parse(body, f"{_path(request)}: the body")
     if not isinstance(value, dict):
         raise BadInput(f"{_path(request)}: the body is no JSON object")
     _only(value, names, _path(request))
@@ -51,7 +56,9 @@ class Query:
         if len(request.query_params.multi_items()) > len(self._values):
             raise BadInput(f"{_path(request)}: a parameter stands there twice")
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, default: str | None = None) -> str:
+        if default is not None and name not in self._values:
+            return default
         return text_of(self._values, name)
 
     def number(self, name: str, default: int, *, least: int = 0, most: int = SEQUENCE_MAX) -> int:
@@ -79,7 +86,7 @@ def _only(values: Mapping[str, object], names: tuple[str, ...], path: str) -> No
             raise BadInput(f"{path}: unknown member {name[:40]!r}; known: {known}")
 
 
-async def body_pieces(request: Request) -> AsyncIterator[bytes]:
+async def body_pieces(request: Request) -> AsyncGenerator[bytes]:
     """The raw body as it comes; who reads it bounds it."""
     async with aclosing(request.stream()) as pieces:
         async for piece in pieces:

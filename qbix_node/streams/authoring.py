@@ -1,10 +1,10 @@
 """Write what the only owner of a stream appends (spec/streams.md 2, 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 
 from qbix_node.crypto.keys import KeyPair
-from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.messages import (
     Head,
     Header,
@@ -15,10 +15,26 @@ from qbix_node.streams.messages import (
     SignedResolve,
     intent_body,
 )
-from qbix_node.streams.owners import AuthorId, Signatures
+from qbix_node.streams.owners import AuthorId, Owners, Signatures
 from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import bag, grow, leaf_hash
+from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
+
+
+def make_genesis(
+    keys: KeyPair,
+    kind: str,
+    uniqueness: Uniqueness,
+    *,
+    salt: bytes,
+    readers: Collection[bytes] = (),
+) -> Genesis:
+    """Of a stream with one owner. `readers`: without any, everybody. Raises Malformed."""
+    owners = Owners(((AuthorId(keys.public), 1),), 1)
+    named = pack(tuple(sorted(set(readers))))
+    params = (("readers", named),) if readers else ()
+    return read_genesis(Genesis(owners, kind, uniqueness, params, salt).encoded)
 
 
 def sign_head(head: Head, *owners: tuple[int, KeyPair]) -> SignedHead:

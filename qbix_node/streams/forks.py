@@ -21,6 +21,7 @@ from qbix_node.streams.messages import (
     read_signed_head,
     read_signed_resolve,
 )
+from qbix_node.streams.owners import AuthorId, Owners, Signatures
 from qbix_node.streams.succession import Chain, read_chain, reign
 from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, left_of, path_of, places
 from qbix_node.wire import fields
@@ -55,6 +56,10 @@ class ShownHead:
         if signed is None:
             raise Malformed("the Head isn't signed by exactly enough owners")
         return (*ruling.checks, *signed)
+
+    def signers(self, genesis: Genesis) -> tuple[AuthorId, ...]:
+        """Of a Head whose checks hold."""
+        return _signers(reign(genesis, self.chain, self.head).owners, self.signed.signatures)
 
 
 def read_shown_head(value: object) -> ShownHead:
@@ -119,6 +124,11 @@ class HeadFork:
         level, index = places(self.shown.head.length)[self.contradiction.place]
         return (index << level) + 1
 
+    def convicted(self) -> tuple[AuthorId, ...]:
+        """Who signed both, if the checks hold; together they decide where the stream is unique."""
+        theirs = self.other.signers(self.genesis)
+        return tuple([key for key in self.shown.signers(self.genesis) if key in theirs])
+
     def packable(self) -> tuple[Packable, ...]:
         heads = self.shown.packable(), self.other.packable()
         resolved = self.resolved.packable() if self.resolved else None
@@ -154,6 +164,12 @@ class ResolveFork:
     @property
     def forked_length(self) -> int:
         return self.signed.resolve.fork_length
+
+    def convicted(self) -> tuple[AuthorId, ...]:
+        """Who signed both, if the checks hold."""
+        owners = self.genesis.owners
+        theirs = _signers(owners, self.other.signatures)
+        return tuple([key for key in _signers(owners, self.signed.signatures) if key in theirs])
 
     def packable(self) -> tuple[Packable, ...]:
         return 1, "r", self.genesis.encoded, self.signed.packable(), self.other.packable()
@@ -207,6 +223,17 @@ def check_fork(
         raise Malformed("fork proof: a signature doesn't match")
 
 
+def check_resolve(
+    genesis: Genesis,
+    signed: SignedResolve,
+    verify_one: Callable[[bytes, bytes, bytes], bool] = verify,
+) -> None:
+    """Raises Malformed where it is not the owners' word."""
+    checks = _resolve_checks(genesis, signed)
+    if not all(verify_one(check.key, check.body, check.signature) for check in checks):
+        raise Malformed("Resolve: a signature doesn't match")
+
+
 # ---- made from what two peers say ----
 
 
@@ -255,6 +282,10 @@ def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureC
     if checks is None:
         raise Malformed("the Resolve isn't signed by exactly enough owners")
     return checks
+
+
+def _signers(owners: Owners, signatures: Signatures) -> tuple[AuthorId, ...]:
+    return tuple([owners.weights[index][0] for index, _ in signatures])
 
 
 def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked the number

@@ -357,11 +357,8 @@ def _why_never(wish: s.Create | s.Append) -> str | None:
         return _why_no_stream(wish.genesis)
     if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
         return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    for entry in wish.entries:
-        if not is_name(entry.kind) or entry.kind in RESERVED_KINDS:
-            return f"{entry.kind!r} is no kind of entry that is appended so"
-    if any(len(entry.content) > s.CONTENT_BYTES_MAX for entry in wish.entries):
-        return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+    if reason := _why_no_entries(wish.entries):
+        return reason
     if _bytes(wish) > BATCH_BYTES_MAX:
         return f"together they have more than {BATCH_BYTES_MAX} bytes"
     return None
@@ -379,6 +376,19 @@ def _why_no_stream(genesis: Genesis) -> str | None:
 
 def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
+
+
+def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
+    for entry in entries:
+        if len(entry.content) > s.CONTENT_BYTES_MAX:
+            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        if not is_name(entry.kind):
+            return (
+                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
+            )
+        if entry.kind in RESERVED_KINDS:
+            return f"entries of kind {entry.kind} are not appended so: it is reserved"
+    return None
 
 
 def _bytes(wish: s.Append) -> int:

@@ -24,7 +24,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     for name in ("init", "run", "status", "id", "doctor", "peer", "follow", "unfollow"):
         assert f"\n  {name} " in told
-    for name in ("following", "feed", "blob", "store", "demo"):
+    for name in ("following", "feed", "stream", "fork", "blob", "store", "demo"):
         assert f"\n  {name} " in told
 
 
@@ -34,6 +34,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         *(["init"], ["run"], ["status"], ["id"], ["doctor"], ["follow"], ["demo"]),
         *(["peer", "add"], ["peer", "list"], ["peer", "remove"], ["peer", "block"]),
         *(["feed", "publish"], ["feed", "log"], ["feed", "verify"], ["feed", "resume"]),
+        *(["stream", "create"], ["stream", "append"], ["stream", "list"], ["stream", "show"]),
+        *(["stream", "log"], ["stream", "get"], ["stream", "verify"], ["stream", "prove"]),
+        *(["stream", "export"], ["stream", "import"], ["fork", "verify"]),
         *(["blob", "add"], ["blob", "get"], ["blob", "list"], ["blob", "remove"]),
         ["store", "check"],
     ],

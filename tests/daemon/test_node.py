@@ -4,7 +4,9 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -14,13 +16,16 @@ from qbix_node.blobs.messages import Arrived
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import Config, Endpoint
 from qbix_node.daemon.edges import Edges
+from qbix_node.daemon.home import Home
+from qbix_node.daemon.interface import Interface
 from qbix_node.daemon.node import Node, open_node
+from qbix_node.errors import LocalError
 from qbix_node.feeds.messages import Appended, Published
 from qbix_node.net.lan import UdpLan
 from qbix_node.net.messages import Dial, LinkDown, LinkUp
 from qbix_node.runtime import InlineExecutor, verify_checks
 from qbix_node.store.memory import MemoryStore
-from qbix_node.wire.references import FeedId
+from qbix_node.wire.references import FeedId, parse_stream
 from tests.net.nodes import Internet
 
 WALL_S = 1_500_000_000.0
@@ -66,6 +71,39 @@ async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
 
 async def pieces(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path: Path) -> None:
+    internet = Internet()
+    async with living("alice", internet) as alice, living("bob", internet) as bob:
+        ours, theirs = [Interface(each.node, Home(tmp_path)) for each in (alice, bob)]
+        row = await ours.streams.create("test", "gossip", [])
+        stream = parse_stream(row.stream)
+        await theirs.streams.follow(stream)
+        await theirs.add_peer(alice.node.address)
+        await ours.streams.append(stream, "post", [b"one", b"\xff"])
+        await theirs.streams.wait_for(stream, 2)
+        assert theirs.streams.log(stream, 1, 9) == ours.streams.log(stream, 1, 9)
+        status = await theirs.status()
+        assert (status.streams, status.entries) == (1, 2)
+        figures = {each.name: each.value for each in await theirs.metrics()}
+        assert (figures["qbix_streams"], figures["qbix_segments_refused_total"]) == (1, 0)
+        assert figures["qbix_segments_received_total"] >= 1
+        assert figures["qbix_entries_appended_total"] == 3  # with the genesis
+
+
+async def test_an_identity_from_elsewhere_does_not_append(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with living("alice", Internet()) as alice:
+        home = Home(tmp_path)
+        streams = Interface(alice.node, home).streams
+        stream = parse_stream((await streams.create("test", "none", [])).stream)
+        home.brought_marker.touch()
+        with pytest.raises(LocalError, match="used elsewhere"):
+            await streams.append(stream, "post", [b"one"])
+        home.brought_marker.unlink()
+        assert (await streams.append(stream, "post", [b"one"])).first == 1
 
 
 async def test_a_node_touches_nothing_but_its_edges(autojump_clock: MockClock) -> None:

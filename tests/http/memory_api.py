@@ -21,6 +21,7 @@ from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId, format_blob, format_feed
 from qbix_node.wire.v8json import JsonValue
+from tests.http.memory_streams import MemoryStreams
 
 ALICE = FeedId(bytes(range(32)))
 BLOB = BlobId(b"b" * 32)
@@ -35,6 +36,7 @@ class MemoryApi:
     messages: list[Entry] = field(default_factory=list)
     files: dict[BlobId, bytes] = field(default_factory=dict)
     appended: trio.Event = field(default_factory=trio.Event)
+    streams: MemoryStreams = field(default_factory=MemoryStreams)
     _waiters: int = 0
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading
@@ -47,7 +49,7 @@ class MemoryApi:
             uptime_s=1.5,
             health=self.wrong,
             peers=self.peers(),
-            streams=0,
+            streams=len(self.streams.rows),
             feeds=1,
             entries=len(self.messages),
             following=len(self.followed),

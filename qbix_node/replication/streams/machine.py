@@ -26,6 +26,7 @@ from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
+EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
 STALL_CHECK_S = 1.0  # how often stalled sources are looked for, while a peer claims more
 _STALL = "streams/stall"
 
@@ -96,6 +97,8 @@ class StreamReplicator:
             case m.Disconnected(peer):
                 self._leave(peer, now)
                 return []
+            case m.Requested(s.OfferedSegment() as offered):  # from a file: the same checks
+                return self._judge(self.book.handle(m.Received(EXPORT, offered), now, rng), now)
             case m.Requested(FollowStream() | UnfollowStream() as change):
                 return self._change(change, now)
             case m.Requested(StopStream(stream, reason)):

@@ -12,13 +12,13 @@ import trio
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
-from qbix_node.errors import BadInput, LocalError
+from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.net.link import Link, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
-from qbix_node.replication.streams.machine import StreamReplicator
+from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
     StopStream,
@@ -32,7 +32,9 @@ from qbix_node.replication.streams.remote.service import (
     Surroundings,
 )
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.archive import OPENING, frame
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.inclusion import Inclusion, prove
 from qbix_node.streams.messages import (
     Append,
     Appended,
@@ -41,6 +43,8 @@ from qbix_node.streams.messages import (
     Grown,
     HeadContradicts,
     NewEntry,
+    OfferedSegment,
+    Segment,
     SegmentRefused,
     SegmentSettled,
 )
@@ -77,6 +81,14 @@ class _Wish:
     refusal: LocalError | None = None
 
 
+@dataclass(slots=True)
+class _Import:
+    """A segment from a file, until it is dealt with."""
+
+    settled: trio.Event = field(default_factory=trio.Event)
+    refusal: str | None = None
+
+
 class StreamReplication:
     """`observe` is told what the StreamReplicator finds and sends."""
 
@@ -111,6 +123,9 @@ class StreamReplication:
         self._wishes: dict[object, deque[_Wish]] = {}
         self._numbers = count(1)
         self._growth: dict[StreamId, trio.Event] = {}
+        self._importing = _Import()
+        self._importing.settled.set()
+        self._import_turn = trio.Lock()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""
@@ -225,16 +240,72 @@ class StreamReplication:
         change = UnfollowStream(stream)
         await self._wish(change, change)
 
+    async def take(self, segment: Segment) -> None:
+        """From an export of a followed stream, after the same checks as what peers send; returns
+        once it is durable.
+        """
+        self._compare(segment)
+        async with self._import_turn:
+            await self._importing.settled.wait()  # of one that was given up
+            work = self._importing = _Import()
+            try:
+                await self._runner.post(m.Requested(OfferedSegment(segment)))
+            except trio.Cancelled:
+                work.settled.set()
+                raise
+            await work.settled.wait()
+        if work.refusal is not None:
+            raise BadInput(work.refusal)
+        if self._machine.book.length(segment.stream) < segment.stop:
+            stopped = self._machine.book.stopped.get(segment.stream)
+            reason = stopped or "it is followed no longer, or much of it comes from peers already"
+            raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
+
+    def _compare(self, segment: Segment) -> None:
+        """With what is here of it. Raises BadInput."""
+        stop = min(segment.stop, self._machine.book.length(segment.stream))
+        for entry in self.entries(segment.stream, segment.first, stop):
+            if entry.leaf != segment.leaves[entry.place - segment.first]:
+                raise BadInput(
+                    f"entry {entry.place} is another than the one that is here: one of both is"
+                    " not the owners', or they forked the stream"
+                )
+
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
         return read_entries(self._store, stream, first, stop)
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
-        """Encoded segments of the whole log, as it is now."""
-        state = self._machine.book.logs[stream]
+        """The file of section 9, in pieces. Raises LocalError if it can't be whole."""
+        state = self.whole(stream)
+        return self._export(state)
+
+    def _export(self, state: LogState) -> Iterator[bytes]:
+        yield OPENING
         for first in range(0, state.length, EXPORT_ENTRIES):
             stop = min(first + EXPORT_ENTRIES, state.length)
             for segment in make_segments(self._store, state, first, stop):
-                yield segment.encoded
+                yield frame(segment.encoded)
+
+    def prove(self, stream: StreamId, place: int) -> Inclusion:
+        """Raises LocalError."""
+        state = self.whole(stream)
+        return prove(self._store, self._machine.book.geneses[stream], state, place)
+
+    def whole(self, stream: StreamId) -> LogState:
+        """A log that ends at its newest Head. Raises LocalError where that is not here."""
+        state = self._machine.book.logs.get(stream)
+        if state is None:
+            raise LocalError(
+                f"nothing of {format_stream(stream)} is here",
+                hint="qbix-node follow asks peers for it",
+            )
+        if state.frontier:
+            covered = state.signed.head.length
+            raise Temporary(
+                f"{state.length} of {covered} entries of {format_stream(stream)} are here",
+                hint="the others come from peers that have them; qbix-node stream show tells",
+            )
+        return state
 
     async def wait_beyond(self, stream: StreamId, length: int) -> None:
         """Return once the log is longer."""
@@ -285,6 +356,10 @@ class StreamReplication:
 
     def found(self, finding: object) -> None:
         match finding:
+            case SegmentSettled(peer) if peer == EXPORT:
+                self._importing.settled.set()
+            case SegmentRefused(peer, reason=reason) if peer == EXPORT:
+                self._importing.refusal = reason
             case SegmentSettled(peer):
                 if remote := self._peers.get(peer):
                     remote.settle()

@@ -1,10 +1,12 @@
 """Streams from appending to another node's log, over links in memory, under a virtual clock."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 import trio.testing
 
-from qbix_node.errors import BadInput, LocalError
+from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.replication.streams.messages import (
@@ -13,6 +15,7 @@ from qbix_node.replication.streams.messages import (
     format_stream_notes,
     parse_stream_notes,
 )
+from qbix_node.streams.archive import LENGTH_BYTES, OPENING, ArchiveReader
 from qbix_node.streams.messages import NewEntry, Segment, SegmentRefused, read_segment
 from qbix_node.wire.references import StreamId
 from qbix_node.wire.v8json import JsonValue
@@ -176,7 +179,9 @@ async def test_a_peer_that_lies_about_entries_is_refused_and_others_are_asked(
     async with running(alice, bob, carol):
         stream = await alice.create()
         await alice.append(stream, 4)
-        [true] = [read_segment(each) for each in alice.streams.export(stream)]
+        [opening, encoded] = alice.streams.export(stream)
+        assert opening == OPENING
+        true = read_segment(encoded[LENGTH_BYTES:])
         lie = [*true.leaves]
         lie[3] = lie[3].replace(b"post", b"pest")
 
@@ -215,6 +220,11 @@ async def test_what_cant_be_appended_is_refused_with_the_reason(
         stream = await alice.create()
         with pytest.raises(BadInput, match="65536 bytes"):
             await alice.streams.append(stream, (NewEntry("post", bytes(65537)),))
+        with pytest.raises(BadInput, match="a kind has"):
+            await alice.streams.append(stream, (NewEntry("Not A Name", b""),))
+        for kind in ("owners.set", "void", "reanchor"):
+            with pytest.raises(BadInput, match="reserved"):
+                await alice.streams.append(stream, (NewEntry(kind, b""),))
         with pytest.raises(LocalError, match="not here"):
             await bob.append(stream, 1)
         await bob.streams.follow(stream)
@@ -240,6 +250,87 @@ async def test_an_unfollowed_stream_is_neither_taken_nor_served(
             assert bob.length(stream) == 1
             await bob.streams.follow(stream)
             await bob.streams.wait_beyond(stream, 2)
+
+
+def segments_of(holder: Holder, stream: StreamId) -> list[Segment]:
+    reader = ArchiveReader()
+    frames = [frame for piece in holder.streams.export(stream) for frame in reader.take(piece)]
+    return [frame.content for frame in frames if isinstance(frame.content, Segment)]
+
+
+async def test_an_export_is_taken_after_the_same_checks(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice, bob):
+        stream = await alice.create()
+        for _ in range(3):
+            await alice.append(stream, 250)
+        first, *others = segments_of(alice, stream)
+        with pytest.raises(Temporary, match="followed no longer"):
+            await bob.streams.take(first)
+        await bob.streams.follow(stream)
+        with pytest.raises(Temporary):
+            await bob.streams.take(others[0])
+        forged = replace(first, contents=(None, b"forged", *first.contents[2:]))
+        with pytest.raises(BadInput, match="entry 1: this is not its content"):
+            await bob.streams.take(forged)
+        assert bob.length(stream) == 0
+        for segment in (first, *others):
+            await bob.streams.take(segment)
+            await bob.streams.take(segment)
+    assert bob.log(stream) == alice.log(stream)
+    assert bob.streams.counters.segments_refused == 0  # of peers
+
+
+async def test_an_export_with_another_history_is_refused(
+    alice: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    twin = Holder("alice")
+    async with running(alice, twin):
+        stream = await alice.create()
+        assert await twin.create() == stream
+        await alice.append(stream, 3)
+        await twin.streams.append(stream, (NewEntry("post", b"another"),))
+        [segment] = segments_of(twin, stream)
+        with pytest.raises(BadInput, match="entry 1 is another than the one that is here"):
+            await alice.streams.take(segment)
+    assert alice.length(stream) == 4
+
+
+async def test_an_import_that_is_given_up_does_not_disturb_the_next(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice):
+        stream = await alice.create()
+        await alice.append(stream, 200)
+        await alice.append(stream, 200)
+        first, second = segments_of(alice, stream)
+        with trio.move_on_after(1):
+            await bob.streams.take(first)  # nobody takes it yet
+        async with running(bob):
+            await bob.streams.follow(stream)
+            with trio.fail_after(60):
+                await bob.streams.take(first)
+                await bob.streams.take(second)
+    assert bob.log(stream) == alice.log(stream)
+
+
+async def test_what_is_not_here_whole_is_neither_exported_nor_proven(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice, bob):
+        stream = await alice.create()
+        await alice.append(stream, 200)
+        await alice.append(stream, 200)
+        with pytest.raises(LocalError, match="nothing of"):
+            bob.streams.export(stream)
+        await bob.streams.follow(stream)
+        await bob.streams.take(segments_of(alice, stream)[0])
+        with pytest.raises(Temporary, match="256 of 401 entries"):
+            bob.streams.export(stream)
+        with pytest.raises(Temporary, match="256 of 401 entries"):
+            bob.streams.prove(stream, 1)
+        assert alice.streams.prove(stream, 300).header.place == 300
 
 
 def notes(said: dict[StreamId, int]) -> Body:

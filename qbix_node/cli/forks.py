@@ -1,0 +1,92 @@
+"""`qbix-node fork`: proofs that somebody signed two histories (spec/streams.md 6)."""
+
+from collections.abc import Iterator
+
+import click
+
+from qbix_node.cli.frame import Context, Group
+from qbix_node.cli.inputs import read_input
+from qbix_node.cli.output import Output, time_text
+from qbix_node.errors import LocalError, Malformed
+from qbix_node.streams.forks import (
+    PROOF_BYTES_MAX,
+    HeadFork,
+    ResolveFork,
+    StreamFork,
+    check_fork,
+    fork_id,
+    read_fork,
+)
+from qbix_node.wire.references import encode_base64, format_feed, format_stream
+from qbix_node.wire.v8json import JsonValue
+
+
+@click.group(cls=Group)
+def fork() -> None:
+    """Proofs that somebody signed two histories."""
+
+
+@fork.command()
+@click.argument("file")
+@click.pass_obj
+def verify(context: Context, file: str) -> None:
+    """Check a proof (- for stdin), without daemon or network. Ends with 1 if it proves nothing."""
+    encoded = read_input(file, PROOF_BYTES_MAX)
+    proof = read_fork(encoded)
+    try:
+        check_fork(proof)
+    except Malformed as error:
+        raise LocalError(f"{file} proves nothing: {error}") from error
+    convicted: list[JsonValue] = [format_feed(key) for key in proof.convicted()]
+    data: JsonValue = {
+        "id": encode_base64(fork_id(encoded)),
+        "form": str(proof.packable()[1]),
+        "stream": format_stream(proof.stream),
+        "forked_length": proof.forked_length,
+        "convicted": convicted,
+        "signed": [*_signed(proof)],
+    }
+    context.out.show(data, _lines(proof, context.out))
+
+
+def _signed(proof: StreamFork) -> Iterator[JsonValue]:
+    """The two that contradict each other."""
+    match proof:
+        case HeadFork():
+            for head in (proof.shown.head, proof.other.head):
+                root = encode_base64(head.root)
+                yield {"length": head.length, "root": root, "timestamp": head.timestamp_ms}
+        case ResolveFork():
+            for signed in (proof.signed, proof.other):
+                chosen = encode_base64(signed.resolve.chosen_root)
+                yield {"fork_length": signed.resolve.fork_length, "chosen_root": chosen}
+
+
+def _lines(proof: StreamFork, out: Output) -> Iterator[str]:
+    yield f"{out.paint('forked', 'red')}  {format_stream(proof.stream)}"
+    match proof:
+        case HeadFork(resolved=resolved):
+            yield from _head_lines(proof)
+            if resolved is not None:
+                yield "both continue the branch that was chosen after an earlier fork"
+        case ResolveFork():
+            yield "two different answers, both signed, to which branch goes on after a fork:"
+            for signed in (proof.signed, proof.other):
+                root = encode_base64(signed.resolve.chosen_root)
+                yield f"  that with root {root} at length {signed.resolve.fork_length}"
+    signers = proof.convicted()
+    for key in signers:
+        yield f"signed both  {format_feed(key)}"
+    if not signers:
+        yield "nobody signed both: two groups of owners decided, each for itself"
+
+
+def _head_lines(proof: HeadFork) -> Iterator[str]:
+    yield "two Heads, both signed, that can't both be continued:"
+    for head in (proof.shown.head, proof.other.head):
+        root, time = encode_base64(head.root), time_text(head.timestamp_ms)
+        yield f"  length {head.length}, root {root}, {time}"
+    if proof.contradiction is None:
+        yield f"the logs differ somewhere before entry {proof.forked_length}"
+    else:
+        yield f"the logs differ from entry {proof.forked_length - 1} on, or soon after"

@@ -1,0 +1,1 @@
+"""`qbix-node stream`: logs that others can check."""

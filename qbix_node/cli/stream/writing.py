@@ -1,0 +1,139 @@
+"""`qbix-node stream create` and `append`."""
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import click
+
+from qbix_node.cli.frame import Command, Context
+from qbix_node.cli.inputs import open_input
+from qbix_node.cli.output import Progress
+from qbix_node.errors import BadInput, LocalError
+from qbix_node.http.client import ControlClient
+from qbix_node.http.rows import read_row
+from qbix_node.http.stream_api import StreamPlace, StreamRow
+from qbix_node.streams.machine import BATCH_BYTES_MAX, ENTRY_BYTES
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, ENTRIES_MAX
+from qbix_node.wire.references import format_feed, format_stream, parse_feed, parse_stream
+from qbix_node.wire.v8json import JsonValue
+
+READ_BYTES = 256 * 1024
+
+
+@click.command(cls=Command)
+@click.option("--kind", default="log", show_default=True, metavar="K", help="What it is for.")
+@click.option(
+    "--uniqueness",
+    type=click.Choice(["none", "gossip", "watched"]),
+    default="gossip",
+    show_default=True,
+    metavar="none|gossip",
+    help="gossip: once two histories are known, nobody takes any more of it.",
+)
+@click.option("--readers", multiple=True, metavar="KEY", help="Only these get it; repeatable.")
+@click.pass_obj
+def create(context: Context, kind: str, uniqueness: str, readers: tuple[str, ...]) -> None:
+    """Begin a stream of which this node is the only owner. Prints its id."""
+    named: list[JsonValue] = [format_feed(parse_feed(key)) for key in readers]
+    body: JsonValue = {"kind": kind, "uniqueness": uniqueness, "readers": named}
+    with context.client() as client:
+        answer = client.post("/streams/create", body)
+    context.out.show(answer, read_row(answer, StreamRow).stream)
+
+
+@click.command(cls=Command)
+@click.argument("stream")
+@click.argument("file", default="-")
+@click.option("--kind", default="post", show_default=True, metavar="K")
+@click.option("--lines", is_flag=True, help="Each line of the file is an entry.")
+@click.pass_obj
+def append(context: Context, stream: str, file: str, kind: str, *, lines: bool) -> None:
+    """Put a file (- or nothing for stdin) at the end of an own stream, as one entry.
+
+    Once this ends with 0, it is on disk.
+    """
+    query = {"stream": format_stream(parse_stream(stream)), "kind": kind}
+    with (
+        open_input(file) as source,
+        context.client() as client,
+        context.out.progress("appended") as progress,
+    ):
+        if lines:
+            places = _append_lines(client, query, _batches(source, file), progress)
+        else:
+            answer = client.upload("/streams/append", _content(source, file), query)
+            places = [read_row(answer, StreamPlace)]
+    entries = sum([place.stop - place.first for place in places])
+    first, stop = (places[0].first, places[-1].stop) if places else (None, None)
+    told: JsonValue = {"stream": query["stream"], "entries": entries, "first": first, "stop": stop}
+    context.out.show(told, _appended_text(places, entries))
+
+
+def _appended_text(places: list[StreamPlace], entries: int) -> str:
+    match entries:
+        case 0:
+            return "there was nothing to append"
+        case 1:
+            return f"appended entry {places[0].first}"
+        case _:
+            return f"appended {entries} entries, {places[0].first} to {places[-1].stop - 1}"
+
+
+def _content(source: BinaryIO, file: str) -> bytes:
+    data = source.read(CONTENT_BYTES_MAX + 1)
+    if len(data) > CONTENT_BYTES_MAX:
+        raise BadInput(
+            f"{file}: has more than {CONTENT_BYTES_MAX} bytes",
+            hint="keep it as a file, and append the id that `qbix-node blob add` prints",
+        )
+    return data
+
+
+def _append_lines(
+    client: ControlClient,
+    query: dict[str, str],
+    batches: Iterator[list[bytes]],
+    progress: Progress,
+) -> list[StreamPlace]:
+    places, done = list[StreamPlace](), 0
+    try:
+        for batch in batches:
+            body = b"".join([line + b"\n" for line in batch])
+            answer = client.upload("/streams/append", body, {**query, "lines": 1})
+            place = read_row(answer, StreamPlace)
+            places.append(place)
+            done += len(batch)
+            progress.at(f"{done} entries")
+    except LocalError as error:
+        hint = f"{error.hint}; " if error.hint else ""
+        raise type(error)(str(error), hint=f"{hint}{done} lines were appended before") from error
+    return places
+
+
+def _batches(source: BinaryIO, file: str) -> Iterator[list[bytes]]:
+    """Lines as they come, because a pipe may stay open; as many as one append takes."""
+    rest, number = b"", 0
+    # What open() and stdin give has read1, which the type does not say.
+    while piece := cast("io.BufferedReader", source).read1(READ_BYTES):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in [*lines, rest]:
+            number += 1
+            if len(line) > CONTENT_BYTES_MAX:
+                raise BadInput(f"{file}: line {number} has more than {CONTENT_BYTES_MAX} bytes")
+        number -= 1
+        yield from _grouped(lines)
+    if rest:
+        yield [rest]
+
+
+def _grouped(lines: list[bytes]) -> Iterator[list[bytes]]:
+    group, size = list[bytes](), 0
+    for line in lines:
+        size += len(line) + ENTRY_BYTES
+        if group and (size > BATCH_BYTES_MAX or len(group) == ENTRIES_MAX):
+            yield group
+            group, size = [], len(line) + ENTRY_BYTES
+        group.append(line)
+    if group:
+        yield group

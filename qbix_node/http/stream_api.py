@@ -1,0 +1,101 @@
+"""What the HTTP interface asks of the node about streams, and the answers (docs/http-api.md)."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qbix_node.wire.references import FeedId, StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """What the genesis says is None while nothing of the stream is here."""
+
+    stream: str
+    kind: str | None
+    uniqueness: str | None
+    owners: list[str]
+    readers: list[str] | None  # besides the owners; None: everybody
+    own: bool
+    following: bool
+    length: int  # of the log here, the genesis included
+    head_length: int  # of the newest Head here: entries up to there may be missing
+    root: str | None  # of that Head
+    timestamp: int | None  # of that Head, as the owners claim
+    claimed: int  # the greatest length that a connected peer claims
+    stopped: str | None  # why it takes no entries any more
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDetails:
+    """One stream, looked through."""
+
+    row: StreamRow
+    contents_missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEntry:
+    """`text` or `base64` is the content; neither: it is not here."""
+
+    index: int
+    kind: str
+    author: str
+    timestamp: int
+    bytes: int
+    content_hash: str
+    text: str | None = None
+    base64: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlace:
+    """Where entries stand: from index `first` to before `stop`."""
+
+    stream: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamImport:
+    stream: str
+    added: int  # entries that were not here before
+    length: int
+    proofs: int  # of forks, in the file; checked, and not kept
+
+
+class StreamApi(Protocol):
+    """Methods raise LocalError for what can't be done."""
+
+    def streams(self) -> list[StreamRow]: ...
+
+    async def show(self, stream: StreamId) -> StreamDetails: ...
+
+    def following(self) -> list[str]: ...
+
+    async def follow(self, stream: StreamId) -> None: ...
+
+    async def unfollow(self, stream: StreamId) -> None: ...
+
+    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow: ...
+
+    async def append(
+        self, stream: StreamId, kind: str, contents: Sequence[bytes]
+    ) -> StreamPlace: ...
+
+    def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
+
+    async def wait_for(self, stream: StreamId, index: int) -> None:
+        """Return once that entry is here."""
+        ...
+
+    def content(self, stream: StreamId, index: int) -> bytes: ...
+
+    def prove(self, stream: StreamId, index: int) -> bytes: ...
+
+    def export(self, stream: StreamId) -> Iterator[bytes]:
+        """Raises at once, not while it is iterated over."""
+        ...
+
+    async def import_(self, pieces: AsyncIterator[bytes]) -> StreamImport: ...

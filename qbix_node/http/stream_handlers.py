@@ -1,0 +1,117 @@
+"""One method a path for streams: parse the request, ask the node, print the answer."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from http import HTTPStatus
+
+import trio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qbix_node.errors import BadInput
+from qbix_node.http.answers import Streamed, json_answer
+from qbix_node.http.questions import (
+    Query,
+    body_pieces,
+    read_body,
+    read_object,
+    text_of,
+    texts_of,
+)
+from qbix_node.http.stream_api import StreamApi, StreamEntry
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, ENTRIES_MAX
+from qbix_node.streams.tree import LENGTH_MAX
+from qbix_node.wire import v8json
+from qbix_node.wire.references import StreamId, parse_feed, parse_stream
+
+LOG_CHUNK = 100  # entries in memory at a time: 6 MiB of contents
+LINES_BYTES_MAX = 512 * 1024  # of entries that are appended together
+DEFAULT_KIND = "post"
+BINARY = "application/octet-stream"
+
+
+class StreamHandlers:
+    def __init__(self, api: StreamApi) -> None:
+        self._api = api
+
+    async def streams(self, _: Request) -> Response:
+        return json_answer([asdict(row) for row in self._api.streams()])
+
+    async def show(self, request: Request) -> Response:
+        details = await self._api.show(_stream(Query(request, "stream")))
+        return json_answer({**asdict(details.row), "contents_missing": details.contents_missing})
+
+    async def create(self, request: Request) -> Response:
+        body = await read_object(request, "kind", "uniqueness", "readers")
+        readers = [parse_feed(text) for text in texts_of(body, "readers")]
+        row = await self._api.create(text_of(body, "kind"), text_of(body, "uniqueness"), readers)
+        return json_answer(asdict(row), HTTPStatus.CREATED)
+
+    async def append(self, request: Request) -> Response:
+        query = Query(request, "stream", "kind", "lines")
+        stream, kind = _stream(query), query.text("kind", DEFAULT_KIND)
+        if query.flag("lines"):
+            contents = (await read_body(request, LINES_BYTES_MAX)).split(b"\n")
+            if contents[-1] == b"":
+                contents.pop()  # the end of the last line
+        else:
+            contents = [await read_body(request, CONTENT_BYTES_MAX)]
+        if not 1 <= len(contents) <= ENTRIES_MAX:
+            raise BadInput(f"the body has {len(contents)} lines, 1 to {ENTRIES_MAX} are taken")
+        place = await self._api.append(stream, kind, contents)
+        return json_answer(asdict(place), HTTPStatus.CREATED)
+
+    async def log(self, request: Request) -> Response:
+        query = Query(request, "stream", "from", "limit", "follow")
+        stream, first = _stream(query), query.number("from", 1, least=1, most=LENGTH_MAX)
+        limit, follow = query.number("limit", LENGTH_MAX), query.flag("follow")
+        chunk = self._api.log(stream, first, min(limit, LOG_CHUNK))  # refused before a byte is sent
+        lines = self._lines(stream, chunk, first, limit, follow=follow)
+        return Streamed(lines, media_type="application/jsonl")
+
+    async def _lines(
+        self, stream: StreamId, chunk: list[StreamEntry], first: int, left: int, *, follow: bool
+    ) -> AsyncGenerator[bytes]:
+        while left:
+            if chunk:
+                yield b"".join(map(_line, chunk))
+                first, left = first + len(chunk), left - len(chunk)
+            elif follow:
+                await self._api.wait_for(stream, first)
+            else:
+                return
+            chunk = self._api.log(stream, first, min(left, LOG_CHUNK))
+
+    async def content(self, request: Request) -> Response:
+        query = Query(request, "stream", "index")
+        stream, index = _stream(query), query.number("index", 0)
+        return Response(self._api.content(stream, index), media_type=BINARY)
+
+    async def prove(self, request: Request) -> Response:
+        query = Query(request, "stream", "index")
+        stream, index = _stream(query), query.number("index", 0)
+        return Response(self._api.prove(stream, index), media_type=BINARY)
+
+    async def export(self, request: Request) -> Response:
+        frames = self._api.export(_stream(Query(request, "stream")))
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            for frame in frames:
+                yield frame
+                await trio.lowlevel.checkpoint()
+
+        return Streamed(pieces(), media_type=BINARY)
+
+    async def import_(self, request: Request) -> Response:
+        async with aclosing(body_pieces(request)) as pieces:
+            return json_answer(asdict(await self._api.import_(pieces)))
+
+
+def _stream(query: Query) -> StreamId:
+    return parse_stream(query.text("stream"))
+
+
+def _line(entry: StreamEntry) -> bytes:
+    row = {name: value for name, value in asdict(entry).items() if value is not None}
+    return v8json.compact(row) + b"\n"
