@@ -18,6 +18,7 @@ from qbix_node.daemon.edges import Edges, NodeStore
 from qbix_node.daemon.guard import GuardedStore
 from qbix_node.daemon.pulse import Pulse
 from qbix_node.errors import LocalError
+from qbix_node.gossip.service import Gossip
 from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
 from qbix_node.net.discovery import LanDiscovery
@@ -45,6 +46,7 @@ class Node:
     config: Config
     replication: Replication
     streams: StreamReplication
+    gossip: Gossip
     blobs: Blobs
     keeper: ConnectionKeeper
     network: Network
@@ -115,6 +117,15 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             verify=edges.verify,
         )
         await nursery.start(streams.run)
+        gossip = Gossip(
+            streams,
+            guarded,
+            rng=edges.rng("gossip"),
+            executor=executor,
+            observe=edges.observe,
+            verify=edges.verify,
+        )
+        await nursery.start(gossip.run)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
@@ -128,11 +139,11 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             observe=edges.observe,
         ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
-            methods = {**replication.methods(), **streams.methods(), **blobs.methods()}
+            parts = replication, streams, gossip, blobs
+            methods = {name: each for part in parts for name, each in part.methods().items()}
             network = _network(edges, config, methods, post)
             keeping = Runner(keeper, network, guarded, edges.rng("connections"), executor)
-            parts = replication, streams, blobs, keeper, network
-            node = Node(edges, config, *parts, Pulse(guarded))
+            node = Node(edges, config, *parts, keeper, network, Pulse(guarded))
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
@@ -161,6 +172,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(node.replication.on_link, link)
             nursery.start_soon(node.streams.on_link, link)
+            nursery.start_soon(node.gossip.on_link, link)
             nursery.start_soon(node.blobs.on_link, link)
 
     async with trio.open_nursery() as nursery:

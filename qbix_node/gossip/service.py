@@ -50,6 +50,7 @@ class Gossip:
         self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
         self._left: deque[_Talk] = deque()  # those that are over, not told yet
         self._news = trio.Event()
+        replication.listen(self.hear)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""

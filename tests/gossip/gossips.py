@@ -39,7 +39,6 @@ class Node(Holder):
             executor=InlineExecutor(),
             observe=self.told.append,
         )
-        self.streams.listen(self.gossip.hear)
 
     def methods(self) -> Methods:
         return {**self.streams.methods(), **self.gossip.methods()}
