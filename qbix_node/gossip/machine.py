@@ -5,22 +5,22 @@ before anybody hears of it; that a forked stream stops is told to whoever runs i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.comparing import Standing, StandingOf, Verdict, VerdictOn
+from qbix_node.gossip.known import Known, Pending
 from qbix_node.gossip.peers import QUESTIONS_MAX, Listener, Question
+from qbix_node.gossip.work import Accused, Asked, Heard, Work
 from qbix_node.streams.forks import (
     ShownHead,
     StreamFork,
-    encode_fork,
     equal_fork,
     read_fork,
 )
 from qbix_node.streams.genesis import Genesis
-from qbix_node.streams.messages import SignedHead
+from qbix_node.streams.messages import Head, SignedHead
 from qbix_node.streams.records import LogState, put_proof
 from qbix_node.streams.tree import Hash, bag, lead
 from qbix_node.wire.references import StreamId
@@ -28,55 +28,11 @@ from qbix_node.wire.references import StreamId
 ROUND_S = 2.0
 ROUND_SPREAD = 0.25  # of that, more or less
 PEERS_A_ROUND = 3
-PENDING_MAX = 4  # Heads of a stream that nobody has backed; the oldest makes room
-PROOFS_MAX = 2  # of a stream
 WORK_MAX = 1024  # pieces of slow work under way; what is more is passed over
 
 _ROUND = "gossip/round"
 
 Effects = list[m.Effect]
-Identity = tuple[int, Hash]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    shown: ShownHead
-    peer: m.PeerId  # who told of it
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """A Head whose signatures are being checked, or that is being looked up."""
-
-    peer: m.PeerId
-    shown: ShownHead
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question of a peer. `ours`: it was ours, and this is the answer `shorter`."""
-
-    peer: m.PeerId
-    number: int
-    shown: ShownHead
-    peaks: tuple[Hash, ...]
-    ours: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Accused:
-    peer: m.PeerId | None
-    fork: StreamFork
-    answers: tuple[m.PeerId, int] | None = None  # a question that this is the answer to
-
-
-@dataclass(slots=True)
-class _Stream:
-    pending: dict[Identity, _Pending] = field(default_factory=dict)
-    proofs: dict[int, bytes] = field(default_factory=dict)  # by forked length
-
-
-_Work = _Heard | _Asked | _Accused
 
 
 class Gossiper:
@@ -92,20 +48,18 @@ class Gossiper:
     ) -> None:
         self._geneses = geneses
         self._logs = logs
-        self._streams = {stream: _Stream(proofs=dict(known)) for stream, known in proofs.items()}
+        self._known = Known(proofs)
         self._peers: dict[m.PeerId, Listener] = {}
         self._tokens = m.Tokens()
         self._numbers = 0
-        self._work: dict[m.Token, _Work] = {}
+        self._work: dict[m.Token, Work] = {}
         self._ticking = False
 
     def proofs(self, stream: StreamId) -> list[bytes]:
-        known = self._streams.get(stream)
-        return list(known.proofs.values()) if known else []
+        return self._known.proofs(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
-        known = self._streams.get(stream)
-        return [each.shown.signed for each in known.pending.values()] if known else []
+        return self._known.pending(stream)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -135,7 +89,7 @@ class Gossiper:
         return tuple(effects)
 
     def _go_on(
-        self, work: _Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
+        self, work: Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
     ) -> None:
         match event:
             case m.Verified(oks=oks):
@@ -169,9 +123,8 @@ class Gossiper:
 
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
-        for stream, known in list(self._streams.items()):
-            for pending in list(known.pending.values()):
-                self._reconsider(stream, known, pending, effects)
+        for pending in self._known.waiting():
+            self._reconsider(pending, effects)
         listeners = list(self._peers)
         for _ in range(min(PEERS_A_ROUND, len(listeners))):
             peer = listeners.pop(int(rng.random() * len(listeners)))
@@ -190,15 +143,16 @@ class Gossiper:
         return news
 
     def _known_heads(self, stream: StreamId) -> list[ShownHead]:
-        state, known = self._logs.get(stream), self._streams.get(stream)
-        own = [ShownHead(state.signed)] if state else []
-        return own + ([each.shown for each in known.pending.values()] if known else [])
+        state = self._logs.get(stream)
+        own = [state.signed] if state else []
+        # Heads of streams whose owners change have a chain; those that are gossiped have none.
+        return [ShownHead(signed) for signed in (*own, *self._known.pending(stream))]
 
     def _tell_proofs(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        listener, known = self._peers[peer], self._streams.get(stream)
-        if known is None or not self._may_read(peer, stream):
+        listener = self._peers[peer]
+        if not self._may_read(peer, stream):
             return
-        proofs = [proof for proof in known.proofs.values() if listener.tell_proof(proof)]
+        proofs = [proof for proof in self._known.proofs(stream) if listener.tell_proof(proof)]
         if proofs:
             effects.append(m.Send(peer, g.Proofs(tuple(proofs))))
 
@@ -214,7 +168,7 @@ class Gossiper:
                 for shown in heads:
                     self._hear_head(peer, shown, now, effects)
             case g.Compare(number, shown, peaks):
-                self._asked(_Asked(peer, number, shown, peaks), now, effects)
+                self._asked(Asked(peer, number, shown, peaks), now, effects)
             case g.Continues() | g.Shorter() | g.Unknown():
                 self._hear_answer(peer, message, now, effects)
             case g.Proofs(proofs):
@@ -237,7 +191,7 @@ class Gossiper:
             case g.Continues(_, shown, frontier):
                 self._continued(peer, question, shown, frontier, effects)
             case g.Shorter(number, shown, peaks) if shown.head.stream == question.stream:
-                asked = _Asked(peer, number, shown, peaks, ours=True)
+                asked = Asked(peer, number, shown, peaks, ours=True)
                 self._asked(asked, now, effects)
             case _:
                 pass
@@ -247,20 +201,19 @@ class Gossiper:
         if stream not in self._logs or not self._may_read(peer, stream):
             return
         self._peers[peer].tell(stream, head)
-        if self._is_known(stream, head.length, head.root):
+        if self._is_known(head):
             return
         try:
             checks = shown.checks(self._geneses[stream])
         except Malformed as error:
             self._disbelieve(peer, str(error), effects)
             return
-        self._verify(peer, _Heard(peer, shown), checks, now, effects)
+        self._verify(peer, Heard(peer, shown), checks, now, effects)
 
-    def _is_known(self, stream: StreamId, length: int, root: Hash) -> bool:
-        head, known = self._logs[stream].signed.head, self._streams.get(stream)
-        if (head.length, head.root) == (length, root):
-            return True
-        return known is not None and (length, root) in known.pending
+    def _is_known(self, head: Head) -> bool:
+        return self._logs[head.stream].signed.head.identity == head.identity or (
+            self._known.is_pending(head)
+        )
 
     def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
         self._peers[peer].tell_proof(encoded)
@@ -271,26 +224,18 @@ class Gossiper:
             self._disbelieve(peer, str(error), effects)
             return
         if self._wants_proof(fork):
-            self._verify(peer, _Accused(peer, fork), checks, now, effects)
+            self._verify(peer, Accused(peer, fork), checks, now, effects)
 
     def _wants_proof(self, fork: StreamFork) -> bool:
-        known = self._streams.get(fork.stream)
-        if fork.stream not in self._geneses:
-            return False
-        return known is None or (
-            len(known.proofs) < PROOFS_MAX and fork.forked_length not in known.proofs
-        )
+        return fork.stream in self._geneses and self._known.wants(fork)
 
-    def _asked(self, asked: _Asked, now: float, effects: Effects) -> None:
+    def _asked(self, asked: Asked, now: float, effects: Effects) -> None:
         """A Head with its peaks, which is shown to us."""
         peer, stream, head = asked.peer, asked.shown.head.stream, asked.shown.head
         refused = m.Send(peer, g.Unknown(asked.number))
-        busy = [work for work in self._work.values() if isinstance(work, _Asked)]
-        mine = len([work for work in busy if work.peer == peer])
-        if stream not in self._logs or not self._may_read(peer, stream):
-            effects += [] if asked.ours else [refused]
-            return
-        if mine >= QUESTIONS_MAX:
+        busy = [each for each in self._work.values() if type(each) is Asked and each.peer == peer]
+        here = stream in self._logs and self._may_read(peer, stream)
+        if not here or len(busy) >= QUESTIONS_MAX:
             effects += [] if asked.ours else [refused]
             return
         if bag(asked.peaks) != head.root or len(asked.peaks) != head.length.bit_count():
@@ -306,7 +251,7 @@ class Gossiper:
     def _verify(
         self,
         peer: m.PeerId,
-        work: _Work,
+        work: Work,
         checks: tuple[m.SignatureCheck, ...],
         now: float,
         effects: Effects,
@@ -316,7 +261,7 @@ class Gossiper:
         token = self._later(work)
         effects.append(m.Verify(token, checks))
 
-    def _later(self, work: _Work) -> m.Token:
+    def _later(self, work: Work) -> m.Token:
         token = self._tokens.new()
         self._work[token] = work
         return token
@@ -327,42 +272,39 @@ class Gossiper:
 
     # ---- what is known of it then ----
 
-    def _verified(self, work: _Work, oks: tuple[bool, ...], effects: Effects) -> None:
+    def _verified(self, work: Work, oks: tuple[bool, ...], effects: Effects) -> None:
         peer = work.peer
         if not all(oks):
             if peer in self._peers:
                 self._disbelieve(peer, "a signature does not match", effects)
             return
         match work:
-            case _Heard():
+            case Heard():
                 self._consider(work, effects)
-            case _Asked():
+            case Asked():
                 self._judge(work, effects)
-            case _Accused(fork=fork) if self._wants_proof(fork):
+            case Accused(fork=fork) if self._wants_proof(fork):
                 self._persist(work, effects)
-            case _Accused():
+            case Accused():
                 pass  # another was faster
 
-    def _consider(self, heard: _Heard, effects: Effects) -> None:
+    def _consider(self, heard: Heard, effects: Effects) -> None:
         head = heard.shown.head
         stream, state = head.stream, self._logs[head.stream]
-        if self._is_known(stream, head.length, head.root):
+        if self._is_known(head):
             return
         if head.length <= state.length:
             token = self._later(heard)
             effects.append(m.Ask(token, StandingOf(stream, head.length, head.root)))
         elif head.length == state.signed.head.length:
-            self._accuse(None, self._equal(stream, heard.shown, state.signed), effects)
+            self._accuse(None, self._equal(heard.shown, state.signed), effects)
         else:
-            known = self._streams.setdefault(stream, _Stream())
-            while len(known.pending) >= PENDING_MAX:
-                del known.pending[next(iter(known.pending))]
-            known.pending[head.length, head.root] = _Pending(heard.shown, heard.peer)
+            self._known.put_pending(heard.shown, heard.peer)
 
-    def _equal(self, stream: StreamId, shown: ShownHead, ours: SignedHead) -> StreamFork:
-        return equal_fork(self._geneses[stream], shown, ShownHead(ours))
+    def _equal(self, shown: ShownHead, ours: SignedHead) -> StreamFork:
+        return equal_fork(self._geneses[shown.head.stream], shown, ShownHead(ours))
 
-    def _judge(self, asked: _Asked, effects: Effects) -> None:
+    def _judge(self, asked: Asked, effects: Effects) -> None:
         stream, head = asked.shown.head.stream, asked.shown.head
         state, reach = self._logs[stream], self._logs[stream].signed.head.length
         if head.length <= state.length or head.length == reach:
@@ -375,35 +317,33 @@ class Gossiper:
             shown = ShownHead(state.signed)
             effects.append(m.Send(asked.peer, g.Shorter(asked.number, shown, state.peaks)))
 
-    def _answered(self, work: _Work, answer: object, effects: Effects) -> None:
+    def _answered(self, work: Work, answer: object, effects: Effects) -> None:
         match work, answer:
-            case _Heard(peer, shown), Standing(agrees=False, ours=None):
+            case Heard(peer, shown), Standing(agrees=False, ours=None):
                 if peer in self._peers:
                     self._compare(peer, shown.head.stream, effects)
-            case _Heard(_, shown), Standing(agrees=False, ours=SignedHead() as ours):
-                self._accuse(None, self._equal(shown.head.stream, shown, ours), effects)
-            case _Asked(), Verdict(fork=None, frontier=frontier):
+            case Heard(_, shown), Standing(agrees=False, ours=SignedHead() as ours):
+                self._accuse(None, self._equal(shown, ours), effects)
+            case Asked(), Verdict(fork=None, frontier=frontier):
                 if not work.ours:
                     shown = ShownHead(self._logs[work.shown.head.stream].signed)
                     answered = g.Continues(work.number, shown, frontier)
                     effects.append(m.Send(work.peer, answered))
-            case _Asked(), Verdict(fork=fork) if fork is not None:
-                self._accuse(None if work.ours else (work.peer, work.number), fork, effects)
+            case Asked(), Verdict(fork=fork) if fork is not None:
+                self._accuse(None if work.ours else work.peer, fork, effects)
             case _:
                 pass
 
     # ---- comparing ----
 
-    def _reconsider(
-        self, stream: StreamId, known: _Stream, pending: _Pending, effects: Effects
-    ) -> None:
+    def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
-        state, head = self._logs[stream], pending.shown.head
-        if head.length <= state.signed.head.length:
-            del known.pending[head.length, head.root]
-            self._consider(_Heard(pending.peer, pending.shown), effects)
+        head = pending.shown.head
+        if head.length <= self._logs[head.stream].signed.head.length:
+            self._known.settle(head)
+            self._consider(Heard(pending.peer, pending.shown), effects)
         elif pending.peer in self._peers:
-            self._compare(pending.peer, stream, effects)
+            self._compare(pending.peer, head.stream, effects)
 
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
@@ -431,42 +371,28 @@ class Gossiper:
         head, length = shown.head, question.length
         if lead(question.peaks, length, frontier, head.length) != head.root:
             self._disbelieve(peer, "its Head doesn't continue ours as it says", effects)
-        elif known := self._streams.get(question.stream):
-            known.pending.pop((head.length, head.root), None)
+        else:
+            self._known.settle(head)
 
     # ---- proofs ----
 
-    def _accuse(
-        self, answers: tuple[m.PeerId, int] | None, fork: StreamFork, effects: Effects
-    ) -> None:
+    def _accuse(self, asker: m.PeerId | None, fork: StreamFork, effects: Effects) -> None:
         """Made here: its parts were checked, and it is checked as a whole, too."""
-        if not self._wants_proof(fork):
-            if answers is not None:
-                self._tell_proofs_again(*answers, fork, effects)
-            return
-        token = self._later(_Accused(None, fork, answers))
-        effects.append(m.Verify(token, fork.checks()))
+        if self._wants_proof(fork):
+            token = self._later(Accused(None, fork, asker))
+            effects.append(m.Verify(token, fork.checks()))
+        elif asker in self._peers:
+            self._tell_proofs(asker, fork.stream, effects)
 
-    def _tell_proofs_again(
-        self, peer: m.PeerId, number: int, fork: StreamFork, effects: Effects
-    ) -> None:
-        known = self.proofs(fork.stream)
-        if peer in self._peers and known:
-            effects.append(m.Send(peer, g.Proofs(tuple(known))))
-
-    def _persist(self, accused: _Accused, effects: Effects) -> None:
+    def _persist(self, accused: Accused, effects: Effects) -> None:
         fork = accused.fork
-        known = self._streams.setdefault(fork.stream, _Stream())
-        encoded = encode_fork(fork)
-        known.proofs[fork.forked_length] = encoded
-        token = self._later(accused)
+        token, encoded = self._later(accused), self._known.put_proof(fork)
         effects.append(m.Persist(token, (put_proof(fork.stream, fork.forked_length, encoded),)))
 
-    def _proven(self, work: _Work, effects: Effects) -> None:
-        assert isinstance(work, _Accused)
+    def _proven(self, work: Work, effects: Effects) -> None:
+        assert isinstance(work, Accused)
         stream = work.fork.stream
         effects.append(m.Emit(g.ForkProven(work.fork, work.peer)))
-        self._streams[stream].pending.clear()
         for peer, listener in self._peers.items():
-            if stream in listener.holds or (work.answers and work.answers[0] == peer):
+            if stream in listener.holds or peer == work.asker:
                 self._tell_proofs(peer, stream, effects)

@@ -4,7 +4,7 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.machine import PENDING_MAX
+from qbix_node.gossip.known import PENDING_MAX
 from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, equal_fork, read_fork
