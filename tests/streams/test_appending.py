@@ -27,6 +27,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
+from qbix_node.wire.fields import NUMBER_MAX
 from tests.streams.desk import PETE, QUIN, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of
 from tests.streams.reader import Reader
@@ -247,6 +248,14 @@ def test_a_kind_that_no_receiver_would_take_is_refused(
     assert [refusal.bad_content for refusal in desk.findings(AppendRefused)] == [True]
     assert desk.book.length(STREAM) == (3 if waiting else 2)
     check_stored(desk)
+
+
+@pytest.mark.parametrize("stamp_ms", [-1, NUMBER_MAX + 1])
+def test_a_time_that_no_receiver_would_take_is_refused(desk: Desk, stamp_ms: int) -> None:
+    desk.append(STREAM, stamp_ms=stamp_ms)
+    desk.create(genesis_of(BOB, salt=b"t" * 16), stamp_ms)
+    assert [refusal.bad_content for refusal in desk.findings(AppendRefused)] == [True, True]
+    assert desk.writes == []
 
 
 def test_so_many_wishes_wait_and_no_more(desk: Desk) -> None:
