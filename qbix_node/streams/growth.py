@@ -220,7 +220,7 @@ def _owners_after(
     if not changes:
         return owners, ()
     header, content = changes[0], contents[-1]
-    if len(changes) > 1 or headers[-1] is not header or head_length != header.place + 1:
+    if head_length != header.place + 1:  # so it is also the last entry, and the only change
         raise Malformed(f"entry {header.place}: the Head goes past a change of owners")
     if content is None:
         raise Malformed(f"entry {header.place}: a change of owners comes with its content")

@@ -27,7 +27,8 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
-from tests.streams.desk import PETE, QUIN, Desk
+from qbix_node.wire.fields import NUMBER_MAX
+from tests.streams.desk import PETE, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of
 from tests.streams.reader import Reader
 
@@ -249,6 +250,14 @@ def test_a_kind_that_no_receiver_would_take_is_refused(
     check_stored(desk)
 
 
+@pytest.mark.parametrize("stamp_ms", [-1, NUMBER_MAX + 1])
+def test_a_time_that_no_receiver_would_take_is_refused(desk: Desk, stamp_ms: int) -> None:
+    desk.append(STREAM, stamp_ms=stamp_ms)
+    desk.create(genesis_of(BOB, salt=b"t" * 16), stamp_ms)
+    assert [refusal.bad_content for refusal in desk.findings(AppendRefused)] == [True, True]
+    assert desk.writes == []
+
+
 def test_so_many_wishes_wait_and_no_more(desk: Desk) -> None:
     for _ in range(WISHES_PER_STREAM_MAX + 3):
         desk.append(STREAM)
@@ -290,51 +299,6 @@ def test_a_skipped_offer_does_not_keep_a_stream_from_being_created() -> None:
     assert desk.appended == [request]
 
 
-# ---- an own stream that comes back from others ----
-
-
-def test_an_own_stream_is_restored_before_it_goes_on() -> None:
-    log = Log(OWN, ((0, BOB),)).write_many(11)
-    desk = Desk([STREAM])
-    desk.offer(log.segment(0, 5, 12))
-    desk.settle()
-    desk.append(STREAM)
-    assert desk.refusals == [
-        "entries of that stream, which this node signed, are not here again yet"
-    ]
-    assert desk.signed == 0
-    desk.offer(log.segment(5, 12))
-    desk.settle()
-    desk.append(STREAM)
-    desk.settle()
-    assert desk.book.length(STREAM) == 13
-    check_restored(desk, log)
-
-
-def test_a_shorter_head_does_not_make_an_own_stream_seem_restored() -> None:
-    """Else the node would sign a second entry in a place where it has signed one: a fork."""
-    log = Log(OWN, ((0, BOB),)).write_many(11)
-    desk = Desk([STREAM])
-    desk.offer(log.segment(0, 5, 12))
-    desk.offer(log.segment(5, 8), peer=QUIN)  # who has heard less of it
-    desk.settle()
-    desk.append(STREAM)
-    assert desk.signed == 0
-    assert desk.book.logs[STREAM].signed == log.head(12)
-    assert desk.settled == {PETE: 1, QUIN: 1}
-    desk.offer(log.segment(5, 12))
-    desk.settle()
-    desk.append(STREAM)
-    desk.settle()
-    check_restored(desk, log)
-
-
-def check_restored(desk: Desk, log: Log) -> None:
-    assert desk.leaves(STREAM)[: log.length] == log.leaves
-    assert desk.book.length(STREAM) == log.length + 1
-    assert desk.signed == 1
-
-
 def test_wishes_go_before_what_peers_offer(desk: Desk) -> None:
     desk.accepted.append(STREAM)
     desk.book.accept(STREAM)
@@ -346,38 +310,6 @@ def test_wishes_go_before_what_peers_offer(desk: Desk) -> None:
     assert desk.appended == [first, second]
     assert desk.book.waiting == 0
     assert desk.settled == {PETE: 1}
-
-
-# ---- owners who follow ----
-
-
-def test_who_handed_a_stream_over_appends_no_more() -> None:
-    genesis = genesis_of(BOB, uniqueness=Uniqueness.NONE)
-    log = Log(genesis, ((0, BOB),)).write_many(1)
-    log.hand_over(owners_of((ALICE, 1), threshold=1), (0, ALICE))
-    desk = Desk([genesis.stream])
-    desk.offer(log.segment(0, 3))
-    desk.settle()
-    assert not desk.book.owns(genesis.stream)
-    desk.append(genesis.stream)
-    assert desk.refusals == ["this node is not the only owner of that stream"]
-
-
-def test_who_took_a_stream_over_appends() -> None:
-    genesis = genesis_of(ALICE, uniqueness=Uniqueness.NONE)
-    log = Log(genesis).write_many(1)
-    log.hand_over(owners_of((BOB, 1), threshold=1), (0, BOB))
-    desk = Desk([genesis.stream])
-    desk.offer(log.segment(0, 3))
-    desk.settle()
-    request = desk.append(genesis.stream)
-    desk.settle()
-    assert desk.appended == [request]
-    carol = Reader(genesis)
-    carol.take(log.segment(0, 3))
-    run = read_runs(desk.disk, genesis.stream, 3, 4)[-1]
-    signed = desk.head(genesis.stream)
-    carol.take(Segment(genesis.stream, 3, run.leaves, (None,), signed, ()))
 
 
 @given(st.lists(st.integers(1, 40), max_size=12), st.integers(0, 4))

@@ -187,6 +187,19 @@ def test_peaks_node_path_and_frontiers_of_a_proof_are_all_needed() -> None:
         assert not proves(encode_fork(each))
 
 
+def test_a_proof_with_other_peaks_than_its_head_has_is_malformed_at_once() -> None:
+    """So where it forked can be said of whatever was read."""
+    one, other = forked_log(4, 7, 12)
+    fork = proof_b(one, 7, other, 12)
+    assert fork is not None
+    assert fork.contradiction is not None
+    peaks = fork.contradiction.peaks
+    for others in ((), peaks[:-1], (*peaks, peaks[0])):
+        wrong = replace(fork, contradiction=replace(fork.contradiction, peaks=others))
+        with pytest.raises(Malformed):
+            read_fork(encode_fork(wrong))
+
+
 def test_only_the_first_peak_that_differs_is_named() -> None:
     """Else a proof could say that the branches are the same where they are not."""
     one, other = forked_log(2, 7, 12)

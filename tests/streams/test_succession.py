@@ -10,7 +10,7 @@ from qbix_node.errors import Malformed
 from qbix_node.streams.authoring import make_header
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.growth import Growth
-from qbix_node.streams.messages import NewEntry, Segment
+from qbix_node.streams.messages import NewEntry, Segment, read_header
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.succession import (
     CHAIN_MAX,
@@ -264,6 +264,22 @@ def test_a_change_for_another_place_shows_nothing() -> None:
     put_change(log, replace(bare, signatures=((0, ALICE.sign(bare.body)),))).write_many(2)
     with pytest.raises(Malformed, match="another place"):
         reign(log.genesis, [log.link(3, 6)], log.head(6).head)
+
+
+@pytest.mark.parametrize("field", ["kind", "stream", "content_size"])
+def test_a_change_whose_header_says_otherwise_shows_nothing(field: str) -> None:
+    log = new_log()
+    log.hand_over(BOBS, (0, BOB))
+    header, other = read_header(log.leaves[-1]), genesis_of(BOB).stream
+    wrong = {
+        "kind": header._replace(kind="note"),
+        "stream": header._replace(stream=other),
+        "content_size": header._replace(content_size=header.content_size + 1),
+    }
+    log.leaves[-1] = wrong[field].encoded
+    log.write()
+    with pytest.raises(Malformed, match="header and content don't belong together"):
+        reign(log.genesis, [log.link(3, 5)], log.head(5).head)
 
 
 def test_a_change_that_nobody_signed_shows_nothing() -> None:
