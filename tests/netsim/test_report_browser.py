@@ -16,7 +16,7 @@ import pytest
 from netsim.plan import Do
 from netsim.report import render
 from netsim.trace import MESSAGE_NAMES, NOBODY, Kind, Record, unpack
-from tests.netsim.report_example import EQUIVOCATOR, everything, packed, write_trace
+from tests.netsim.report_example import EQUIVOCATOR, VIOLATION, everything, packed, write_trace
 from tests.netsim.test_report import HOSTILE, data_of
 from tests.netsim.test_report_sweep import result, write
 
@@ -41,6 +41,24 @@ def show(page: str, folder: Path, hashed: str = "") -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert [line for line in done.stderr.splitlines() if ":CONSOLE" in line] == []
     return done.stdout
+
+
+def ask(page: str, folder: Path, script: str, *, width: int = 1200) -> object:
+    """What the function body `script` returns in a page that has drawn itself.
+
+    The page stands in a frame: a window of its own is never as narrow as a telephone.
+    """
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", page)  # its policy would not let us in
+    asking = (
+        "<script>setTimeout(() => { parent.document.body.dataset.told ="
+        f" JSON.stringify((() => {{ {script} }})()); }}, 2000)</script>"
+    )
+    framed = html.escape(page.replace("</body>", f"{asking}</body>"))
+    shown = show(f'<body><iframe srcdoc="{framed}" width={width} height=800 frameborder=0>', folder)
+    told = re.search(r'data-told="([^"]*)"', shown)
+    assert told
+    found: object = json.loads(html.unescape(told[1]))
+    return found
 
 
 def words(page: str) -> str:
@@ -125,6 +143,37 @@ def test_a_browser_shows_what_a_sweep_found(tmp_path: Path) -> None:
         "61 seeds with forks",
     ):
         assert fact in page
+
+
+@needs_browser
+def test_no_report_is_wider_than_a_telephone(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "run.zip")
+    two = [Record(22.0 + node, Kind.FORK_FOUND, node, NOBODY, 9, 4) for node in range(2)]
+    green = {"safety": "ok", "violations": []}
+    fork = write_trace(tmp_path / "fork.zip", rows=two, result=green)  # has a long button
+    sweep = write(tmp_path / "s.jsonl", *map(result, range(3)))
+    script = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+    for file in (fork, trace, sweep):
+        assert ask(render([file]), tmp_path, script, width=360) == 0, file
+
+
+@needs_browser
+def test_a_long_list_of_troubles_leaves_room_and_leads_to_the_lanes(tmp_path: Path) -> None:
+    violations = [VIOLATION | {"what": f"message {number} is gone"} for number in range(29)]
+    page = render([write_trace(tmp_path / "run.zip", result={"violations": violations})])
+    told = ask(
+        page,
+        tmp_path,
+        """
+        const items = [...document.querySelectorAll(".alert li")];
+        const seen = items.filter((item) => item.checkVisibility());
+        const more = document.querySelector(".alert summary").textContent;
+        document.querySelector(".alert button").click();
+        const { top } = document.getElementById("lanes").getBoundingClientRect();
+        return [seen.length, more, top >= 0 && top < innerHeight / 2];
+        """,
+    )
+    assert told == [5, "Show all 29", True]
 
 
 def run_node(script: str) -> object:

@@ -3,6 +3,7 @@
 import { FAULT_GROUPS, palette, shadeFault } from "./palette.mjs";
 import { AXIS_HEIGHT, clipToTime, niceStep, Plot } from "./plot.mjs";
 import { axes, stepPath } from "./charts.mjs";
+import { bringLanesIntoView } from "./lanes.mjs";
 import {
   card,
   count,
@@ -260,6 +261,9 @@ function forkButton(moment, { nodes }, fork, honest) {
     `${nodes[fork.author].name} at ${seconds(fork.made)}: ` +
       `${fork.known.length} of ${honest} honest nodes know (${when})`,
   );
-  button.addEventListener("click", () => moment.seek(fork.made));
+  button.addEventListener("click", () => {
+    moment.seek(fork.made);
+    bringLanesIntoView();
+  });
   return button;
 }

@@ -1,6 +1,17 @@
 // What came out, on top of the page: verdict, how to repeat it, what went wrong, figures.
 
-import { bytes, commandLine, count, duration, element, plural, seconds, tile } from "./text.mjs";
+import { bringLanesIntoView } from "./lanes.mjs";
+import {
+  bytes,
+  commandLine,
+  count,
+  duration,
+  element,
+  longList,
+  plural,
+  seconds,
+  tile,
+} from "./text.mjs";
 
 const TIMES_MAX = 12; // of one broken rule
 
@@ -78,11 +89,14 @@ function alert(title, rows) {
     "section",
     { class: "alert", "aria-label": title },
     element("strong", {}, title),
-    element("ul", {}, ...rows.map((row) => element("li", {}, ...row))),
+    longList(
+      {},
+      rows.map((row) => element("li", {}, ...row)),
+    ),
   );
 }
 
-// The same about the same node stands once, with all of its times.
+// The same about the same node stands once, with all of its times; a sentence of the spec, once.
 function grouped(violations) {
   const groups = new Map();
   for (const each of violations) {
@@ -90,7 +104,12 @@ function grouped(violations) {
     if (!groups.has(key)) groups.set(key, { ...each, times: [] });
     groups.get(key).times.push(each.at);
   }
-  return [...groups.values()];
+  const told = new Set();
+  return [...groups.values()].map((each) => {
+    const spec = told.has(each.spec) ? "" : each.spec;
+    told.add(each.spec);
+    return { ...each, spec };
+  });
 }
 
 function violationRow(moment, history, { times, node, check, spec, what }) {
@@ -99,7 +118,7 @@ function violationRow(moment, history, { times, node, check, spec, what }) {
       "button",
       {
         type: "button",
-        title: "Move the cursor there",
+        title: "Move the cursor there, and show it",
         onclick: () => jump(moment, at, history.placeOf(node)),
       },
       seconds(at),
@@ -119,6 +138,7 @@ function violationRow(moment, history, { times, node, check, spec, what }) {
 function jump(moment, at, place) {
   moment.seek(at);
   moment.set({ node: place < 0 ? null : place });
+  bringLanesIntoView();
 }
 
 function makeTiles({ data, history, convergence }) {
