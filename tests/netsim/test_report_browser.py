@@ -273,6 +273,23 @@ def test_scripts_tell_how_complete_nodes_are(tmp_path: Path) -> None:
 
 
 @needs_node
+def test_scripts_tell_why_somebody_lacks_something_at_the_end(tmp_path: Path) -> None:
+    everybody = [{"number": node, "follows": [0]} for node in range(3)]
+    plan = {"nodes": [*everybody, {"number": 3, "follows": []}, {"number": 4, "follows": [0]}]}
+    rows = [Record(0.0, Kind.STARTED, node, NOBODY, NOBODY, 1) for node in range(5)]
+    for one, other in ((0, 1), (1, 2), (2, 3), (3, 4)):
+        rows += [Record(0.5, Kind.LINK_UP, *pair, 1, 0) for pair in ((one, other), (other, one))]
+    rows.append(Record(1.0, Kind.PUBLISHED, 0, NOBODY, 0, 1))
+    rows.append(Record(2.0, Kind.APPENDED, 1, 0, 0, 1))
+    trace = write_trace(tmp_path / "run.zip", rows=rows, header={"plan": plan}, result={})
+    told = tell(trace, "const told = convergence.lacking();")
+    assert told == [
+        {"feed": 0, "places": [2], "reach": True},
+        {"feed": 0, "places": [4], "reach": False},  # node 3 does not follow node 0
+    ]
+
+
+@needs_node
 def test_who_goes_back_in_time_or_stops_following_is_seen(tmp_path: Path) -> None:
     plan = {
         "nodes": [{"number": 0, "follows": [1]}, {"number": 1}],
