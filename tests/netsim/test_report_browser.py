@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netsim.plan import Do
+from netsim.plan import Do, Fault
 from netsim.report import render
 from netsim.trace import MESSAGE_NAMES, NOBODY, Kind, Record, unpack
 from tests.netsim.report_example import EQUIVOCATOR, VIOLATION, everything, packed, write_trace
@@ -270,6 +270,22 @@ def test_scripts_tell_how_complete_nodes_are(tmp_path: Path) -> None:
     assert (start, end) == (1, 1)
     assert 0.3 < during < 0.6  # a partition of three and seven
     assert appended == sum(row.kind is Kind.APPENDED for row in everything())
+
+
+@needs_node
+def test_scripts_have_words_for_every_fault_and_a_clean_restart_is_no_failure() -> None:
+    faults = [fault.value for fault in Fault]
+    told = run_node(
+        importing("faults.mjs:groupOf", "faults.mjs:faultWords")
+        + f"const faults = {json.dumps(faults)};\n"
+        + "const words = (fault) => faultWords({ fault, amount: 0 }).includes('_');\n"
+        + "console.log(JSON.stringify([faults.map(groupOf), faults.filter(words)]));\n"
+    )
+    assert isinstance(told, list)
+    groups = dict(zip(faults, told[0], strict=True))
+    assert [fault for fault, group in groups.items() if group == "outage"] == ["crash", "power_cut"]
+    assert groups["restart"] == "restart"
+    assert told[1] == []
 
 
 @needs_node
