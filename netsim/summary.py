@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from netsim.verdict import Result, Verdict, worst
+from qbix_node.errors import BadInput
 from qbix_node.wire.v8json import JsonValue
 
 SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
@@ -28,6 +29,7 @@ class Summary:
     driver: str
     commit: str
     seeds: int
+    gaps: int  # seeds between the first and the last that are not there
     incomplete: int  # did not fail, but something happened not that should in every run
     failures: tuple[Failure, ...]
     events: Mapping[str, int]
@@ -40,17 +42,23 @@ class Summary:
     virtual_s: float
 
     @property
+    def judges_rarity(self) -> bool:
+        """Not if shards are missing, of which nothing but the gaps that they leave tells."""
+        return self.gaps == 0
+
+    @property
     def rare(self) -> tuple[str, ...]:
         return tuple([e for e, count in self.events.items() if count < SHARE_MIN * self.seeds])
 
     def verdict(self, *, whole: bool = True) -> Verdict:
         """Of a part of a sweep nobody can tell which events are rare."""
         failed = [each.verdict for each in self.failures]
-        return worst([*failed, Verdict.MISSING] if whole and self.rare else failed)
+        rare = whole and self.judges_rarity and self.rare
+        return worst([*failed, Verdict.MISSING] if rare else failed)
 
 
 def summarise(results: Iterable[Result]) -> Summary:
-    """Of one job. A seed counts once, even if shards overlap."""
+    """Of one job. A seed counts once, even if shards overlap. Raises BadInput."""
     by_seed: dict[int, Result] = {}
     failures: list[Failure] = []
     for result in results:
@@ -61,7 +69,7 @@ def summarise(results: Iterable[Result]) -> Summary:
                 _failure(result, Verdict.SAFETY, "runs are repeatable", "it has two traces")
             )
     runs = [by_seed[seed] for seed in sorted(by_seed)]
-    failures += [_failure(run, _verdict(run), *_first(run)) for run in runs if _failed(run)]
+    failures += [_failure(run, verdict_of_run(run), *_first(run)) for run in runs if _failed(run)]
     events: Counter[str] = Counter()
     for run in runs:
         events.update({name: int(bool(count)) for name, count in _table(run, "sometimes").items()})
@@ -73,7 +81,8 @@ def summarise(results: Iterable[Result]) -> Summary:
         driver=str(runs[0].get("driver")) if runs else "",
         commit=str(runs[0].get("commit")) if runs else "",
         seeds=len(runs),
-        incomplete=sum([_verdict(run) is Verdict.MISSING for run in runs]),
+        gaps=max(by_seed) - min(by_seed) + 1 - len(runs) if runs else 0,
+        incomplete=sum([verdict_of_run(run) is Verdict.MISSING for run in runs]),
         failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
         events=events,
         nodes=_bounds([_whole(run, "nodes") for run in complete]),
@@ -93,6 +102,7 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "driver": summary.driver,
         "commit": summary.commit,
         "seeds": summary.seeds,
+        "gaps": summary.gaps,
         "exit": int(summary.verdict(whole=whole)),
         "failed": len(summary.failures),
         "incomplete": summary.incomplete,
@@ -137,11 +147,15 @@ def _more(complaints: Sequence[object]) -> str:
 
 
 def _failed(run: Result) -> bool:
-    return _verdict(run) in (Verdict.SAFETY, Verdict.LIVENESS)
+    return verdict_of_run(run) in (Verdict.SAFETY, Verdict.LIVENESS)
 
 
-def _verdict(run: Result) -> Verdict:
-    return Verdict(_whole(run, "exit"))
+def verdict_of_run(run: Result) -> Verdict:
+    """Raises BadInput."""
+    try:
+        return Verdict(_whole(run, "exit"))
+    except ValueError as error:
+        raise BadInput(f"seed {run.get('seed')}: {run.get('exit')} is no verdict") from error
 
 
 def _failure(run: Result, verdict: Verdict, check: str, what: str) -> Failure:

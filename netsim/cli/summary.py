@@ -18,6 +18,7 @@ def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Itera
     )
     if not summary.seeds:
         return
+    whole = whole and summary.judges_rarity
     if summary.failures:
         yield from _failures(summary, out)
     else:
@@ -67,6 +68,8 @@ def _events(summary: Summary, out: Output, *, whole: bool) -> Iterator[str]:
     if summary.rare and whole:
         yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
         yield f"  {', '.join(summary.rare)}"
+    elif summary.rare and not summary.judges_rarity:
+        yield f"  (too rare or not is left open: {summary.gaps} seeds in between are not there)"
     elif summary.rare:
         yield "  (too rare or not is judged over all shards: netsim summary FILE...)"
 

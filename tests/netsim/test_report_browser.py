@@ -130,19 +130,29 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
 def test_a_browser_shows_what_a_sweep_found(tmp_path: Path) -> None:
     broken = {"check": "nothing is lost", "what": HOSTILE}
     results = [result(seed) for seed in range(60)]
-    path = write(tmp_path / "s.jsonl", *results, result(99, safety="violated", violations=[broken]))
+    path = write(tmp_path / "s.jsonl", *results, result(60, exit=10, violations=[broken]))
     shown = show(render([path]), tmp_path)
     page = words(shown)
     assert "<img" not in shown
     for fact in (
         "Sweep of swarm red: 1 of 61 seeds failed",
-        "seed 99: nothing is lost: ",
-        "python -m netsim run swarm --seed 99",
-        "disk full \u2013 too rare 0.0 % (0.0 %\u20135.9 %)",
+        "seed 60: nothing is lost: ",
+        "python -m netsim run swarm --seed 60",
+        "disk full \u2013 too rare 0.0 % 0.0 to 5.9 %",
+        "1 of 61 seeds failed. Of all seeds that could be run, between 0.3 % and 8.7 % would",
+        "61 of 61 forked feeds proven to honest nodes",
         "half up to 10 s, 90 % up to 10 s, 99 % up to 10 s",
-        "61 seeds with forks",
+        "61 seeds in which a forked feed was proven",
     ):
         assert fact in page
+
+
+@needs_browser
+def test_a_browser_says_of_a_lone_shard_what_is_left_open(tmp_path: Path) -> None:
+    page = words(show(render([write(tmp_path / "s.jsonl", result(0), result(3))]), tmp_path))
+    assert "green so far: 2 seeds, others are missing" in page
+    assert "2 seeds are not in these files" in page
+    assert "too rare 0.0 %" not in page
 
 
 @needs_browser
