@@ -148,6 +148,15 @@ def test_a_browser_shows_what_a_sweep_found(tmp_path: Path) -> None:
 
 
 @needs_browser
+def test_a_browser_says_never_of_what_never_became_calm(tmp_path: Path) -> None:
+    stalled = {"exit": 11, "liveness": "stalled", "stalled": ["node 4 lacks a feed"]}
+    trace = write_trace(tmp_path / "run.zip", result=stalled)
+    assert "never calm, in 15 s after the end of faults" in words(show(render([trace]), tmp_path))
+    page = words(show(render([write(tmp_path / "s.jsonl", result(0, **stalled))]), tmp_path))
+    assert "from the end of faults to calm never in 1 of 1 seed" in page
+
+
+@needs_browser
 def test_a_browser_says_of_a_lone_shard_what_is_left_open(tmp_path: Path) -> None:
     page = words(show(render([write(tmp_path / "s.jsonl", result(0), result(3))]), tmp_path))
     assert "green so far: 2 seeds, others are missing" in page

@@ -145,7 +145,8 @@ function makeTiles({ data, history, convergence }) {
   const byzantine = history.nodes.filter((node) => !node.honest).length;
   const { result } = data;
   const healed = history.healedAt;
-  const known = convergence.forks.length;
+  const proven = convergence.forks.length; // feeds, of which an honest node holds evidence
+  const forked = Math.max(result.forksMade ?? 0, proven);
   const nodes = byzantine
     ? `${history.nodes.length - byzantine} + ${byzantine}`
     : count(history.nodes.length);
@@ -155,13 +156,19 @@ function makeTiles({ data, history, convergence }) {
     tile(data.plan.faults.length === 1 ? "fault" : "faults", count(data.plan.faults.length)),
     tile("messages published", count(convergence.published)),
     tile(`packets, ${bytes(result.bytes)}`, count(result.messages ?? history.packets.length)),
-    tile(
-      "forks made, found",
-      [result.forksMade, result.forksProven].map((some) => count(some ?? known)).join(", "),
-    ),
+    forked
+      ? tile("forked feeds proven to honest nodes", `${count(proven)} of ${count(forked)}`)
+      : tile("feeds were forked", "0"),
   ];
-  if (healed !== null)
-    tiles.push(tile("from the end of faults to calm", duration(history.end - healed)));
+  if (healed !== null) {
+    const never = result.liveness === "stalled" || result.stalled.length > 0;
+    const took = duration(history.end - healed);
+    tiles.push(
+      never
+        ? tile(`calm, in ${took} after the end of faults`, "never")
+        : tile("from the end of faults to calm", took),
+    );
+  }
   if (result.cpu !== null) tiles.push(tile("of processor time", duration(result.cpu)));
   return element("div", { class: "tiles" }, ...tiles);
 }
