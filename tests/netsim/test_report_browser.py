@@ -25,7 +25,9 @@ BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 NODE = shutil.which("node") or ""
-needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or chrome")
+needs_browser = pytest.mark.skipif(
+    not BROWSER, reason="needs chromium or google-chrome in PATH (apt-get install chromium)"
+)
 needs_node = pytest.mark.skipif(not NODE, reason="needs node")
 
 
