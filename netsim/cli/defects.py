@@ -50,9 +50,9 @@ def _hunt(names: tuple[str, ...], out: Output) -> Iterator[Caught | Missed]:
 def _line(found: Caught | Missed, out: Output) -> str:
     if isinstance(found, Caught):
         caught = out.paint("caught", "green")
-        return f"{caught}  {found.name} by {found.check}, seed {found.seed}: {found.violation}"
+        return f"{caught}  {found.name} by {found.check}, {found.where} seed {found.seed}: {found.violation}"
     missed = out.paint("MISSED", "red")
-    return f"{missed}  {found.name}: {found.check} says nothing in {found.seeds} seeds"
+    return f"{missed}  {found}"
 
 
 def _data(found: Caught | Missed) -> JsonValue:
