@@ -204,6 +204,10 @@ REPLICATION_DEFECTS = (
         EVENTUALLY,
         plans.source_blocked,
         planting((Conversations, "leave", _leave_for_good)),
+        tailored_only=(
+            "it takes a block, for good, of the one peer that is sending a feed while another has"
+            " offered the same messages, and nobody may write to that feed afterwards"
+        ),
     ),
     Defect(
         "news kept to oneself",

@@ -275,6 +275,12 @@ def test_a_planted_defect_is_looked_for_in_the_seeds_of_a_scenario(
     assert f"defects '{name}' --in {well} --seeds 3:5" in told
 
 
+def test_a_defect_that_no_scenario_reaches_says_why(well: str, capsys: Captured) -> None:
+    name = "nobody asked after a source left"
+    assert run(["defects", name, "--jobs", "1", "--in", well]) == 0
+    assert capsys.readouterr().out.startswith(f"tailored only  {name}: it takes a block, ")
+
+
 def test_an_unknown_defect_is_answered_with_what_may_be_meant(capsys: Captured) -> None:
     assert run(["defects", "fork-comparison"]) == 2
     assert "'fork comparison skipped'" in capsys.readouterr().err

@@ -7,16 +7,28 @@ from dataclasses import replace
 import pytest
 
 from netsim.checks.checks import ALWAYS
-from netsim.defects import Caught, Missed, complaints_without, hunt, names
+from netsim.defects import Caught, Missed, complaints_without, hunt, names, search
 from netsim.defects.hunting import BY_NAME
 from netsim.defects.list import DEFECTS
 from netsim.defects.planting import EVENTUALLY, planting, replaced
+from netsim.job import make_job
+
+SWARM_SEEDS = 300
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_planted_defect_is_caught(name: str) -> None:
     found = hunt(name)
     assert isinstance(found, Caught), str(found)
+
+
+@pytest.mark.slow
+def test_the_swarm_comes_across_each_of_them() -> None:
+    """In far fewer seeds than the sweep that a release has to pass; each first one is measured."""
+    found = list(search(make_job("swarm"), tuple(names()), range(SWARM_SEEDS)))
+    missed = [each for each in found if isinstance(each, Missed)]
+    assert missed == [], "\n".join(map(str, missed))
+    assert len(found) == len(DEFECTS)
 
 
 @pytest.mark.parametrize("name", names())
