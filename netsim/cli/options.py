@@ -37,6 +37,14 @@ def job_options(command: F) -> F:
     return command
 
 
+def read_seeds(context: click.Context, parameter: click.Parameter, given: str) -> range:
+    """The callback of an option that takes A:B."""
+    first, _, end = given.partition(":")
+    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise click.BadParameter("A:B is expected; 0:2000 are 2,000 seeds")
+    return range(int(first), int(end))
+
+
 def _output(context: click.Context, parameter: click.Parameter, value: object) -> Output:
     out = Output()
     out.json = bool(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from netsim.cli.options import job_options, json_option
+from netsim.cli.options import job_options, json_option, read_seeds
 from netsim.cli.summary import summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
@@ -22,13 +22,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 QUIET_S = 30.0  # between two lines of progress where nothing can be rewritten
 
 
-def _seeds(context: click.Context, parameter: click.Parameter, given: str) -> range:
-    first, _, end = given.partition(":")
-    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
-        raise click.BadParameter("A:B is expected; 0:2000 are 2,000 seeds")
-    return range(int(first), int(end))
-
-
 def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Shard:
     number, _, count = given.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
@@ -38,7 +31,9 @@ def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Sh
 
 @click.command()
 @job_options
-@click.option("--seeds", callback=_seeds, required=True, metavar="A:B", help="From A, without B.")
+@click.option(
+    "--seeds", callback=read_seeds, required=True, metavar="A:B", help="From A, without B."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="So many processes; else one a core.")
 @click.option("--shard", callback=_shard, default="1/1", metavar="I/K", help="Part I of K of them.")
 @click.option("--out", "file", type=_FILE, required=True, help="A line a seed; it is continued.")

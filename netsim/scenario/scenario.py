@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from netsim.checks.sometimes import NAMES as EVENTS
-from netsim.plan import Conditions
+from netsim.plan import Conditions, Range
 from netsim.roles import ROLES
 from netsim.scenario.byzantine import HONEST, Casting, read_castings
 from netsim.scenario.listed import (
@@ -64,7 +64,7 @@ class Scenario:
     operation_rules: tuple[OperationRule, ...]
     sometimes: tuple[str, ...]  # happens in every run
     in_sweep: tuple[str, ...]  # happens in some seeds of a sweep
-    settings: Mapping[str, float]
+    settings: Mapping[str, Range]
     document: Mapping[str, object]  # as it was read
     source: str  # from where
 
@@ -147,5 +147,5 @@ def _read_conditions(links: Table, disks: Table) -> Conditions:
     )
 
 
-def _read_settings(table: Table) -> dict[str, float]:
-    return {name: table.number(name, low=0) for name in table.names(SETTINGS)}
+def _read_settings(table: Table) -> dict[str, Range]:
+    return {name: table.span(name, low=0) for name in table.names(SETTINGS)}

@@ -260,6 +260,27 @@ def test_a_planted_defect_is_caught(capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)[0]["caught"] is True
 
 
+def test_a_planted_defect_is_looked_for_in_the_seeds_of_a_scenario(
+    well: str, capsys: Captured
+) -> None:
+    name = "private content left open"
+    search = ["defects", name, "--jobs", "1", "--in"]
+    assert run([*search, "quick", "--seeds", "0:60", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["caught"], found["where"]) == (True, "quick")
+    assert run([*search, well, "--seeds", "3:5"]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith(f"MISSED  {name}: ")
+    assert "2 seeds, 3 to 4; commit " in told
+    assert f"defects '{name}' --in {well} --seeds 3:5" in told
+
+
+def test_a_defect_that_no_scenario_reaches_says_why(well: str, capsys: Captured) -> None:
+    name = "nobody asked after a source left"
+    assert run(["defects", name, "--jobs", "1", "--in", well]) == 0
+    assert capsys.readouterr().out.startswith(f"tailored only  {name}: it takes a block, ")
+
+
 def test_an_unknown_defect_is_answered_with_what_may_be_meant(capsys: Captured) -> None:
     assert run(["defects", "fork-comparison"]) == 2
     assert "'fork comparison skipped'" in capsys.readouterr().err

@@ -218,6 +218,31 @@ def test_a_swarm_has_its_kinds_of_faults_within_the_run(seed: int) -> None:
             assert AMOUNTS[each.fault].low <= abs(each.amount) <= AMOUNTS[each.fault].high
 
 
+def test_half_of_the_copies_are_of_a_node_that_was_stopped() -> None:
+    swarm = "[swarm]\nfaults = ['restore']\nat_least = 1\na_minute = 40\nwild = 1"
+    faults = drawn(swarm).faults
+    copies = [each for each in faults if each.fault is Fault.RESTORE]
+    stops = [each for each in faults if each.fault is Fault.RESTART]
+
+    def stopped(copy: PlannedFault) -> bool:
+        taken_s = copy.at_s - copy.amount
+        return any(
+            stop.nodes == copy.nodes and stop.at_s < taken_s < stop.at_s + stop.for_s
+            for stop in stops
+        )
+
+    assert 0.25 * len(copies) < sum(map(stopped, copies)) < 0.75 * len(copies)
+
+
+def test_limits_may_be_drawn() -> None:
+    text = "[settings]\nhops_max = 2\nsympathy_bytes_max = [1000, 1000000]"
+    settings = [drawn(text, seed=seed).settings for seed in range(40)]
+    assert {each["hops_max"] for each in settings} == {2}
+    quotas = [each["sympathy_bytes_max"] for each in settings]
+    assert 1000 <= min(quotas) < 10_000
+    assert 100_000 < max(quotas) <= 1_000_000
+
+
 def test_swarms_differ_wildly_in_their_rates() -> None:
     more = "[workload]\nmessages = 6\nblobs = 2\n[swarm]\nfaults = ['crash']\nwild = 8"
     plans = [drawn(more, seed=seed) for seed in range(30)]
