@@ -245,6 +245,13 @@ def test_what_does_not_fail_is_not_made_smaller(well: str, capsys: Captured) -> 
     assert told.out == ""
 
 
+def test_a_seed_that_only_lacks_an_event_is_not_made_smaller(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(["minimise", str(written(tmp_path, EXPECTING)), "--seed", "0"]) == 1
+    assert "an empty plan lacks it as well" in capsys.readouterr().err
+
+
 def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> None:
     kept, page = tmp_path / "kept.trace", tmp_path / "page.html"
     assert run(["run", well, "--trace", str(kept)]) == 0

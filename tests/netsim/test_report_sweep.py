@@ -71,8 +71,11 @@ def test_a_sweep_tells_what_failed_and_how_to_repeat_it(tmp_path: Path) -> None:
         result(3, liveness="stalled", stalled=["node 4 lacks a feed"]),
         result(4, missing=["fork found"]),
     )
-    rows = read_sweep([path]).data["rows"]
+    data = read_sweep([path]).data
+    rows, failed = data["rows"], data["failed"]
     assert isinstance(rows, list)
+    assert isinstance(failed, dict)
+    assert (failed["some"], failed["of"]) == (3, 4)
     assert [row["verdict"] for row in rows] == ["green", "safety", "liveness", "missing"]
     assert rows[1]["what"] == "nothing is lost: message 3 is gone"
     assert rows[1]["command"] == "python -m netsim again"

@@ -55,7 +55,7 @@ function makeHeader({ name, rows, failed, events, shareMin, commits, drivers, fo
 
 function makeFailures({ rows, failed }) {
   if (!failed.some) return [];
-  const failing = rows.filter((row) => row.verdict === "safety" || row.verdict === "liveness");
+  const failing = rows.filter((row) => row.verdict !== "green");
   const items = failing
     .slice(0, FAILING_MAX)
     .map((row) =>
