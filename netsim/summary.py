@@ -156,8 +156,8 @@ def _first(result: Result) -> tuple[str, str]:
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
         return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
-    if isinstance(stalled, list) and stalled:
-        return "settles", f"{stalled[0]}{_more(stalled)}"
+    if isinstance(stalled, list) and stalled and isinstance(stalled[0], dict):
+        return "settles", f"{stalled[0].get('what')}{_more(stalled)}"
     missing = result.get("missing")
     if isinstance(missing, list) and missing:
         return "expected events happen", f"{missing[0]}: never happened{_more(missing)}"

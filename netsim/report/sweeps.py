@@ -120,7 +120,7 @@ def _row(result: Fields) -> dict[str, object]:
 def _verdict(result: Fields) -> str:
     if result.text("safety") == "violated" or result.rows("violations"):
         return _RED
-    if result.text("liveness") == "stalled" or result.texts("stalled"):
+    if result.text("liveness") == "stalled" or result.rows("stalled"):
         return _STALLED
     return _MISSING if result.texts("missing") else _GREEN
 
@@ -129,7 +129,8 @@ def _what(result: Fields) -> str:
     """The first thing that went wrong."""
     for violation in result.rows("violations"):
         return f"{violation.text('check')}: {violation.text('what')}"
-    for line in (*result.texts("stalled"), *result.texts("missing")):
+    stalled = [each.text("what") for each in result.rows("stalled")]
+    for line in (*stalled, *result.texts("missing")):
         return line
     return ""
 

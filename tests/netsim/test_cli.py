@@ -10,7 +10,7 @@ import click
 import pytest
 
 from netsim import tracefile
-from netsim.checks import Violation
+from netsim.checks import Complaint, Violation
 from netsim.cli.main import commands, run
 from netsim.cli.outcome import outcome_lines
 from netsim.job import make_job
@@ -185,7 +185,7 @@ def test_what_never_may_happen_comes_first_and_ends_with_10(well: str) -> None:
     outcome = dataclasses.replace(
         job.run(4),
         violations=(Violation("append-only", "spec/storage.md 1", 3.5, 2, "a message went"),),
-        stalled=("node 1 lacks a feed",),
+        unsettled=(Complaint("spec/page.md 1: All have it.", "node 1 lacks a feed"),),
     )
     assert verdict_of(outcome) is Verdict.SAFETY
     result = job.result(4, outcome)

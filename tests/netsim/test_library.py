@@ -1,8 +1,5 @@
 """The scenarios that come with the simulator: each says what it shows, and shows it."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 from netsim.checks.sometimes import NAMES
@@ -11,28 +8,13 @@ from netsim.plan import Fault, Plan
 from netsim.roles import ROLES
 from netsim.running import run
 from netsim.scenario import Scenario, draw, load, names, read
+from tests.netsim.sentences import stands
 
-SPEC = Path(__file__).parents[2] / "spec"
 BIG = "big"  # takes minutes: run by hand
 
 
 def scenario(name: str) -> Scenario:
     return load(read(name)[1], name)
-
-
-def plain(markdown: str) -> str:
-    """Without links and emphasis, in one line."""
-    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown)
-    return re.sub(r"[\s|]+", " ", re.sub(r"\*\*?|`", "", text))
-
-
-def section(page: str, number: str) -> str:
-    text = (SPEC / f"{page}.md").read_text()
-    head = re.search(rf"^(##+) {re.escape(number)}\.? .*$", text, re.MULTILINE)
-    assert head, f"{page} has no section {number}"
-    rest = text[head.end() :]
-    end = re.search(rf"^#{{2,{len(head[1])}}} ", rest, re.MULTILINE)
-    return plain(rest[: end.start()] if end else rest)
 
 
 @pytest.mark.parametrize("name", names())
@@ -46,7 +28,7 @@ def test_its_claims_are_sentences_of_the_specs(name: str) -> None:
     for claim in scenario(name).claims:
         place, _, words = claim.partition(": ")
         page, _, number = place.rpartition(" ")
-        assert plain(words).strip() in section(page, number), claim
+        assert stands(f"spec/{page}.md {number}", words), claim
 
 
 @pytest.mark.parametrize("name", names())

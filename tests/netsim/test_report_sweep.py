@@ -68,7 +68,7 @@ def test_a_sweep_tells_what_failed_and_how_to_repeat_it(tmp_path: Path) -> None:
         tmp_path / "s.jsonl",
         result(1),
         result(2, safety="violated", violations=[violation], command="python -m netsim again"),
-        result(3, liveness="stalled", stalled=["node 4 lacks a feed"]),
+        result(3, liveness="stalled", stalled=[{"what": "node 4 lacks a feed"}]),
         result(4, missing=["fork found"]),
     )
     data = read_sweep([path]).data

@@ -242,7 +242,7 @@ def test_a_worker_that_dies_costs_its_seed_only(job: Job) -> None:
 def test_a_seed_without_an_end_is_given_up(job: Job) -> None:
     (result,) = all_of(as_a(_Endless, job), range(1), patience_s=0.3)
     assert (result["exit"], result["liveness"]) == (11, "stalled")
-    assert result["stalled"] == ["no end after 0.3 s of real time"]
+    assert result["stalled"] == [{"spec": "", "what": "no end after 0.3 s of real time"}]
     assert result["command"] == job.command(0)
 
 
