@@ -1,4 +1,4 @@
-"""What a node says to peers. Machines' own words are told by the lean driver only."""
+"""What a node says to peers, in the words of its machines."""
 
 from typing import ClassVar
 
