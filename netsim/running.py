@@ -105,8 +105,9 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
         furnish(site, sites)
     numbers = {site.keys.public: number for number, site in sites.items()}
     journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
-    silence_s = None if driver.silence_s is None else limits_of(plan)[0].silence_max_s
-    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s)
+    limits = limits_of(plan)[0]
+    silence_s = None if driver.silence_s is None else limits.silence_max_s
+    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s, limits=limits)
     return World(plan, loop, chance, journal, fabric, sites)
 
 

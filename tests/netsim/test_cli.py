@@ -96,6 +96,13 @@ def test_a_bad_scenario_ends_with_65_and_says_where(
     assert "scenario.toml: " in capsys.readouterr().err
 
 
+def test_a_setting_that_the_driver_ignores_ends_with_65(tmp_path: Path, capsys: Captured) -> None:
+    scenario = str(written(tmp_path, WELL + "[settings]\nwrite_patience_s = 3\n"))
+    assert run(["run", scenario]) == 65
+    assert "settings.write_patience_s is ignored by the lean driver" in capsys.readouterr().err
+    assert run(["run", scenario, "--driver", "trio"]) == 0
+
+
 def test_a_scenario_that_is_not_there_ends_with_65(capsys: Captured) -> None:
     assert run(["run", "nosuch"]) == 65
     assert "`list`" in capsys.readouterr().err
