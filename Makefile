@@ -50,6 +50,7 @@ check: install
 sweep: install
 	mkdir -p sweeps
 	$(BIN)/python -m netsim sweep swarm --seeds 0:2000 --out sweeps/swarm-$$(git rev-parse --short HEAD).jsonl
+	$(BIN)/python -m netsim sweep swarm --driver trio --seeds 0:200 --out sweeps/swarm-trio-$$(git rev-parse --short HEAD).jsonl
 	$(BIN)/python -m pytest --slow -m slow tests/netsim
 
 bench: install

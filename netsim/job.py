@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 
 from netsim.commit import code_commit
-from netsim.drivers import NAMES, make_driver
+from netsim.drivers import NAMES, make_driver, refuse_unheeded
 from netsim.plan import Plan
 from netsim.running import Outcome, run
 from netsim.scenario import Scenario, draw, load, read
@@ -47,7 +47,9 @@ class Job:
 
     def plan(self, seed: int) -> Plan:
         """Raises BadInput, UsageError."""
-        return draw(self.scenario, seed, nodes=self.nodes, settings=dict(self.settings))
+        plan = draw(self.scenario, seed, nodes=self.nodes, settings=dict(self.settings))
+        refuse_unheeded(self.driver, plan)
+        return plan
 
     def run(self, seed: int, *, keep_trace: bool = False) -> Outcome:
         return run(self.plan(seed), make_driver(self.driver), keep_trace=keep_trace)

@@ -27,7 +27,9 @@ class Fault(StrEnum):
     HOLD = "hold"  # packets between the nodes and all others wait until the end
     # Nodes.
     CRASH = "crash"  # the process is killed, and started again at the end
-    POWER_CUT = "power_cut"  # the same, and the disk and all connections lose what is under way
+    # The same, and the database and all connections lose what is under way. A blob is under way for
+    # no time: it is there, or not.
+    POWER_CUT = "power_cut"
     RESTART = "restart"  # a clean stop, and a start at the end
     # Disks.
     SLOW_DISK = "slow_disk"  # so many seconds more for a sync
@@ -38,7 +40,7 @@ class Fault(StrEnum):
     LYING_DISK = "lying_disk"
     # Stopped; at the end started on the database of `amount` seconds before the beginning.
     ROLL_BACK = "roll_back"
-    RESTORE = "restore"  # the same, with all of the folder: nobody can tell
+    RESTORE = "restore"  # the same, with all of the folder, blobs too: nobody can tell
     # Clocks.
     SKEW = "skew"  # the wall clock is off by so many seconds, until the end
     DRIFT = "drift"  # the node's time runs faster by this share, until the end

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from netsim import facts
 from netsim.asking import limits_of
 from netsim.chance import Chance
-from netsim.checks import Checks, Violation
+from netsim.checks import Checks, Complaint, Violation
 from netsim.fabric import Fabric
 from netsim.faults import Faults
 from netsim.forks import Forks
@@ -24,13 +24,13 @@ LOOK_S = 1.0  # how often it is looked whether all is well, once all faults are 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`stalled`: what was not as it should be when patience ended."""
+    """`unsettled`: what was not as it should be when patience ended."""
 
     plan: Plan
     trace_sha256: str
     state_sha256: str
     violations: tuple[Violation, ...]
-    stalled: tuple[str, ...]
+    unsettled: tuple[Complaint, ...]
     events: dict[str, int]
     missing: tuple[str, ...]  # of plan.sometimes, what did not happen
     forks_made: int
@@ -44,13 +44,17 @@ class Outcome:
     told: tuple[str, ...]  # the types of all facts and findings that the journal heard of
     records: bytes  # of the trace, if they were kept
 
+    @property
+    def stalled(self) -> tuple[str, ...]:
+        return tuple([each.what for each in self.unsettled])
+
 
 def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
     began_s = time.process_time()
     world = make_world(plan, driver, keep_trace=keep_trace)
     checks, faults, forks = Checks(world), Faults(world), Forks(world.loop, plan)
     world.journal.watch(forks.handle)
-    stalled: list[str] = []
+    unsettled: list[Complaint] = []
 
     def heal() -> None:
         faults.heal()
@@ -59,8 +63,8 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
         world.loop.after(LOOK_S, look)
 
     def look() -> None:
-        stalled[:] = checks.unsettled()
-        if stalled and world.loop.now < plan.duration_s + plan.settle_s:
+        unsettled[:] = checks.unsettled()
+        if unsettled and world.loop.now < plan.duration_s + plan.settle_s:
             world.loop.after(LOOK_S, look)
         else:
             checks.finish()
@@ -78,7 +82,7 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
         trace_sha256=world.journal.trace.hexdigest(),
         state_sha256=final_state(world).sha256,
         violations=tuple(checks.violations),
-        stalled=tuple(stalled),
+        unsettled=tuple(unsettled),
         events=dict(checks.events),
         missing=tuple([name for name in plan.sometimes if not checks.events[name]]),
         forks_made=forks.made,
@@ -101,8 +105,9 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
         furnish(site, sites)
     numbers = {site.keys.public: number for number, site in sites.items()}
     journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
-    silence_s = None if driver.silence_s is None else limits_of(plan)[0].silence_max_s
-    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s)
+    limits = limits_of(plan)[0]
+    silence_s = None if driver.silence_s is None else limits.silence_max_s
+    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s, limits=limits)
     return World(plan, loop, chance, journal, fabric, sites)
 
 

@@ -8,6 +8,8 @@ from netsim.verdict import Result, Verdict, worst
 from qbix_node.errors import BadInput
 from qbix_node.wire.v8json import JsonValue
 
+_OF_ALL = ("scenario", "driver", "commit")
+_Bounds = tuple[int, int] | None  # the smallest and the largest, if there are any
 SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
 
 
@@ -30,7 +32,6 @@ class Summary:
     commit: str
     seeds: int
     gaps: int  # seeds between the first and the last that are not there
-    incomplete: int  # did not fail, but something happened not that should in every run
     failures: tuple[Failure, ...]
     events: Mapping[str, int]
     nodes: tuple[int, int]  # the smallest and the largest network
@@ -57,42 +58,75 @@ class Summary:
         return worst([*failed, Verdict.MISSING] if rare else failed)
 
 
+class Tally:
+    """Adds up results one by one, and keeps little of each: there may be hundreds of thousands."""
+
+    def __init__(self) -> None:
+        self._traces: dict[int, JsonValue] = {}  # by seed
+        self._first: Result = {}
+        self._failures: list[Failure] = []
+        self._events: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+        self._cpu_s = self._virtual_s = 0.0
+        self._nodes: _Bounds = None
+        self._kinds: _Bounds = None
+
+    def add(self, result: Result) -> None:
+        """Of one job. A seed counts once, even if shards overlap. Raises BadInput."""
+        seed, trace = _whole(result, "seed"), result.get("trace_sha256")
+        if seed in self._traces:
+            if trace != self._traces[seed]:
+                told = "runs are repeatable", "it has two traces"
+                self._failures.append(_failure(result, Verdict.SAFETY, *told))
+            return
+        self._traces[seed] = trace
+        self._first = self._first or {key: result.get(key) for key in _OF_ALL}
+        if verdict := verdict_of_run(result):
+            self._failures.append(_failure(result, verdict, *_first(result)))
+        for name, count in _table(result, "sometimes").items():
+            self._events[name] += int(bool(count))
+        if "faults" in result:
+            self._add_up(result)
+
+    def _add_up(self, complete: Result) -> None:
+        """The figures of a run that came to its end."""
+        kinds, forks = _table(complete, "faults").get("kinds"), _table(complete, "forks")
+        self._nodes = _widened(self._nodes, _whole(complete, "nodes"))
+        if isinstance(kinds, list):
+            self._kinds = _widened(self._kinds, len(kinds))
+        for key, table in (("made", forks), ("proven", forks), ("messages", complete)):
+            self._sums[key] += _whole(table, key)
+        self._cpu_s += _number(complete, "cpu_s")
+        self._virtual_s += _number(complete, "virtual_s")
+
+    def _gaps(self) -> int:
+        seeds = self._traces
+        return max(seeds) - min(seeds) + 1 - len(seeds) if seeds else 0
+
+    def summary(self) -> Summary:
+        return Summary(
+            scenario=str(self._first.get("scenario", "")),
+            driver=str(self._first.get("driver", "")),
+            commit=str(self._first.get("commit", "")),
+            seeds=len(self._traces),
+            gaps=self._gaps(),
+            failures=tuple(sorted(self._failures, key=lambda each: (each.verdict, each.seed))),
+            events=self._events,
+            nodes=self._nodes or (0, 0),
+            kinds=self._kinds or (0, 0),
+            forks_made=self._sums["made"],
+            forks_proven=self._sums["proven"],
+            messages=self._sums["messages"],
+            cpu_s=self._cpu_s,
+            virtual_s=self._virtual_s,
+        )
+
+
 def summarise(results: Iterable[Result]) -> Summary:
-    """Of one job. A seed counts once, even if shards overlap. Raises BadInput."""
-    by_seed: dict[int, Result] = {}
-    failures: list[Failure] = []
+    tally = Tally()
     for result in results:
-        seed = _whole(result, "seed")
-        first = by_seed.setdefault(seed, result)
-        if first.get("trace_sha256") != result.get("trace_sha256"):
-            failures.append(
-                _failure(result, Verdict.SAFETY, "runs are repeatable", "it has two traces")
-            )
-    runs = [by_seed[seed] for seed in sorted(by_seed)]
-    failures += [_failure(run, verdict_of_run(run), *_first(run)) for run in runs if _failed(run)]
-    events: Counter[str] = Counter()
-    for run in runs:
-        events.update({name: int(bool(count)) for name, count in _table(run, "sometimes").items()})
-    complete = [run for run in runs if "faults" in run]
-    forks = [_table(run, "forks") for run in complete]
-    kinds = [_table(run, "faults").get("kinds") for run in complete]
-    return Summary(
-        scenario=str(runs[0].get("scenario")) if runs else "",
-        driver=str(runs[0].get("driver")) if runs else "",
-        commit=str(runs[0].get("commit")) if runs else "",
-        seeds=len(runs),
-        gaps=max(by_seed) - min(by_seed) + 1 - len(runs) if runs else 0,
-        incomplete=sum([verdict_of_run(run) is Verdict.MISSING for run in runs]),
-        failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
-        events=events,
-        nodes=_bounds([_whole(run, "nodes") for run in complete]),
-        kinds=_bounds([len(each) for each in kinds if isinstance(each, list)]),
-        forks_made=sum([_whole(each, "made") for each in forks]),
-        forks_proven=sum([_whole(each, "proven") for each in forks]),
-        messages=sum([_whole(run, "messages") for run in complete]),
-        cpu_s=sum([_number(run, "cpu_s") for run in complete]),
-        virtual_s=sum([_number(run, "virtual_s") for run in complete]),
-    )
+        tally.add(result)
+    return tally.summary()
 
 
 def as_json(summary: Summary, *, whole: bool = True) -> Result:
@@ -105,7 +139,6 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "gaps": summary.gaps,
         "exit": int(summary.verdict(whole=whole)),
         "failed": len(summary.failures),
-        "incomplete": summary.incomplete,
         "failures": [
             {
                 "seed": each.seed,
@@ -137,17 +170,16 @@ def _first(result: Result) -> tuple[str, str]:
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
         return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
-    if isinstance(stalled, list) and stalled:
-        return "settles", f"{stalled[0]}{_more(stalled)}"
+    if isinstance(stalled, list) and stalled and isinstance(stalled[0], dict):
+        return "settles", f"{stalled[0].get('what')}{_more(stalled)}"
+    missing = result.get("missing")
+    if isinstance(missing, list) and missing:
+        return "expected events happen", f"{missing[0]}: never happened{_more(missing)}"
     return "", ""
 
 
 def _more(complaints: Sequence[object]) -> str:
     return f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
-
-
-def _failed(run: Result) -> bool:
-    return verdict_of_run(run) in (Verdict.SAFETY, Verdict.LIVENESS)
 
 
 def verdict_of_run(run: Result) -> Verdict:
@@ -164,8 +196,8 @@ def _failure(run: Result, verdict: Verdict, check: str, what: str) -> Failure:
     return Failure(_whole(run, "seed"), verdict, check, what, hexed, str(run.get("command")))
 
 
-def _bounds(counts: Sequence[int]) -> tuple[int, int]:
-    return (min(counts), max(counts)) if counts else (0, 0)
+def _widened(bounds: _Bounds, count: int) -> tuple[int, int]:
+    return (min(bounds[0], count), max(bounds[1], count)) if bounds else (count, count)
 
 
 def _whole(table: Mapping[str, JsonValue], key: str) -> int:

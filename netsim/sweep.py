@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import BinaryIO
 from netsim.verdict import Result
 from qbix_node.errors import BadInput, Malformed, Temporary
 from qbix_node.wire import v8json
+
+Hear = Callable[[Result], object]
 
 IDENTITY = ("scenario", "scenario_sha256", "commit", "driver", "overrides")
 
@@ -30,12 +32,17 @@ class Shard:
         return self.count == 1
 
 
-class ResultFile:
-    """Open for one sweep at a time."""
+def _ignore(result: Result) -> None:
+    pass
 
-    def __init__(self, file: BinaryIO, results: list[Result]) -> None:
-        self.results = results  # in the order of the file
+
+class ResultFile:
+    """Open for one sweep at a time. Results are not kept: `hear` was told each of them."""
+
+    def __init__(self, file: BinaryIO, hear: Hear) -> None:
+        self.seeds: set[int] = set()  # of which there is a result
         self._file = file
+        self._hear = hear
 
     def add(self, result: Result) -> None:
         """Raises Temporary."""
@@ -44,13 +51,35 @@ class ResultFile:
             self._file.flush()
         except OSError as error:
             raise Temporary(f"{self._file.name}: {error.strerror}") from error
-        self.results.append(result)
+        self._count(result)
+
+    def read_on(self, path: Path, identity: Result) -> None:
+        """What is there already. Raises BadInput."""
+        whole_bytes = 0
+        self._file.seek(0)
+        for number, line in enumerate(self._file, 1):
+            if not line.endswith(b"\n"):
+                if number == 1 and not line.startswith(b"{"):
+                    raise _foreign(path, 1)  # it is somebody's file, of one line without an end
+                # The sweep was killed in the middle of a line.
+                os.truncate(self._file.fileno(), whole_bytes)
+                break
+            result = _parse(path, number, line)
+            _refuse_others(path, result, identity)
+            whole_bytes += len(line)
+            self._count(result)
+
+    def _count(self, result: Result) -> None:
+        seed = result["seed"]
+        assert isinstance(seed, int)
+        self.seeds.add(seed)
+        self._hear(result)
 
     def close(self) -> None:
         self._file.close()
 
 
-def open_results(path: Path, identity: Result) -> ResultFile:
+def open_results(path: Path, identity: Result, hear: Hear = _ignore) -> ResultFile:
     """For reading what is there, and writing on. Raises BadInput, Temporary."""
     try:
         file = Path.open(path, "a+b")
@@ -62,51 +91,36 @@ def open_results(path: Path, identity: Result) -> ResultFile:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Temporary(f"another sweep writes to {path}") from error
-        results = _read_on(file, path, identity)
+        results = ResultFile(file, hear)
+        results.read_on(path, identity)
         refused.pop_all()
-    return ResultFile(file, results)
-
-
-def _read_on(file: BinaryIO, path: Path, identity: Result) -> list[Result]:
-    file.seek(0)
-    whole, newline, torn = file.read().rpartition(b"\n")
-    results = _parse(path, whole)
-    for result in results:
-        _refuse_others(path, result, identity)
-    if torn and not (results or torn.startswith(b"{")):
-        raise _foreign(path, 1)  # it is somebody's file, of one line without an end
-    if torn:  # the sweep was killed in the middle of a line
-        os.truncate(file.fileno(), len(whole) + len(newline))
     return results
 
 
-def read_results(paths: Iterable[Path]) -> list[Result]:
-    """Of one sweep or of its shards. Raises BadInput."""
-    found: list[Result] = []
+def read_results(paths: Iterable[Path]) -> Iterator[Result]:
+    """Of one sweep or of its shards, as they are asked for. Raises BadInput."""
+    first: Result | None = None
     for path in paths:
         try:
-            whole = path.read_bytes().rpartition(b"\n")[0]
+            with path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.endswith(b"\n"):  # else a sweep was killed in the middle of it
+                        result = _parse(path, number, line)
+                        first = first or result
+                        _refuse_others(path, result, first)
+                        yield result
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from error
-        for result in _parse(path, whole):
-            _refuse_others(path, result, found[0] if found else result)
-            found.append(result)
-    return found
 
 
-def _parse(path: Path, lines: bytes) -> list[Result]:
-    return list(_each(path, lines.split(b"\n") if lines else []))
-
-
-def _each(path: Path, lines: list[bytes]) -> Iterator[Result]:
-    for number, line in enumerate(lines, 1):
-        try:
-            value = v8json.parse(line, "a result")
-        except Malformed as error:
-            raise _foreign(path, number) from error
-        if not isinstance(value, dict) or not isinstance(value.get("seed"), int):
-            raise _foreign(path, number)
-        yield value
+def _parse(path: Path, number: int, line: bytes) -> Result:
+    try:
+        value = v8json.parse(line.removesuffix(b"\n"), "a result")
+    except Malformed as error:
+        raise _foreign(path, number) from error
+    if not isinstance(value, dict) or not isinstance(value.get("seed"), int):
+        raise _foreign(path, number)
+    return value
 
 
 def _foreign(path: Path, number: int) -> BadInput:

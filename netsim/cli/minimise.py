@@ -30,8 +30,16 @@ def minimise(
     It is a scenario by itself, for `run` and for the library.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
-    if verdict_of(job.run(seed)) not in (Verdict.SAFETY, Verdict.LIVENESS):
-        raise LocalError(f"seed {seed} does not fail", hint=f"see {job.command(seed)}")
+    match verdict_of(job.run(seed)):
+        case Verdict.OK:
+            raise LocalError(f"seed {seed} does not fail", hint=f"see {job.command(seed)}")
+        case Verdict.MISSING:
+            raise LocalError(
+                f"seed {seed} only lacks an event: an empty plan lacks it as well, and is smallest",
+                hint=f"compare it with a seed that has it; see {job.command(seed)}",
+            )
+        case _:
+            pass
     smallest = find_smallest(job.plan(seed), job.driver, tell=_tell)
     text = to_toml(smallest)
     if out is None:

@@ -50,10 +50,14 @@ def _complaints(result: Result) -> Iterator[str]:
         yield f"  {violation['what']}"
         if violation["spec"]:
             yield f"  {violation['spec']}"
-    others = [f"not settled: {each}" for each in _list(result, "stalled")]
-    others += [f"never happened: {each}" for each in _list(result, "missing")]
-    yield from others[:_COMPLAINTS_MAX]
-    more = len(violations[_COMPLAINTS_MAX:]) + len(others[_COMPLAINTS_MAX:])
+    stalled, spec = _list(result, "stalled"), ""
+    for complaint in stalled[:_COMPLAINTS_MAX]:
+        assert isinstance(complaint, dict)
+        yield f"not settled: {complaint['what']}"
+        if spec != (spec := str(complaint["spec"])):  # many rest on the same one
+            yield f"  {spec}"
+    yield from [f"never happened: {each}" for each in _list(result, "missing")]
+    more = len(violations[_COMPLAINTS_MAX:]) + len(stalled[_COMPLAINTS_MAX:])
     if more:
         yield f"and {more} more (--json names all)"
 

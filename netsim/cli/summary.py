@@ -8,7 +8,7 @@ from netsim.verdict import Verdict
 from qbix_node.cli.output import Output
 
 _FAILURES_MAX = 20
-_KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness"}
+_KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness", Verdict.MISSING: "too little"}
 
 
 def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Iterator[str]:
@@ -53,8 +53,6 @@ def _figures(summary: Summary) -> Iterator[str]:
     yield f"  time            {days:.2f} days virtual, {hours:.3f} CPU hours"
     if summary.forks_made:
         yield f"  forks           {summary.forks_made} made, {summary.forks_proven} proven"
-    if summary.incomplete:
-        yield f"  incomplete      {summary.incomplete} seeds lack what should be in every run"
 
 
 def _events(summary: Summary, out: Output, *, whole: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ from netsim.cli.options import job_options, json_option, read_seeds
 from netsim.cli.summary import summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
-from netsim.summary import as_json, summarise
+from netsim.summary import Tally, as_json, summarise
 from netsim.sweep import ResultFile, Shard, open_results, read_results
 from netsim.verdict import Result
 from qbix_node.cli.output import Output, duration_text
@@ -56,22 +56,24 @@ def sweep(
 ) -> int:
     """Many seeds of a SCENARIO.
 
-    Ends with 10 or 11 if a seed failed (as `run` does), with 12 if an event that the scenario
-    lists happens in less than 2 % of the seeds; that is left to `summary` for a shard.
+    Ends with 10, 11 or 12 if a seed failed (as `run` does), and with 12 if an event that the
+    scenario lists happens in less than 2 % of the seeds; that is left to `summary` for a shard.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
     job.plan(seeds[0])  # raises if there is something wrong with it
-    began = time.monotonic()
-    with closing(open_results(file, job.identity())) as results:
-        known = {result["seed"] for result in results.results}
-        left = [seed for seed in shard.of(seeds) if seed not in known]
+    began, tally, wanted = time.monotonic(), Tally(), set(shard.of(seeds))
+
+    def hear(result: Result) -> None:
+        if result["seed"] in wanted:  # the file may have others, too
+            tally.add(result)
+
+    with closing(open_results(file, job.identity(), hear)) as results:
+        left = [seed for seed in shard.of(seeds) if seed not in results.seeds]
         _say(job, seeds, shard, len(left), file)
         with closing(_results(job, left, jobs, patience, dask)) as coming:
             _collect(results, coming, len(left), began)
-        wanted = set(shard.of(seeds))
-        found = [each for each in results.results if each["seed"] in wanted]
     took_s = time.monotonic() - began
-    summed = summarise(found)
+    summed = tally.summary()
     click.echo(
         f"{len(left)} seeds run in {duration_text(took_s)}{_rate(len(left), took_s)}", err=True
     )
@@ -133,7 +135,7 @@ class _Progress:
 
     def count(self, result: Result) -> None:
         self._done += 1
-        self._failed += result["exit"] in (10, 11)
+        self._failed += result["exit"] != 0
         now = time.monotonic()
         pause_s = 0.2 if self._line.isatty() else QUIET_S
         if now - self._said >= pause_s:

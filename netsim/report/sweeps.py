@@ -51,7 +51,6 @@ def read_sweep(paths: Sequence[Path]) -> SweepShown:
         "driver": summary.driver,
         "verdict": _NAMES[summary.verdict()],
         "gaps": summary.gaps,
-        "incomplete": summary.incomplete,
         "rows": rows,
         "failures": [_failure(each, commands) for each in summary.failures],
         "failed": asdict(share(len(failures), len(rows))),
@@ -70,7 +69,7 @@ def _results(paths: Sequence[Path]) -> list[Result]:
     for path in paths:
         if path.exists() and path.stat().st_size > _FILE_BYTES_MAX:
             raise BadInput(f"{path} is larger than {_FILE_BYTES_MAX} bytes")
-    results = read_results(paths)
+    results = list(read_results(paths))
     if not results:
         raise BadInput(
             f"{', '.join(map(str, paths))}: neither a trace nor results of a sweep",
@@ -106,7 +105,7 @@ def _row(run: Result, failure: Failure | None) -> dict[str, object]:
     detection = forks.inner("detection_s")
     virtual, planned = result.number("virtual_s"), result.number("duration_s")
     calm = None if virtual is None or planned is None else max(virtual - planned, 0.0)
-    stalled = result.text("liveness") == "stalled" or bool(result.texts("stalled"))
+    stalled = result.text("liveness") == "stalled" or bool(result.rows("stalled"))
     seed, scenario = result.text("seed"), result.text("scenario") or "unknown"
     missing = ", ".join(result.texts("missing"))
     return {

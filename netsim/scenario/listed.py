@@ -3,14 +3,18 @@
 Numbers may be left to the seed within bounds, nodes by saying how many.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from netsim.chance import Chance, Draws
 from netsim.plan import Do, Fault, Operation, PlannedFault, Range
 from netsim.scenario.amounts import Portion, draw_evenly, fixed, read_portion
 from netsim.scenario.byzantine import HONEST, Cast
 from netsim.scenario.reading import Table, read_nodes, shown
+
+R = TypeVar("R")
 
 ANY_NODE = -1
 _ANY = "any"
@@ -126,8 +130,8 @@ def _node(table: Table, key: str, nodes: Sequence[int]) -> int:
 def draw_faults(
     rules: Sequence[FaultRule], cast: Cast, duration_s: float, chance: Chance
 ) -> Iterator[PlannedFault]:
-    for place, rule in enumerate(rules):
-        at, length, picks, amounts = _sequences("fault", place, chance)
+    for rule, place in _numbered(rules, lambda rule: rule.fault):
+        at, length, picks, amounts = _sequences(f"fault/{rule.fault}", place, chance)
         for _ in range(rule.times):
             at_s = draw_evenly(rule.at_s, at)
             for_s = draw_evenly(rule.for_s, length)
@@ -143,8 +147,8 @@ def draw_faults(
 def draw_operations(
     rules: Sequence[OperationRule], cast: Cast, chance: Chance
 ) -> Iterator[Operation]:
-    for place, rule in enumerate(rules):
-        at, nodes, targets, sizes = _sequences("operation", place, chance)
+    for rule, place in _numbered(rules, lambda rule: rule.do):
+        at, nodes, targets, sizes = _sequences(f"operation/{rule.do}", place, chance)
         for turn in range(rule.times):
             node = nodes.pick(cast.honest) if rule.node == ANY_NODE else rule.node
             others = [each for each in cast.nodes if each != node]
@@ -154,6 +158,14 @@ def draw_operations(
             size = int(draw_evenly(rule.size, sizes))
             number = rule.number + turn
             yield Operation(draw_evenly(rule.at_s, at), node, rule.do, target, number, size)
+
+
+def _numbered(rules: Sequence[R], kind: Callable[[R], str]) -> Iterator[tuple[R, int]]:
+    """Each with its place among those of its kind: what is drawn for other kinds does not count."""
+    places: Counter[str] = Counter()
+    for rule in rules:
+        yield rule, places[kind(rule)]
+        places[kind(rule)] += 1
 
 
 def _sequences(what: str, place: int, chance: Chance) -> tuple[Draws, Draws, Draws, Draws]:

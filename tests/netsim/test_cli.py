@@ -10,7 +10,7 @@ import click
 import pytest
 
 from netsim import tracefile
-from netsim.checks import Violation
+from netsim.checks import Complaint, Violation
 from netsim.cli.main import commands, run
 from netsim.cli.outcome import outcome_lines
 from netsim.job import make_job
@@ -94,6 +94,13 @@ def test_a_bad_scenario_ends_with_65_and_says_where(
 ) -> None:
     assert run(["run", str(written(tmp_path, text))]) == 65
     assert "scenario.toml: " in capsys.readouterr().err
+
+
+def test_a_setting_that_the_driver_ignores_ends_with_65(tmp_path: Path, capsys: Captured) -> None:
+    scenario = str(written(tmp_path, WELL + "[settings]\nwrite_patience_s = 3\n"))
+    assert run(["run", scenario]) == 65
+    assert "settings.write_patience_s is ignored by the lean driver" in capsys.readouterr().err
+    assert run(["run", scenario, "--driver", "trio"]) == 0
 
 
 def test_a_scenario_that_is_not_there_ends_with_65(capsys: Captured) -> None:
@@ -185,7 +192,7 @@ def test_what_never_may_happen_comes_first_and_ends_with_10(well: str) -> None:
     outcome = dataclasses.replace(
         job.run(4),
         violations=(Violation("append-only", "spec/storage.md 1", 3.5, 2, "a message went"),),
-        stalled=("node 1 lacks a feed",),
+        unsettled=(Complaint("spec/page.md 1: All have it.", "node 1 lacks a feed"),),
     )
     assert verdict_of(outcome) is Verdict.SAFETY
     result = job.result(4, outcome)
@@ -243,6 +250,13 @@ def test_what_does_not_fail_is_not_made_smaller(well: str, capsys: Captured) -> 
     told = capsys.readouterr()
     assert "seed 0 does not fail" in told.err
     assert told.out == ""
+
+
+def test_a_seed_that_only_lacks_an_event_is_not_made_smaller(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(["minimise", str(written(tmp_path, EXPECTING)), "--seed", "0"]) == 1
+    assert "an empty plan lacks it as well" in capsys.readouterr().err
 
 
 def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> None:

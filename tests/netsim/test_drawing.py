@@ -60,6 +60,18 @@ WORK = "[workload]\nmessages = 6\nblobs = 3\nfollow_changes = 2\n"
 FAULTS = "[[fault]]\nkind = 'crash'\nat_s = [1, 50]\nfor_s = [1, 5]\npick = 3\ntimes = 5\n"
 
 
+def test_one_that_is_left_out_shifts_none_of_another_kind() -> None:
+    crash = "[[fault]]\nkind = 'crash'\nat_s = [1, 50]\nfor_s = [1, 5]\npick = 2\n"
+    skew = "[[fault]]\nkind = 'skew'\nat_s = [1, 50]\namount = [1, 90]\npick = 3\n"
+    say = "[[operation]]\ndo = 'publish'\nat_s = [1, 50]\nnode = 'any'\n"
+    want = "[[operation]]\ndo = 'follow'\nat_s = [1, 50]\nnode = 'any'\ntarget = 'any'\n"
+    all_of_it, less = drawn(crash + skew + skew + say + want), drawn(skew + skew + want)
+    skews = [each for each in all_of_it.faults if each.fault is Fault.SKEW]
+    assert list(less.faults) == skews
+    assert len(set(skews)) == 2
+    assert list(less.operations) == [e for e in all_of_it.operations if e.do is Do.FOLLOW]
+
+
 def test_a_fault_more_leaves_everything_else_where_it_was() -> None:
     cut = "[[fault]]\nkind = 'cut'\nat_s = [1, 50]\npick = 2\ntimes = 3\n"
     less, more = drawn(WORK + FAULTS), drawn(WORK + FAULTS + cut)

@@ -73,16 +73,19 @@ def test_a_sweep_tells_what_failed_and_how_to_repeat_it(tmp_path: Path) -> None:
         tmp_path / "s.jsonl",
         result(1),
         result(2, exit=10, violations=[violation], command="python -m netsim again"),
-        result(3, exit=11, liveness="stalled", stalled=["node 4 lacks a feed"]),
+        result(3, exit=11, liveness="stalled", stalled=[{"what": "node 4 lacks a feed"}]),
         result(4, exit=12, missing=["fork found"]),
     )
-    rows = read_sweep([path]).data["rows"]
+    data = read_sweep([path]).data
+    rows, failed = data["rows"], data["failed"]
     assert isinstance(rows, list)
+    assert isinstance(failed, dict)
+    assert (failed["some"], failed["of"]) == (3, 4)
     assert [row["verdict"] for row in rows] == ["green", "safety", "liveness", "missing"]
     assert rows[1]["what"] == "nothing is lost: message 3 is gone"
     assert rows[1]["command"] == "python -m netsim again"
     assert rows[2]["command"] == "python -m netsim run swarm --seed 3"
-    assert rows[3]["what"] == "fork found"
+    assert rows[3]["what"] == "expected events happen: fork found: never happened"
     assert [(row["calm"], row["never"]) for row in rows[1:3]] == [(10.0, False), (None, True)]
 
 

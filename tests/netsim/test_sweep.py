@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ import pytest
 from netsim import workers
 from netsim.cli.main import run
 from netsim.job import Job, make_job
-from netsim.summary import Summary, summarise
+from netsim.summary import Summary, Tally, summarise
 from netsim.sweep import Shard, open_results
 from netsim.verdict import Result, Verdict, percentile, worst
 from qbix_node.errors import BadInput, Temporary
-from tests.netsim.scenarios import HOPING, STALLED, WELL, written
+from qbix_node.wire.v8json import JsonValue
+from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
 
 Captured = pytest.CaptureFixture[str]
 
@@ -135,6 +137,30 @@ def test_results_of_another_commit_are_refused(tmp_path: Path, job: Job) -> None
         open_results(out, job.identity())
 
 
+def test_results_are_told_not_kept(tmp_path: Path, job: Job) -> None:
+    out, told = tmp_path / "out.jsonl", list[object]()
+    fill(out, job, [0, 1])
+    with closing(open_results(out, job.identity(), lambda each: told.append(each["seed"]))) as file:
+        assert (file.seeds, told) == ({0, 1}, [0, 1])
+        file.add(job.attempt(2))
+    assert told == [0, 1, 2]
+
+
+def test_a_tally_keeps_nothing_of_what_it_was_told(job: Job) -> None:
+    tally, made = Tally(), [job.attempt(0) for _ in range(2)]
+    watched = [_Watched(each) for each in made]
+    gone = [weakref.ref(each) for each in watched]
+    for each in watched:
+        tally.add(each)
+    del watched, each
+    assert [ref() for ref in gone] == [None, None]
+    assert tally.summary() == summarise(made)
+
+
+class _Watched(dict[str, JsonValue]):
+    """A result of which can be seen that it is kept."""
+
+
 def test_another_file_is_not_overwritten(tmp_path: Path, job: Job) -> None:
     out = tmp_path / "diary.txt"
     out.write_text("Dear diary,\n")
@@ -167,7 +193,7 @@ def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> Non
     assert sweep.returncode == 130
     assert b"Traceback" not in told
     with closing(open_results(out, job.identity())) as results:
-        assert results.results
+        assert results.seeds
 
 
 # ---- What it survives ----
@@ -216,7 +242,7 @@ def test_a_worker_that_dies_costs_its_seed_only(job: Job) -> None:
 def test_a_seed_without_an_end_is_given_up(job: Job) -> None:
     (result,) = all_of(as_a(_Endless, job), range(1), patience_s=0.3)
     assert (result["exit"], result["liveness"]) == (11, "stalled")
-    assert result["stalled"] == ["no end after 0.3 s of real time"]
+    assert result["stalled"] == [{"spec": "", "what": "no end after 0.3 s of real time"}]
     assert result["command"] == job.command(0)
 
 
@@ -257,6 +283,17 @@ def test_a_seed_that_failed_is_named_with_the_command_that_repeats_it(
     assert f"repeat it: python -m netsim run {scenario} --seed 3 --nodes 5" in told
 
 
+def test_a_seed_that_lacks_what_every_run_shows_has_failed(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    scenario = written(tmp_path, EXPECTING)
+    assert swept(scenario, tmp_path / "out.jsonl", "--shard", "1/2", seeds="0:2") == 12
+    told = capsys.readouterr().out
+    assert "FAILED: 1 of 1 seeds\n      1 x expected events happen\n" in told
+    assert "seed 0: too little, expected events happen: fork found: never happened\n" in told
+    assert f"repeat it: python -m netsim run {scenario} --seed 0" in told
+
+
 def test_a_listed_event_that_never_happens_fails_the_sweep(
     tmp_path: Path, capsys: Captured
 ) -> None:
@@ -285,8 +322,7 @@ def test_an_event_is_rare_below_two_percent(happened: int, verdict: Verdict, job
 def test_the_worst_failure_decides(job: Job) -> None:
     summary = summed(job, result(1, exit=11), result(2, exit=10), result(3, exit=12))
     assert summary.verdict() is Verdict.SAFETY
-    assert [each.seed for each in summary.failures] == [2, 1]
-    assert summary.incomplete == 1
+    assert [each.seed for each in summary.failures] == [2, 1, 3]
     assert worst([]) is Verdict.OK
 
 

@@ -60,7 +60,7 @@ function makeHeader(data) {
 }
 
 // As `netsim summary` judges.
-function verdictWords({ verdict, rows, failed, events, gaps, incomplete }) {
+function verdictWords({ verdict, rows, failed, events, gaps }) {
   const rare = events.filter((event) => event.rare).length;
   if (verdict === "green")
     return gaps
@@ -68,9 +68,7 @@ function verdictWords({ verdict, rows, failed, events, gaps, incomplete }) {
       : ["", `green: all of ${plural(rows.length, "seed")}`];
   if (failed.some)
     return ["bad", `red: ${count(failed.some)} of ${plural(failed.of, "seed")} failed`];
-  return rare
-    ? ["bad", `red: ${plural(rare, "listed event")} too rare`]
-    : ["bad", `red: ${plural(incomplete, "seed")} of ${count(failed.of)} too little`];
+  return ["bad", `red: ${plural(rare, "listed event")} too rare`];
 }
 
 function makeFailures({ failures }) {
