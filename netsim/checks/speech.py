@@ -11,11 +11,11 @@ from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.machines import PeerId
 from qbix_node.replication.conversations import SEND_AGAIN_S
-from qbix_node.replication.messages import REFUSED, Block, EbtNotes, Granted, Range
+from qbix_node.replication.messages import REFUSED, EbtNotes, Range
 from qbix_node.wire.references import BlobId, FeedId
 
 _FOLLOW, _WANT = b"r/f", b"b/w"
-_CHANGES = (Do.FOLLOW, Do.UNFOLLOW)
+_CHANGES = (Do.FOLLOW, Do.UNFOLLOW, Do.BLOCK)
 
 
 class NothingClaimedEarly(Check):
@@ -69,8 +69,7 @@ class NothingClaimedEarly(Check):
 
 class OnlyWhatIsReplicated(Check):
     """Follows and unfollows hold at once, though they are granted once they are durable: so what
-    was asked for last in this life counts, else the disk. A block ends connections first, durably,
-    and reaches replication only then: it counts once it is granted.
+    was asked for last in this life counts, else the disk.
     """
 
     name = "only replicated feeds are announced and served"
@@ -78,7 +77,7 @@ class OnlyWhatIsReplicated(Check):
         "spec/replication.md 1: A node replicates its own feed and the feeds that its operator"
         " follows: these it asks for, stores, announces and serves, and no others."
     )
-    watches: ClassVar[Facts] = (facts.Asked, facts.Said, facts.Started, Granted)
+    watches: ClassVar[Facts] = (facts.Asked, facts.Said, facts.Started)
 
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
@@ -92,8 +91,6 @@ class OnlyWhatIsReplicated(Check):
                 if self.view.hears(node):
                     feed = self.view.world.sites[target].feed
                     self._asked.setdefault(node, {})[feed] = do is Do.FOLLOW
-            case Granted(Block(feed)):
-                self._asked.setdefault(node, {})[feed] = False
             case facts.Said(to, EbtNotes(notes)):
                 for feed, note in notes.items():
                     if note != REFUSED:

@@ -319,16 +319,6 @@ def test_a_note_about_a_feed_that_is_not_followed_is_seen(stage: Stage) -> None:
     assert stage.blames(OnlyWhatIsReplicated, 1)
 
 
-def test_a_feed_is_announced_until_the_block_of_its_author_is_granted(stage: Stage) -> None:
-    feed = stage.site(3).feed
-    about = facts.Said(stage.peer(1), EbtNotes({feed: 0}))
-    stage.tell(0, facts.Asked(Operation(1.0, 0, Do.BLOCK, target=3)), about)
-    assert stage.violated() == []
-    block(stage, 0, 3)
-    stage.tell(0, about)
-    assert stage.blames(OnlyWhatIsReplicated, 0)
-
-
 def test_a_want_that_travels_on_and_on_is_seen(stage: Stage) -> None:
     stage.tell(0, facts.Said(stage.peer(1), b.Want(b.EMPTY, 3)))
     assert stage.violated() == []
