@@ -37,11 +37,9 @@ async def _on_others(do: Do, node: Node, other: Site) -> None:
         case Do.UNFOLLOW:
             await node.replication.unfollow(other.feed)
         case Do.BLOCK:
-            await node.network.block_peer(other.peer)
-            await node.replication.block(other.peer)
+            await node.block(other.peer)
         case Do.UNBLOCK:
-            await node.network.unblock_peer(other.peer)
-            await node.replication.unblock(other.peer)
+            await node.unblock(other.peer)
         case Do.ADD_PEER:
             await node.network.add_peer(other.address)
         case Do.REMOVE_PEER:
