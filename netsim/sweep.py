@@ -1,17 +1,20 @@
 """Many seeds of one job, one JSON line each, in a file that an interrupted sweep continues."""
 
 import fcntl
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
-from netsim.verdict import Result
+from netsim.verdict import Result, Verdict
 from qbix_node.errors import BadInput, Malformed, Temporary
 from qbix_node.wire import v8json
+from qbix_node.wire.v8json import JsonValue
 
+_SAID = {"overrides": "--nodes or --set"}
 IDENTITY = ("scenario", "scenario_sha256", "commit", "driver", "overrides")
 
 
@@ -33,15 +36,16 @@ class Shard:
 class ResultFile:
     """Open for one sweep at a time."""
 
-    def __init__(self, file: BinaryIO, results: list[Result]) -> None:
+    def __init__(self, file: FileIO, results: list[Result]) -> None:
         self.results = results  # in the order of the file
         self._file = file
 
     def add(self, result: Result) -> None:
         """Raises Temporary."""
+        left = v8json.compact(result) + b"\n"
         try:
-            self._file.write(v8json.compact(result) + b"\n")
-            self._file.flush()
+            while left:  # what does not fit on the disk any more is refused by the next write
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise Temporary(f"{self._file.name}: {error.strerror}") from error
         self.results.append(result)
@@ -53,7 +57,7 @@ class ResultFile:
 def open_results(path: Path, identity: Result) -> ResultFile:
     """For reading what is there, and writing on. Raises BadInput, Temporary."""
     try:
-        file = Path.open(path, "a+b")
+        file = FileIO(path, "a+")  # without a buffer: nothing is left to be written at its end
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     with ExitStack() as refused:
@@ -67,7 +71,7 @@ def open_results(path: Path, identity: Result) -> ResultFile:
     return ResultFile(file, results)
 
 
-def _read_on(file: BinaryIO, path: Path, identity: Result) -> list[Result]:
+def _read_on(file: FileIO, path: Path, identity: Result) -> list[Result]:
     file.seek(0)
     whole, newline, torn = file.read().rpartition(b"\n")
     results = _parse(path, whole)
@@ -85,13 +89,37 @@ def read_results(paths: Iterable[Path]) -> list[Result]:
     found: list[Result] = []
     for path in paths:
         try:
-            whole = path.read_bytes().rpartition(b"\n")[0]
+            whole, _, torn = path.read_bytes().rpartition(b"\n")
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from error
-        for result in _parse(path, whole):
+        results = _parse(path, whole)
+        if not results:
+            raise _foreign(path, 1) if torn else BadInput(f"{path} is empty: there are no results")
+        for result in results:
             _refuse_others(path, result, found[0] if found else result)
-            found.append(result)
-    return found
+        found += results
+    return decided(found)
+
+
+def decided(results: Sequence[Result]) -> list[Result]:
+    """Without the attempts at a seed that were given up, where a later one had more patience."""
+    patience_s: dict[object, float] = {}
+    for result in results:
+        seed = result["seed"]
+        patience_s[seed] = max(patience_of(result), patience_s.get(seed, 0.0))
+    return [each for each in results if patience_of(each) == patience_s[each["seed"]]]
+
+
+def patience_of(result: Result) -> float:
+    """After so many seconds it was given up; inf: it came to an end."""
+    given = result.get("patience_s")
+    return float(given) if isinstance(given, int | float) else math.inf
+
+
+def gaps(seeds: Iterable[int]) -> list[int]:
+    """Those that lack between the first and the last."""
+    there = set(seeds)
+    return sorted(set(range(min(there), max(there))) - there)
 
 
 def _parse(path: Path, lines: bytes) -> list[Result]:
@@ -106,6 +134,8 @@ def _each(path: Path, lines: list[bytes]) -> Iterator[Result]:
             raise _foreign(path, number) from error
         if not isinstance(value, dict) or not isinstance(value.get("seed"), int):
             raise _foreign(path, number)
+        if value.get("exit") not in list(Verdict):
+            raise _foreign(path, number)
         yield value
 
 
@@ -118,7 +148,19 @@ def _foreign(path: Path, number: int) -> BadInput:
 def _refuse_others(path: Path, result: Result, expected: Result) -> None:
     for key in IDENTITY:
         if result.get(key) != expected.get(key):
+            there, here = _said(result.get(key)), _said(expected.get(key))
             raise BadInput(
-                f"{path} has results of another {key}: {result.get(key)}, not {expected.get(key)}",
+                f"{path} has results of another {_SAID.get(key, key)}: {there}, not {here}",
                 hint="What stands together must be of one kind: choose another file.",
             )
+
+
+def _said(value: JsonValue) -> JsonValue:
+    """Overrides as the options that they were."""
+    if not isinstance(value, dict):
+        return value
+    nodes, settings = value.get("nodes"), value.get("set")
+    options = [] if nodes is None else [f"--nodes {nodes}"]
+    if isinstance(settings, dict):
+        options += [f"--set {key}={text}" for key, text in settings.items()]
+    return " ".join(options) or "none of them"

@@ -101,7 +101,8 @@ def _take(worker: _Worker, job: Job, patience_s: float) -> tuple[Result, bool]:
     worker.process.kill()
     worker.end()
     what = f"no end after {patience_s:g} s of real time"
-    return job.failure(worker.seed, Verdict.LIVENESS, what), False
+    failed = job.failure(worker.seed, Verdict.LIVENESS, what)
+    return {**failed, "patience_s": patience_s}, False
 
 
 def _ended(code: int | None) -> str:

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 
 from netsim.summary import SHARE_MIN, Summary
 from netsim.verdict import Verdict
-from qbix_node.cli.output import Output
+from qbix_node.cli.output import Output, duration_text
 
 _FAILURES_MAX = 20
 _KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness"}
 
 
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Iterator[str]:
     yield (
-        f"{summary.scenario}: {summary.seeds} seeds, commit {summary.commit}, "
+        f"{summary.scenario}: {counted(summary.seeds, 'seed')}, commit {summary.commit}, "
         f"{summary.driver} driver"
     )
     if not summary.seeds:
@@ -30,7 +34,7 @@ def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Itera
 
 
 def _failures(summary: Summary, out: Output) -> Iterator[str]:
-    yield out.paint(f"FAILED: {len(summary.failures)} of {summary.seeds} seeds", "red")
+    yield out.paint(f"FAILED: {len(summary.failures)} of {counted(summary.seeds, 'seed')}", "red")
     checks = Counter([failure.check for failure in summary.failures])
     yield from [f"  {count:5} x {check}" for check, count in checks.most_common()]
     for failure in summary.failures[:_FAILURES_MAX]:
@@ -45,11 +49,11 @@ def _failures(summary: Summary, out: Output) -> Iterator[str]:
 
 
 def _figures(summary: Summary) -> Iterator[str]:
-    hours, days = summary.cpu_s / 3600, summary.virtual_s / 86_400
+    virtual, cpu = duration_text(summary.virtual_s), duration_text(summary.cpu_s)
     yield f"  nodes           {_span(summary.nodes)} a run"
     yield f"  kinds of fault  {_span(summary.kinds)} a run"
     yield f"  packets         {summary.messages:,}"
-    yield f"  time            {days:.2f} days virtual, {hours:.3f} CPU hours"
+    yield f"  time            {virtual} virtual, {cpu} of a core"
     if summary.forks_made:
         yield f"  forks           {summary.forks_made} made, {summary.forks_proven} proven"
     if summary.incomplete:

@@ -9,16 +9,25 @@ from pathlib import Path
 import click
 
 from netsim.cli.options import job_options, json_option
-from netsim.cli.summary import summary_lines
+from netsim.cli.summary import counted, summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
 from netsim.summary import as_json, summarise
-from netsim.sweep import ResultFile, Shard, open_results, read_results
+from netsim.sweep import (
+    ResultFile,
+    Shard,
+    decided,
+    gaps,
+    open_results,
+    patience_of,
+    read_results,
+)
 from netsim.verdict import Result
 from qbix_node.cli.output import Output, duration_text
 from qbix_node.errors import Temporary
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_GAPS_MAX = 10
 QUIET_S = 30.0  # between two lines of progress where nothing can be rewritten
 
 
@@ -68,17 +77,18 @@ def sweep(
     job.plan(seeds[0])  # raises if there is something wrong with it
     began = time.monotonic()
     with closing(open_results(file, job.identity())) as results:
-        known = {result["seed"] for result in results.results}
+        known = {each["seed"] for each in results.results if patience_of(each) >= patience}
         left = [seed for seed in shard.of(seeds) if seed not in known]
         _say(job, seeds, shard, len(left), file)
         with closing(_results(job, left, jobs, patience, dask)) as coming:
             _collect(results, coming, len(left), began)
         wanted = set(shard.of(seeds))
-        found = [each for each in results.results if each["seed"] in wanted]
+        found = [each for each in decided(results.results) if each["seed"] in wanted]
     took_s = time.monotonic() - began
     summed = summarise(found)
     click.echo(
-        f"{len(left)} seeds run in {duration_text(took_s)}{_rate(len(left), took_s)}", err=True
+        f"{counted(len(left), 'seed')} run in {duration_text(took_s)}{_rate(len(left), took_s)}",
+        err=True,
     )
     out.show(as_json(summed, whole=shard.whole), summary_lines(summed, out, whole=shard.whole))
     return summed.verdict(whole=shard.whole)
@@ -89,9 +99,19 @@ def sweep(
 @json_option
 def summary(files: tuple[Path, ...], out: Output) -> int:
     """What the FILES of a sweep's shards say together. Ends as `sweep` does."""
-    summed = summarise(read_results(files))
+    results = read_results(files)
+    _warn_of_gaps(gaps([each["seed"] for each in results if isinstance(each["seed"], int)]))
+    summed = summarise(results)
     out.show(as_json(summed), summary_lines(summed, out))
     return summed.verdict()
+
+
+def _warn_of_gaps(missing: list[int]) -> None:
+    if missing:
+        first = ", ".join(map(str, missing[:_GAPS_MAX]))
+        more = " …" if len(missing) > _GAPS_MAX else ""
+        lacking = f"{counted(len(missing), 'seed')} between the first and the last"
+        click.echo(f"warning: {lacking} without a result (a shard?): {first}{more}", err=True)
 
 
 def _say(job: Job, seeds: range, shard: Shard, left: int, file: Path) -> None:
@@ -114,6 +134,7 @@ def _results(
 
 def _collect(file: ResultFile, coming: Iterable[Result], count: int, began: float) -> None:
     progress = _Progress(count, began)
+    done = 0
     try:
         for result in coming:
             if result["commit"] != code_commit():
@@ -123,6 +144,11 @@ def _collect(file: ResultFile, coming: Iterable[Result], count: int, began: floa
                 )
             file.add(result)
             progress.count(result)
+            done += 1
+    except KeyboardInterrupt:
+        progress.clear()
+        click.echo(f"{done} of {count} done; the same command goes on with the others", err=True)
+        raise
     finally:
         progress.clear()
 
@@ -152,7 +178,7 @@ class _Progress:
     def _show(self, took_s: float) -> None:
         left_s = took_s / self._done * (self._count - self._done)
         failed = f", {self._failed} failed" if self._failed else ""
-        told = f"{self._done} of {self._count} seeds{failed}{_rate(self._done, took_s)}"
+        told = f"{self._done} of {counted(self._count, 'seed')}{failed}{_rate(self._done, took_s)}"
         told += f", {duration_text(left_s)} left"
         self._line.write(f"\r\x1b[K{told}" if self._line.isatty() else f"{told}\n")
         self._line.flush()

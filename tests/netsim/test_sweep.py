@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from netsim import workers
 from netsim.cli.main import run
 from netsim.job import Job, make_job
 from netsim.summary import Summary, summarise
-from netsim.sweep import Shard, open_results
+from netsim.sweep import ResultFile, Shard, open_results
 from netsim.verdict import Result, Verdict, percentile, worst
 from qbix_node.errors import BadInput, Temporary
 from tests.netsim.scenarios import HOPING, STALLED, WELL, written
@@ -102,9 +103,9 @@ def test_a_longer_sweep_runs_only_what_lacks(tmp_path: Path, job: Job, capsys: C
 @pytest.mark.parametrize(
     ("change", "differs"),
     [
-        (["--nodes", "5"], "overrides"),
-        (["--set", "links.loss=0.1"], "overrides"),
-        (["--driver", "trio"], "driver"),
+        (["--nodes", "5"], "--nodes or --set: none of them, not --nodes 5"),
+        (["--set", "links.loss=0.1"], "--nodes or --set: none of them, not --set links.loss=0.1"),
+        (["--driver", "trio"], "driver: lean, not trio"),
     ],
 )
 def test_results_of_another_kind_are_refused(
@@ -153,6 +154,61 @@ def test_two_sweeps_do_not_write_to_one_file(tmp_path: Path, job: Job) -> None:
     open_results(out, job.identity()).close()
 
 
+def test_a_disk_that_is_full_is_no_bug(job: Job) -> None:
+    full = ResultFile(FileIO("/dev/full", "r+"), [])
+    with pytest.raises(Temporary, match="No space left"):
+        full.add(job.attempt(0))
+    full.close()
+    assert full.results == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"hello", "line 1: this is no result"),
+        (b"\x00\xff\x01", "line 1: this is no result"),
+        (b'{"seed":3,"ex', "line 1: this is no result"),
+        (b'{"seed":3,"exit":77}\n', "line 1: this is no result"),
+    ],
+)
+def test_a_file_without_results_is_no_sweep(
+    content: bytes, said: str, tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    fill(good, job, [0])
+    bad.write_bytes(content)
+    assert run(["summary", str(good), str(bad)]) == 65
+    assert f"{bad}" in (told := capsys.readouterr().err)
+    assert said in told
+
+
+def test_seeds_that_lack_among_the_shards_are_warned_of(
+    tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    out = tmp_path / "1.jsonl"
+    fill(out, job, [0, 1, 3, 4])
+    assert run(["summary", str(out)]) == 0
+    assert "warning: 1 seed between the first and the last" in (told := capsys.readouterr().err)
+    assert told.endswith(": 2\n")
+
+
+def test_a_seed_that_was_given_up_is_run_again_with_more_patience(
+    tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    out = tmp_path / "out.jsonl"
+    with closing(open_results(out, job.identity())) as results:
+        results.add(job.attempt(0))
+        results.add({**job.failure(1, Verdict.LIVENESS, "no end"), "patience_s": 5})
+    assert swept(Path(job.given), out, "--patience", "5", seeds="0:2") == 11
+    assert "0 to run" in capsys.readouterr().err
+    assert swept(Path(job.given), out, "--patience", "60", seeds="0:2") == 0
+    assert "1 to run" in capsys.readouterr().err
+    assert seeds_in(out) == [0, 1, 1]
+    assert run(["summary", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == 0
+
+
 def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> None:
     out = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "netsim", "sweep", job.given, "--jobs", "1", "--out", str(out)]
@@ -166,6 +222,7 @@ def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> Non
         _, told = sweep.communicate(timeout=30)
     assert sweep.returncode == 130
     assert b"Traceback" not in told
+    assert b" of 100000 done; the same command goes on" in told
     with closing(open_results(out, job.identity())) as results:
         assert results.results
 
@@ -218,6 +275,7 @@ def test_a_seed_without_an_end_is_given_up(job: Job) -> None:
     assert (result["exit"], result["liveness"]) == (11, "stalled")
     assert result["stalled"] == ["no end after 0.3 s of real time"]
     assert result["command"] == job.command(0)
+    assert result["patience_s"] == 0.3
 
 
 def test_a_process_is_replaced_after_so_many_seeds(
