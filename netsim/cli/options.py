@@ -8,6 +8,9 @@ import click
 from netsim.drivers import NAMES
 from qbix_node.cli.output import Output
 
+SEEDS_END = 2**63  # as TOML carries
+SEED = click.IntRange(min=0, max=SEEDS_END - 1)
+
 F = TypeVar("F", bound=Callable[..., object])
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from netsim import tracefile
-from netsim.cli.options import job_options, json_option
+from netsim.cli.files import OutFile, refuse_overwriting, replacing
+from netsim.cli.options import SEED, job_options, json_option
 from netsim.cli.outcome import failure_lines, outcome_lines
 from netsim.job import Job, make_job
 from netsim.verdict import Verdict, verdict_of
@@ -14,10 +15,8 @@ from qbix_node.cli.output import Output
 
 @click.command()
 @job_options
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Repeats a run; else the scenario's, or 0."
-)
-@click.option("--trace", type=click.Path(path_type=Path, dir_okay=False), help="Keep it all here.")
+@click.option("--seed", type=SEED, help="Repeats a run; else the scenario's, or 0.")
+@click.option("--trace", type=OutFile(), help="Keep it all here.")
 @json_option
 def run(
     *,
@@ -35,6 +34,7 @@ def run(
     right after the faults, 12 if an expected event never happened.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
+    refuse_overwriting(trace, Path(scenario))
     return _run(job, job.scenario.seed or 0 if seed is None else seed, trace, out)
 
 
@@ -47,7 +47,8 @@ def _run(job: Job, seed: int, trace: Path | None, out: Output) -> int:
     result = job.result(seed, outcome)
     if trace is not None:
         file = tracefile.make_trace(outcome, job.driver, job.command(seed), result)
-        tracefile.write(trace, file)
+        with replacing(trace) as part:
+            tracefile.write(part, file)
         click.echo(f"  the trace is in {trace}", err=True)
     verdict = verdict_of(outcome)
     if verdict is not Verdict.OK and out.json:

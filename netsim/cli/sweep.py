@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from netsim.cli.options import job_options, json_option
+from netsim.cli.files import OutFile, refuse_overwriting
+from netsim.cli.options import SEEDS_END, job_options, json_option
 from netsim.cli.summary import counted, summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
@@ -27,6 +28,8 @@ from qbix_node.cli.output import Output, duration_text
 from qbix_node.errors import Temporary
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_PATIENCE_S = 0.1, 1e7
+_SEEDS_MAX = 100_000_000
 _GAPS_MAX = 10
 QUIET_S = 30.0  # between two lines of progress where nothing can be rewritten
 
@@ -35,7 +38,16 @@ def _seeds(context: click.Context, parameter: click.Parameter, given: str) -> ra
     first, _, end = given.partition(":")
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
         raise click.BadParameter("A:B is expected; 0:2000 are 2,000 seeds")
+    if int(end) > SEEDS_END or int(end) - int(first) > _SEEDS_MAX:
+        raise click.BadParameter(f"{_SEEDS_MAX:,} seeds at most are expected, below 2^63")
     return range(int(first), int(end))
+
+
+def _patience(context: click.Context, parameter: click.Parameter, given: float) -> float:
+    low, high = _PATIENCE_S
+    if not low <= given <= high:  # nan is not, either
+        raise click.BadParameter(f"seconds from {low:g} to {high:g} are expected")
+    return given
 
 
 def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Shard:
@@ -50,9 +62,13 @@ def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Sh
 @click.option("--seeds", callback=_seeds, required=True, metavar="A:B", help="From A, without B.")
 @click.option("--jobs", type=click.IntRange(min=1), help="So many processes; else one a core.")
 @click.option("--shard", callback=_shard, default="1/1", metavar="I/K", help="Part I of K of them.")
-@click.option("--out", "file", type=_FILE, required=True, help="A line a seed; it is continued.")
+@click.option(
+    "--out", "file", type=OutFile(), required=True, help="A line a seed; it is continued."
+)
 @click.option("--dask", metavar="ADDRESS", help="On the cluster of this scheduler.")
-@click.option("--patience", type=float, default=600.0, help="Real seconds that a seed may take.")
+@click.option(
+    "--patience", type=float, callback=_patience, default=600.0, help="Real seconds for a seed."
+)
 @json_option
 def sweep(
     *,
@@ -74,6 +90,7 @@ def sweep(
     lists happens in less than 2 % of the seeds; that is left to `summary` for a shard.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
+    refuse_overwriting(file, Path(scenario))
     job.plan(seeds[0])  # raises if there is something wrong with it
     began = time.monotonic()
     with closing(open_results(file, job.identity())) as results:

@@ -1,6 +1,7 @@
 """The simulator's commands: what they print, and how they end."""
 
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -11,12 +12,14 @@ import pytest
 
 from netsim import tracefile
 from netsim.checks import Violation
+from netsim.cli.files import replacing
 from netsim.cli.main import commands, run
 from netsim.cli.outcome import outcome_lines
 from netsim.job import make_job
 from netsim.trace import RECORD
 from netsim.verdict import Verdict, verdict_of
 from qbix_node.cli.output import Output
+from qbix_node.errors import Temporary
 from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
 
 Captured = pytest.CaptureFixture[str]
@@ -73,6 +76,18 @@ def test_help_imports_no_driver() -> None:
         ["sweep", "x", "--out", "f", "--seeds", "5:5"],
         ["sweep", "x", "--out", "f", "--seeds", "0:9", "--shard", "0/3"],
         ["sweep", "x", "--out", "f", "--seeds", "0:9", "--shard", "4/3"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:99999999999999999999"],
+        ["sweep", "x", "--out", "f", "--seeds", "99999999999999999999:99999999999999999999999"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--patience", "inf"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--patience", "nan"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--patience", "0"],
+        ["sweep", "x", "--out", "f", "--seeds", "0:9", "--patience", "-1"],
+        ["sweep", "x", "--out", "/dev/full", "--seeds", "0:9"],
+        ["run", "x", "--trace", "/dev/full"],
+        ["run", "x", "--trace", "/nosuch/folder"],
+        ["run", "x", "--seed", "99999999999999999999"],
+        ["minimise", "x", "--seed", "1", "--out", "/nosuch/folder.toml"],
+        ["report", "x", "--html", "/dev/full"],
         ["summary"],
         ["replay"],
     ],
@@ -225,6 +240,8 @@ def test_a_dump_can_be_of_one_node_and_kind(well: str, tmp_path: Path, capsys: C
     capsys.readouterr()
     assert run(["trace", "dump", str(kept), "--node", "0", "--kind", "published"]) == 0
     assert capsys.readouterr().out.split("s  ")[1:] == ["node 0    published message 1\n"]
+    assert run(["trace", "dump", str(kept), "--node", "99"]) == 2
+    assert "there is no node 99\n  nodes: 0 to 3" in capsys.readouterr().err
 
 
 def test_a_failing_seed_is_made_smaller(tmp_path: Path, capsys: Captured) -> None:
@@ -233,9 +250,12 @@ def test_a_failing_seed_is_made_smaller(tmp_path: Path, capsys: Captured) -> Non
     assert run([*given, "--out", str(smaller)]) == 0
     assert f"run it: python -m netsim run {smaller} --driver lean" in capsys.readouterr().err
     assert run(["run", str(smaller), "--json"]) == 11
-    assert json.loads(capsys.readouterr().out)["nodes"] == 2
+    result = json.loads(capsys.readouterr().out)
+    assert (result["nodes"], result["scenario"]) == (2, "smaller")
     assert run(given) == 0
-    assert capsys.readouterr().out == smaller.read_text()
+    printed = capsys.readouterr().out
+    assert 'about = "Written out from well, seed 0."' in printed
+    assert printed.replace('name = "well"', 'name = "smaller"') == smaller.read_text()
 
 
 def test_what_does_not_fail_is_not_made_smaller(well: str, capsys: Captured) -> None:
@@ -251,6 +271,33 @@ def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> No
     assert run(["report", str(kept), "--html", str(page)]) == 0
     assert page.read_text().startswith("<!doctype html>")
     assert run(["report", well, "--html", str(page)]) == 65
+
+
+def test_what_is_read_is_not_overwritten(well: str, tmp_path: Path, capsys: Captured) -> None:
+    before, kept = Path(well).read_bytes(), tmp_path / "kept.trace"
+    assert run(["run", well, "--trace", str(kept)]) == 0
+    trace = kept.read_bytes()
+    assert run(["run", well, "--trace", well]) == 2
+    assert run(["minimise", well, "--seed", "1", "--out", well]) == 2
+    assert run(["sweep", well, "--seeds", "0:2", "--out", well]) == 2
+    assert run(["report", str(kept), "--html", str(kept)]) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert (Path(well).read_bytes(), kept.read_bytes()) == (before, trace)
+
+
+def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "old.html"
+    file.write_text("old")
+
+    def write_half() -> None:
+        with replacing(file) as part:
+            part.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Temporary, match="No space left"):
+        write_half()
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_planted_defect_is_caught(capsys: Captured) -> None:
