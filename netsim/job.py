@@ -5,7 +5,7 @@ It travels to worker processes and other machines, and so holds the scenario's t
 
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -16,6 +16,7 @@ from netsim.plan import Plan
 from netsim.running import Outcome, run
 from netsim.scenario import Scenario, draw, load, read
 from netsim.verdict import Result, Verdict, failed_result, result_of
+from netsim.world import World
 from qbix_node.errors import UsageError
 from qbix_node.wire.v8json import JsonValue
 
@@ -49,8 +50,11 @@ class Job:
         """Raises BadInput, UsageError."""
         return draw(self.scenario, seed, nodes=self.nodes, settings=dict(self.settings))
 
-    def run(self, seed: int, *, keep_trace: bool = False) -> Outcome:
-        return run(self.plan(seed), make_driver(self.driver), keep_trace=keep_trace)
+    def run(
+        self, seed: int, *, keep_trace: bool = False, watch: Callable[[World], None] | None = None
+    ) -> Outcome:
+        driver = make_driver(self.driver)
+        return run(self.plan(seed), driver, keep_trace=keep_trace, watch=watch)
 
     def identity(self) -> Result:
         """Results that agree in all of it may stand side by side."""
@@ -103,7 +107,9 @@ def make_job(
 def _pair(setting: str) -> tuple[str, str]:
     key, separator, value = setting.partition("=")
     if not separator or not key:
-        raise UsageError(f"--set {setting}: key=value is expected", hint="e.g. --set net.loss=0.1")
+        raise UsageError(
+            f"--set {setting}: key=value is expected", hint="e.g. --set links.loss=0.1"
+        )
     return key, value
 
 

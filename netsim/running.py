@@ -1,6 +1,7 @@
 """One run: a plan under a driver, from its first moment to its verdict."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from netsim import facts
@@ -45,9 +46,18 @@ class Outcome:
     records: bytes  # of the trace, if they were kept
 
 
-def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
+def run(
+    plan: Plan,
+    driver: Driver,
+    *,
+    keep_trace: bool = False,
+    watch: Callable[[World], None] | None = None,
+) -> Outcome:
+    """`watch` is shown the world before it begins, for whoever wants to look at it from outside."""
     began_s = time.process_time()
     world = make_world(plan, driver, keep_trace=keep_trace)
+    if watch is not None:
+        watch(world)
     checks, faults, forks = Checks(world), Faults(world), Forks(world.loop, plan)
     world.journal.watch(forks.handle)
     stalled: list[str] = []

@@ -8,9 +8,13 @@ from netsim import tracefile
 from netsim.cli.files import OutFile, refuse_overwriting, replacing
 from netsim.cli.options import SEED, job_options, json_option
 from netsim.cli.outcome import failure_lines, outcome_lines
+from netsim.cli.progress import shown
+from netsim.cli.size import warn_of_size
 from netsim.job import Job, make_job
 from netsim.verdict import Verdict, verdict_of
 from qbix_node.cli.output import Output
+from qbix_node.cli.program import confess
+from qbix_node.errors import ExitCode, QbixError
 
 
 @click.command()
@@ -43,7 +47,15 @@ def _run(job: Job, seed: int, trace: Path | None, out: Output) -> int:
     told = f"{identity['scenario']}: seed {seed}, commit {identity['commit']}, {job.driver} driver"
     click.echo(told, err=True)  # at once: should the process die, it is known in what
     click.echo(f"  {job.command(seed)}", err=True)
-    outcome = job.run(seed, keep_trace=trace is not None)
+    warn_of_size(job, seed)
+    try:
+        with shown(out, "  running") as watch:
+            outcome = job.run(seed, keep_trace=trace is not None, watch=watch)
+    except QbixError:
+        raise
+    # The outermost place but one: it is known here what repeats the bug.
+    except Exception as error:  # noqa: BLE001
+        return _confess(job, seed, error)
     result = job.result(seed, outcome)
     if trace is not None:
         file = tracefile.make_trace(outcome, job.driver, job.command(seed), result)
@@ -56,3 +68,16 @@ def _run(job: Job, seed: int, trace: Path | None, out: Output) -> int:
             click.echo(line, err=True)
     out.show(result, outcome_lines(result, out))
     return verdict
+
+
+def _confess(job: Job, seed: int, error: Exception) -> int:
+    identity = job.identity()
+    lines = [
+        f"FAILED: a bug of the simulator (exit {ExitCode.BUG})",
+        f"  scenario {identity['scenario']}, seed {seed}, commit {identity['commit']}",
+        f"  repeat it: {job.command(seed)}",
+    ]
+    click.echo("\n".join(lines), err=True)
+    code = confess("python -m netsim", error)
+    click.echo("\n".join(lines), err=True)
+    return code

@@ -10,6 +10,7 @@ import click
 
 from netsim.cli.files import OutFile, refuse_overwriting
 from netsim.cli.options import SEEDS_END, job_options, json_option
+from netsim.cli.size import warn_of_size
 from netsim.cli.summary import counted, summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
@@ -91,7 +92,7 @@ def sweep(
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
     refuse_overwriting(file, Path(scenario))
-    job.plan(seeds[0])  # raises if there is something wrong with it
+    warn_of_size(job, seeds[0])  # raises if there is something wrong with its plan
     began = time.monotonic()
     with closing(open_results(file, job.identity())) as results:
         known = {each["seed"] for each in results.results if patience_of(each) >= patience}

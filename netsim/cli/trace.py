@@ -77,6 +77,8 @@ def replay(file: Path, out: Output) -> int:
         "trace_sha256": outcome.trace_sha256,
         "difference": None if difference is None else _difference(difference),
     }
+    if difference is not None and out.json:
+        click.echo("\n".join(_failure(read, outcome.trace_sha256)), err=True)
     out.show(data, _told(read, difference, outcome.trace_sha256))
     return ExitCode.DONE if difference is None else ExitCode.REFUSED
 

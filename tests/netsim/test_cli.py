@@ -2,9 +2,12 @@
 
 import dataclasses
 import errno
+import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,10 +15,13 @@ import pytest
 
 from netsim import tracefile
 from netsim.checks import Violation
+from netsim.cli import progress
 from netsim.cli.files import replacing
 from netsim.cli.main import commands, run
 from netsim.cli.outcome import outcome_lines
+from netsim.cli.size import warn_of_size
 from netsim.job import make_job
+from netsim.loop import Loop
 from netsim.trace import RECORD
 from netsim.verdict import Verdict, verdict_of
 from qbix_node.cli.output import Output
@@ -23,6 +29,8 @@ from qbix_node.errors import Temporary
 from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
 
 Captured = pytest.CaptureFixture[str]
+
+BUSY = "[workload]\nmessages = 6\n"
 
 # DESIGN fixes these names: programs read them.
 FIELDS = {
@@ -271,6 +279,55 @@ def test_a_report_is_one_page(well: str, tmp_path: Path, capsys: Captured) -> No
     assert run(["report", str(kept), "--html", str(page)]) == 0
     assert page.read_text().startswith("<!doctype html>")
     assert run(["report", well, "--html", str(page)]) == 65
+
+
+@pytest.mark.parametrize("driver", ["lean", "trio"])
+def test_ctrl_c_ends_a_run_with_130_and_no_traceback(driver: str, tmp_path: Path) -> None:
+    file = written(tmp_path, WELL.replace("duration_s = 12", "duration_s = 50_000") + BUSY)
+    command = [sys.executable, "-m", "netsim", "run", str(file), "--driver", driver]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        time.sleep(1.5)  # it is in the middle, after trio and all else were imported
+        running.send_signal(signal.SIGINT)
+        told = running.communicate(timeout=30)[1]
+    assert running.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_a_bug_of_the_simulator_is_told_first_and_last_with_what_repeats_it(
+    well: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loop, "step", lambda _: 1 // 0)
+    assert run(["run", well, "--seed", "3"]) == 70
+    lines = capsys.readouterr().err.splitlines()[2:]
+    assert lines[:3] == lines[-3:]
+    assert lines[0] == "FAILED: a bug of the simulator (exit 70)"
+    assert lines[1].startswith("  scenario well, seed 3, commit ")
+    assert lines[2] == f"  repeat it: python -m netsim run {well} --seed 3"
+    assert "a bug in netsim (ZeroDivisionError" in lines[3]
+
+
+def test_progress_of_a_run_is_for_terminals(well: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "PERIOD_S", 0.001)
+    with progress.shown(Output(), "running") as watch:
+        make_job(well).run(1, watch=watch)
+    assert "\r\x1b[Krunning: " in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert watch.said().endswith("until it settles, at most 120 s")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_more_nodes_than_trio_is_made_for_are_warned_of(well: str, capsys: Captured) -> None:
+    for driver, nodes, warned in (("trio", 201, 1), ("trio", 200, 0), ("lean", 201, 0)):
+        warn_of_size(make_job(well, driver=driver, nodes=nodes), 1)
+        assert capsys.readouterr().err.count(f"warning: {nodes} nodes") == warned
 
 
 def test_what_is_read_is_not_overwritten(well: str, tmp_path: Path, capsys: Captured) -> None:

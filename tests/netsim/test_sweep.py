@@ -16,6 +16,7 @@ import pytest
 from netsim import workers
 from netsim.cli.main import run
 from netsim.job import Job, make_job
+from netsim.running import Outcome
 from netsim.summary import Summary, summarise
 from netsim.sweep import ResultFile, Shard, open_results
 from netsim.verdict import Result, Verdict, percentile, worst
@@ -255,7 +256,7 @@ class _Telling(Job):
 
 @dataclass(frozen=True, slots=True)
 class _Raising(Job):
-    def run(self, seed: int, *, keep_trace: bool = False) -> "object":  # type: ignore[override]
+    def run(self, seed: int, **_: object) -> Outcome:
         raise ZeroDivisionError("of nothing")
 
 
