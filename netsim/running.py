@@ -8,6 +8,7 @@ from netsim import facts
 from netsim.asking import limits_of
 from netsim.chance import Chance
 from netsim.checks import Checks, Violation
+from netsim.checks.settling import Unsettled
 from netsim.fabric import Fabric
 from netsim.faults import Faults
 from netsim.forks import Forks
@@ -25,13 +26,14 @@ LOOK_S = 1.0  # how often it is looked whether all is well, once all faults are 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`stalled`: what was not as it should be when patience ended."""
+    """`stalled`: some of what was not as it should be when patience ended."""
 
     plan: Plan
     trace_sha256: str
     state_sha256: str
     violations: tuple[Violation, ...]
     stalled: tuple[str, ...]
+    stalled_count: int  # with those that are not told
     events: dict[str, int]
     missing: tuple[str, ...]  # of plan.sometimes, what did not happen
     forks_made: int
@@ -60,7 +62,7 @@ def run(
         watch(world)
     checks, faults, forks = Checks(world), Faults(world), Forks(world.loop, plan)
     world.journal.watch(forks.handle)
-    stalled: list[str] = []
+    unsettled = Unsettled()
 
     def heal() -> None:
         faults.heal()
@@ -69,10 +71,12 @@ def run(
         world.loop.after(LOOK_S, look)
 
     def look() -> None:
-        stalled[:] = checks.unsettled()
+        nonlocal unsettled
+        stalled = checks.unsettled()
         if stalled and world.loop.now < plan.duration_s + plan.settle_s:
             world.loop.after(LOOK_S, look)
         else:
+            unsettled = checks.unsettled_at_the_end() if stalled else Unsettled()
             checks.finish()
             world.over = True
 
@@ -88,8 +92,9 @@ def run(
         trace_sha256=world.journal.trace.hexdigest(),
         state_sha256=final_state(world).sha256,
         violations=tuple(checks.violations),
-        stalled=tuple(stalled),
-        events=dict(checks.events),
+        stalled=unsettled.told,
+        stalled_count=unsettled.count,
+        events=dict(+checks.events),  # of what did happen
         missing=tuple([name for name in plan.sometimes if not checks.events[name]]),
         forks_made=forks.made,
         forks_proven=forks.proven,

@@ -126,14 +126,14 @@ def _first(result: Result) -> tuple[str, str]:
     violations, stalled = result.get("violations"), result.get("stalled")
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
-        return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
+        return str(first.get("check")), f"{first.get('what')}{_more(len(violations))}"
     if isinstance(stalled, list) and stalled:
-        return "settles", f"{stalled[0]}{_more(stalled)}"
+        return "settles", f"{stalled[0]}{_more(max(len(stalled), _whole(result, 'stalled_count')))}"
     return "", ""
 
 
-def _more(complaints: Sequence[object]) -> str:
-    return f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+def _more(complaints: int) -> str:
+    return f" (and {complaints - 1} more)" if complaints > 1 else ""
 
 
 def _failed(run: Result) -> bool:

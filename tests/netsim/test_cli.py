@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -188,6 +189,20 @@ def test_what_does_not_come_right_ends_with_11(tmp_path: Path, capsys: Captured)
     told = capsys.readouterr().out
     assert "not settled: " in told
     assert_said_first_and_last(told, f"repeat it: python -m netsim run {file} --seed 5")
+
+
+def test_it_is_said_how_much_more_did_not_come_right(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, STALLED)
+    assert run(["run", str(file), "--nodes", "20"]) == 11
+    assert re.search(r"not settled: \d+ more things like these\n", capsys.readouterr().out)
+    assert run(["run", str(file), "--nodes", "20", "--json"]) == 11
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["stalled"]) == 20 < result["stalled_count"]
+
+
+def test_only_what_happened_is_among_the_events(capsys: Captured) -> None:
+    assert run(["run", "power_cuts", "--json"]) == 0
+    assert 0 not in json.loads(capsys.readouterr().out)["events"].values()
 
 
 def test_an_expected_event_that_never_happened_ends_with_12(
