@@ -14,7 +14,7 @@ from netsim.commit import code_commit
 from netsim.drivers import NAMES, make_driver
 from netsim.plan import Plan
 from netsim.running import Outcome, run
-from netsim.scenario import Scenario, draw, load, read
+from netsim.scenario import Scenario, draw, load, load_named, names, read
 from netsim.verdict import Result, Verdict, failed_result, result_of
 from netsim.world import World
 from qbix_node.errors import UsageError
@@ -92,6 +92,8 @@ def make_job(
 ) -> Job:
     """From a command line. Raises BadInput, UsageError."""
     name, text = read(given)
+    if given in names():
+        load_named(given)  # raises, if it calls itself otherwise
     drivers = _load(text, name).drivers
     if driver is not None and driver not in NAMES:
         raise UsageError(f"there is no driver {driver}", hint=f"there are: {', '.join(NAMES)}")

@@ -1,5 +1,6 @@
 """What the results of a sweep say together: failures, and whether what is listed did happen."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from netsim.verdict import Result, Verdict, worst
 from qbix_node.wire.v8json import JsonValue
 
 SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
+SEEDS_MIN = 50  # of fewer nobody can say so: once in them would be more than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Summary:
     driver: str
     commit: str
     seeds: int
+    command: str  # that sweeps all of them again
     incomplete: int  # did not fail, but something happened not that should in every run
     failures: tuple[Failure, ...]
     events: Mapping[str, int]
@@ -41,7 +44,13 @@ class Summary:
 
     @property
     def rare(self) -> tuple[str, ...]:
+        if not self.judges_shares:
+            return ()
         return tuple([e for e, count in self.events.items() if count < SHARE_MIN * self.seeds])
+
+    @property
+    def judges_shares(self) -> bool:
+        return self.seeds >= SEEDS_MIN
 
     def verdict(self, *, whole: bool = True) -> Verdict:
         """Of a part of a sweep nobody can tell which events are rare."""
@@ -73,6 +82,7 @@ def summarise(results: Iterable[Result]) -> Summary:
         driver=str(runs[0].get("driver")) if runs else "",
         commit=str(runs[0].get("commit")) if runs else "",
         seeds=len(runs),
+        command=_sweep_command(runs) if runs else "",
         incomplete=sum([_verdict(run) is Verdict.MISSING for run in runs]),
         failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
         events=events,
@@ -119,6 +129,18 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "virtual_s": round(summary.virtual_s, 3),
         "cpu_hours": round(summary.cpu_s / 3600, 6),
     }
+
+
+def _sweep_command(runs: Sequence[Result]) -> str:
+    """From that of a single run (netsim.job): all seeds from the first to the last."""
+    first, last = [_whole(run, "seed") for run in (runs[0], runs[-1])]
+    words = shlex.split(str(runs[0].get("command")))
+    if "run" not in words or "--seed" not in words:
+        return "unknown"
+    place = words.index("--seed")
+    words[words.index("run")] = "sweep"
+    words[place : place + 2] = ["--seeds", f"{first}:{last + 1}"]
+    return shlex.join([*words, "--out", "again.jsonl"])
 
 
 def _first(result: Result) -> tuple[str, str]:

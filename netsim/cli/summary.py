@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from netsim.summary import SHARE_MIN, Summary
+from netsim.summary import SEEDS_MIN, SHARE_MIN, Summary
 from netsim.verdict import Verdict
 from qbix_node.cli.output import Output, duration_text
 
@@ -22,18 +22,26 @@ def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Itera
     )
     if not summary.seeds:
         return
-    if summary.failures:
-        yield from _failures(summary, out)
-    else:
-        yield out.paint("all seeds are well", "green")
+    failed = [*_failures(summary, out), *(_rare(summary, out) if whole else ())]
+    yield from failed or [out.paint("all seeds are well", "green")]
     yield from _figures(summary)
     yield from _events(summary, out, whole=whole)
-    if summary.failures:
-        yield ""
-        yield from _failures(summary, out)
+    if failed:
+        yield from ["", *failed]
+
+
+def _rare(summary: Summary, out: Output) -> Iterator[str]:
+    if summary.rare:
+        yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
+        yield f"  {', '.join(summary.rare)}"
+        seeds = counted(summary.seeds, "seed")
+        yield f"    scenario {summary.scenario}, {seeds}, commit {summary.commit}"
+        yield f"    repeat it: {summary.command}"
 
 
 def _failures(summary: Summary, out: Output) -> Iterator[str]:
+    if not summary.failures:
+        return
     yield out.paint(f"FAILED: {len(summary.failures)} of {counted(summary.seeds, 'seed')}", "red")
     checks = Counter([failure.check for failure in summary.failures])
     yield from [f"  {count:5} x {check}" for check, count in checks.most_common()]
@@ -68,11 +76,10 @@ def _events(summary: Summary, out: Output, *, whole: bool) -> Iterator[str]:
         share = f"{100 * count / summary.seeds:5.1f} %"
         rare = name in summary.rare
         yield f"    {out.paint(share, 'red') if rare and whole else share}  {name}"
-    if summary.rare and whole:
-        yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
-        yield f"  {', '.join(summary.rare)}"
-    elif summary.rare:
+    if not whole:
         yield "  (too rare or not is judged over all shards: netsim summary FILE...)"
+    elif not summary.judges_shares:
+        yield f"  (so few seeds cannot judge {SHARE_MIN:.0%}: that takes {SEEDS_MIN})"
 
 
 def _span(bounds: tuple[int, int]) -> str:

@@ -73,7 +73,8 @@ def _results(paths: Sequence[Path]) -> tuple[list[Fields], int]:
             foreign += 1
             continue
         run = tuple(result.text(key) for key in ("scenario", "seed", "commit", "driver"))
-        found.setdefault(run, result)
+        if run not in found or found[run].number("patience_s") is not None:
+            found[run] = result  # who was given up may have been run again
     return sorted(found.values(), key=_order), foreign
 
 

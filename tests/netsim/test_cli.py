@@ -23,9 +23,11 @@ from netsim.cli.outcome import outcome_lines
 from netsim.cli.size import warn_of_size
 from netsim.job import make_job
 from netsim.loop import Loop
+from netsim.scenario import library
 from netsim.trace import RECORD
 from netsim.verdict import Verdict, verdict_of
 from qbix_node.cli.output import Output
+from qbix_node.cli.program import LazyGroup
 from qbix_node.errors import Temporary
 from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
 
@@ -109,7 +111,7 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: Captured) -> None
 
 def test_a_setting_without_a_value_is_wrong_usage(well: str, capsys: Captured) -> None:
     assert run(["run", well, "--set", "nosuch"]) == 2
-    assert "key=value is expected" in capsys.readouterr().err
+    assert "e.g. --set links.loss=0.1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["name =", "name = 'x'\n[run]\nnodes = 4\nduration_s = -1\n"])
@@ -132,6 +134,35 @@ def test_the_library_is_listed(capsys: Captured) -> None:
         assert each["nodes"]["min"] <= each["nodes"]["max"]
         assert each["drivers"]
     assert run(["list"]) == 0
+
+
+def test_a_broken_scenario_does_not_hide_the_others(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_LIBRARY", tmp_path)
+    (tmp_path / "well.toml").write_text(WELL)
+    (tmp_path / "moved.toml").write_text(WELL)
+    (tmp_path / "broken.toml").write_text("name =")
+    assert run(["list"]) == 65
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["well"]
+    assert "error: broken: is no TOML" in told.err
+    assert "error: moved: name: 'moved', as its file, is expected, not 'well'" in told.err
+    assert run(["run", "moved"]) == 65
+    assert run(["run", "well"]) == 0
+    assert run(["run", "wel"]) == 65
+    assert "there is no scenario 'wel'; is well meant?" in capsys.readouterr().err
+
+
+def test_a_python_that_lacks_packages_is_no_bug(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(commands, LazyGroup)
+    monkeypatch.setattr(type(commands), "table", {"run": ("nosuchpackage:run", "")})
+    assert run(["run", "x"]) == 2
+    told = capsys.readouterr().err
+    assert "has no package nosuchpackage" in told
+    assert ".venv" in told
 
 
 def test_a_run_that_ends_well(well: str, capsys: Captured) -> None:
@@ -382,6 +413,8 @@ def test_a_planted_defect_is_caught(capsys: Captured) -> None:
 def test_an_unknown_defect_is_answered_with_what_may_be_meant(capsys: Captured) -> None:
     assert run(["defects", "fork-comparison"]) == 2
     assert "'fork comparison skipped'" in capsys.readouterr().err
+    assert run(["defects", "nonexist"]) == 2
+    assert "netsim defects --list names them" in capsys.readouterr().err
     assert run(["defects", "--list"]) == 0
     assert "fork comparison skipped" in capsys.readouterr().out.splitlines()
 

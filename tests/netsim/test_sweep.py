@@ -320,11 +320,27 @@ def test_a_listed_event_that_never_happens_fails_the_sweep(
     tmp_path: Path, capsys: Captured
 ) -> None:
     scenario, out = written(tmp_path, HOPING), tmp_path / "out.jsonl"
-    assert swept(scenario, out, seeds="0:2") == 12
-    assert "  0.0 %  fork found" in capsys.readouterr().out
+    assert swept(scenario, out, seeds="0:50") == 12
+    lines = capsys.readouterr().out.splitlines()
+    assert "      0.0 %  fork found" in lines
+    assert lines[1:5] == lines[-4:]
+    assert lines[1] == "FAILED: less than 2% of the seeds have:"
+    assert lines[3].startswith("    scenario well, 50 seeds, commit ")
+    assert lines[4] == (
+        f"    repeat it: python -m netsim sweep {scenario} --seeds 0:50 --out again.jsonl"
+    )
+    assert "all seeds are well" not in lines
+    assert run(["summary", str(out)]) == 12
+
+
+def test_a_shard_or_a_few_seeds_do_not_judge_shares(tmp_path: Path, capsys: Captured) -> None:
+    scenario = written(tmp_path, HOPING)
     assert swept(scenario, tmp_path / "shard.jsonl", "--shard", "1/2", seeds="0:2") == 0
     assert "judged over all shards" in capsys.readouterr().out
-    assert run(["summary", str(out)]) == 12
+    assert swept(scenario, tmp_path / "few.jsonl", seeds="0:2") == 0
+    told = capsys.readouterr().out
+    assert "all seeds are well\n" in told
+    assert "(so few seeds cannot judge 2%: that takes 50)" in told
 
 
 def result(seed: int, **more: object) -> Callable[[Job], Result]:
