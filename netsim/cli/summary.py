@@ -57,7 +57,8 @@ def _failures(summary: Summary, out: Output) -> Iterator[str]:
 
 
 def _figures(summary: Summary) -> Iterator[str]:
-    virtual, cpu = duration_text(summary.virtual_s), duration_text(summary.cpu_s)
+    virtual, cpu_s = duration_text(summary.virtual_s), summary.cpu_s
+    cpu = duration_text(cpu_s) if cpu_s >= 60 else f"{cpu_s:.1f} s"
     yield f"  nodes           {_span(summary.nodes)} a run"
     yield f"  kinds of fault  {_span(summary.kinds)} a run"
     yield f"  packets         {summary.messages:,}"

@@ -231,9 +231,12 @@ def test_it_is_said_how_much_more_did_not_come_right(tmp_path: Path, capsys: Cap
     assert len(result["stalled"]) == 20 < result["stalled_count"]
 
 
-def test_only_what_happened_is_among_the_events(capsys: Captured) -> None:
-    assert run(["run", "power_cuts", "--json"]) == 0
-    assert 0 not in json.loads(capsys.readouterr().out)["events"].values()
+def test_only_what_happened_is_among_the_events(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, WELL.replace('"cut"', '"crash"'))
+    assert run(["run", str(file), "--json"]) == 0
+    events = json.loads(capsys.readouterr().out)["events"]
+    assert events["node crashed"] == 1
+    assert 0 not in events.values()
 
 
 def test_an_expected_event_that_never_happened_ends_with_12(
