@@ -13,7 +13,8 @@ help:
 	@echo "make demo    three nodes (and a JavaScript peer) exchange feeds on this machine"
 	@echo "make test    all tests"
 	@echo "make check   what continuous integration runs: format, lint, types, contracts, tests"
-	@echo "make sweep   2,000 simulated networks, and every scenario in both drivers: half an hour"
+	@echo "make sweep   2,000 simulated networks, 200 of them in the trio driver, too; then the slow tests: every"
+	@echo "             scenario in both drivers, every planted defect"
 	@echo "make bench   speed, each figure beside a limit measured in the same run"
 
 install: .venv/installed

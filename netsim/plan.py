@@ -71,6 +71,24 @@ class Range:
     high: float
 
 
+_SHARE, _PAUSE_S, _PAST_S = Range(0, 1), Range(0, 3600), Range(0, 1e7)
+# What `amount` may be. Kinds that are not here have none.
+ALLOWED: Mapping[Fault, Range] = {
+    Fault.LATENCY: _PAUSE_S,
+    Fault.JITTER: _PAUSE_S,
+    Fault.LOSS: _SHARE,
+    Fault.DUPLICATE: _SHARE,
+    Fault.REORDER: _SHARE,
+    Fault.BANDWIDTH: Range(1, 1e12),
+    Fault.SLOW_DISK: _PAUSE_S,
+    Fault.LYING_DISK: _PAST_S,
+    Fault.ROLL_BACK: _PAST_S,
+    Fault.RESTORE: _PAST_S,
+    Fault.SKEW: Range(-1e9, 1e9),  # the run begins in 2027: from 1995 to 2058
+    Fault.DRIFT: Range(-0.99, 10),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """How good links and disks are while nothing is wrong."""

@@ -1,16 +1,22 @@
 """What the results of a sweep say together: failures, and whether what is listed did happen."""
 
+import math
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
+from netsim.sweep import patience_of
 from netsim.verdict import Result, Verdict, worst
 from qbix_node.errors import BadInput
 from qbix_node.wire.v8json import JsonValue
 
-_OF_ALL = ("scenario", "driver", "commit")
+_OF_ALL = ("scenario", "driver", "commit", "command")
 _Bounds = tuple[int, int] | None  # the smallest and the largest, if there are any
 SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
+SEEDS_MIN = 50  # of fewer nobody can say so: once in them would be more than that
+GAPS_MAX = 10  # are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Summary:
     commit: str
     seeds: int
     gaps: int  # seeds between the first and the last that are not there
+    lacking: tuple[int, ...]  # the first GAPS_MAX of them
+    command: str  # that sweeps all of them again
     failures: tuple[Failure, ...]
     events: Mapping[str, int]
     nodes: tuple[int, int]  # the smallest and the largest network
@@ -43,12 +51,18 @@ class Summary:
     virtual_s: float
 
     @property
+    def judges_shares(self) -> bool:
+        return self.seeds >= SEEDS_MIN
+
+    @property
     def judges_rarity(self) -> bool:
-        """Not if shards are missing, of which nothing but the gaps that they leave tells."""
-        return self.gaps == 0
+        """Nor if shards are missing, of which nothing but the gaps that they leave tells."""
+        return self.judges_shares and self.gaps == 0
 
     @property
     def rare(self) -> tuple[str, ...]:
+        if not self.judges_shares:
+            return ()
         return tuple([e for e, count in self.events.items() if count < SHARE_MIN * self.seeds])
 
     def verdict(self, *, whole: bool = True) -> Verdict:
@@ -63,6 +77,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._traces: dict[int, JsonValue] = {}  # by seed
+        # By seed, with the patience that it had: all that there is of it, until one has more.
+        self._given_up: dict[int, tuple[float, Failure]] = {}
         self._first: Result = {}
         self._failures: list[Failure] = []
         self._events: Counter[str] = Counter()
@@ -72,21 +88,35 @@ class Tally:
         self._kinds: _Bounds = None
 
     def add(self, result: Result) -> None:
-        """Of one job. A seed counts once, even if shards overlap. Raises BadInput."""
-        seed, trace = _whole(result, "seed"), result.get("trace_sha256")
-        if seed in self._traces:
-            if trace != self._traces[seed]:
-                told = "runs are repeatable", "it has two traces"
-                self._failures.append(_failure(result, Verdict.SAFETY, *told))
-            return
-        self._traces[seed] = trace
+        """Of one job. A seed counts once, even if shards overlap; if it was given up, the attempt
+        with the most patience counts. Raises BadInput.
+        """
+        seed, patience_s = _whole(result, "seed"), patience_of(result)
+        verdict = verdict_of_run(result)
         self._first = self._first or {key: result.get(key) for key in _OF_ALL}
-        if verdict := verdict_of_run(result):
-            self._failures.append(_failure(result, verdict, *_first(result)))
+        if seed in self._traces:
+            held_s = self._given_up[seed][0] if seed in self._given_up else math.inf
+            if patience_s <= held_s:
+                if patience_s == held_s:
+                    self._compare(seed, result)
+                return
+        self._traces[seed] = result.get("trace_sha256")
+        self._given_up.pop(seed, None)
+        failure = _failure(result, verdict, *_first(result)) if verdict else None
+        if patience_s < math.inf and failure:
+            self._given_up[seed] = patience_s, failure
+            return
+        if failure:
+            self._failures.append(failure)
         for name, count in _table(result, "sometimes").items():
             self._events[name] += int(bool(count))
         if "faults" in result:
             self._add_up(result)
+
+    def _compare(self, seed: int, again: Result) -> None:
+        if again.get("trace_sha256") != self._traces[seed]:
+            told = "runs are repeatable", "it has two traces"
+            self._failures.append(_failure(again, Verdict.SAFETY, *told))
 
     def _add_up(self, complete: Result) -> None:
         """The figures of a run that came to its end."""
@@ -103,14 +133,31 @@ class Tally:
         seeds = self._traces
         return max(seeds) - min(seeds) + 1 - len(seeds) if seeds else 0
 
+    def _lacking(self) -> Iterator[int]:
+        for seed, following in pairwise(sorted(self._traces)):
+            yield from range(seed + 1, following)
+
+    def _command(self) -> str:
+        """From that of a single run (netsim.job): all seeds from the first to the last."""
+        words = shlex.split(str(self._first.get("command")))
+        if "run" not in words or "--seed" not in words:
+            return "unknown"
+        place = words.index("--seed")
+        words[words.index("run")] = "sweep"
+        words[place : place + 2] = ["--seeds", f"{min(self._traces)}:{max(self._traces) + 1}"]
+        return shlex.join([*words, "--out", "again.jsonl"])
+
     def summary(self) -> Summary:
+        failures = [*self._failures, *[failure for _, failure in self._given_up.values()]]
         return Summary(
             scenario=str(self._first.get("scenario", "")),
             driver=str(self._first.get("driver", "")),
             commit=str(self._first.get("commit", "")),
             seeds=len(self._traces),
             gaps=self._gaps(),
-            failures=tuple(sorted(self._failures, key=lambda each: (each.verdict, each.seed))),
+            lacking=tuple(islice(self._lacking(), GAPS_MAX)),
+            command=self._command(),
+            failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
             events=self._events,
             nodes=self._nodes or (0, 0),
             kinds=self._kinds or (0, 0),
@@ -169,17 +216,18 @@ def _first(result: Result) -> tuple[str, str]:
     violations, stalled = result.get("violations"), result.get("stalled")
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
-        return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
+        return str(first.get("check")), f"{first.get('what')}{_more(len(violations))}"
     if isinstance(stalled, list) and stalled and isinstance(stalled[0], dict):
-        return "settles", f"{stalled[0].get('what')}{_more(stalled)}"
+        count = max(len(stalled), _whole(result, "stalled_count"))
+        return "settles", f"{stalled[0].get('what')}{_more(count)}"
     missing = result.get("missing")
     if isinstance(missing, list) and missing:
-        return "expected events happen", f"{missing[0]}: never happened{_more(missing)}"
+        return "expected events happen", f"{missing[0]}: never happened{_more(len(missing))}"
     return "", ""
 
 
-def _more(complaints: Sequence[object]) -> str:
-    return f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+def _more(complaints: int) -> str:
+    return f" (and {complaints - 1} more)" if complaints > 1 else ""
 
 
 def verdict_of_run(run: Result) -> Verdict:

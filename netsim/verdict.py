@@ -44,6 +44,7 @@ def result_of(outcome: Outcome, listed: Sequence[str]) -> Result:
         "liveness": "stalled" if outcome.stalled else "ok",
         "violations": [asdict(each) for each in outcome.violations],
         "stalled": [asdict(each) for each in outcome.unsettled],
+        "stalled_count": outcome.stalled_count,
         "sometimes": {name: outcome.events.get(name, 0) for name in listed},
         "missing": list(outcome.missing),
         "events": dict(outcome.events),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol, TypeVar
@@ -26,6 +27,10 @@ class Work(Protocol[R_co]):
 
     def failure(self, seed: int, verdict: Verdict, what: str) -> R_co:
         """What is said of a seed whose process has not come to its end."""
+        ...
+
+    def given_up(self, seed: int, patience_s: float) -> R_co:
+        """The same if patience with it came to an end."""
         ...
 
 
@@ -94,7 +99,13 @@ def cores() -> int:
 def _start(job: Work[object]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_work, args=(job, theirs), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # it unblocks what is blocked here
+    # Ctrl-C is for the parent: what is blocked stays so in the child, from its first moment on.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # else its end would not be seen
     return _Worker(process, ours)
 
@@ -114,8 +125,7 @@ def _take(worker: _Worker, job: Work[R_co], patience_s: float) -> tuple[R_co, bo
         return job.failure(worker.seed, Verdict.SAFETY, what), False
     worker.process.kill()
     worker.end()
-    what = f"no end after {patience_s:g} s of real time"
-    return job.failure(worker.seed, Verdict.LIVENESS, what), False
+    return job.given_up(worker.seed, patience_s), False
 
 
 def _ended(code: int | None) -> str:
@@ -123,7 +133,6 @@ def _ended(code: int | None) -> str:
 
 
 def _work(job: Work[object], pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent is told
     with suppress(EOFError, OSError):  # the parent is gone, or wants no more
         while True:
             pipe.send(job.attempt(pipe.recv()))

@@ -17,6 +17,8 @@ network is a local one), neither blocks the other, and there is room for the con
   if the quota of those between could not hold all blobs of the run at once (spec/blobs.md 4, 5).
 """
 
+import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -51,6 +53,8 @@ _FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
 RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED)
 
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
+# A number, with the word that makes it a name; the first digits of an id.
+_NAMES = re.compile(r"node [0-9]+|[0-9a-f]{8}|[0-9]+")
 LAN_NODES_MAX = 64  # spec/transport.md 7: more are not heard of at a time
 
 
@@ -60,6 +64,19 @@ class Complaint:
 
     spec: str
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """`told`: COMPLAINTS_MAX at most, but one of each kind at least."""
+
+    told: tuple[Complaint, ...] = ()
+    count: int = 0
+
+
+def kind_of(complaint: str) -> str:
+    """The same of all complaints that differ in nothing but whom, which and how many they name."""
+    return _NAMES.sub("N", complaint)
 
 
 @dataclass(slots=True)
@@ -134,12 +151,15 @@ class Settling:
                 pass
 
     def unsettled(self) -> list[Complaint]:
-        found = []
-        for complaint in self._complaints():
-            found.append(complaint)
-            if len(found) >= COMPLAINTS_MAX:
-                break
-        return found
+        """The first few, for those who ask often."""
+        return list(itertools.islice(self._complaints(), COMPLAINTS_MAX))
+
+    def at_the_end(self) -> Unsettled:
+        found = list(self._complaints())
+        firsts = {kind_of(each.what): place for place, each in reversed(list(enumerate(found)))}
+        chosen = dict.fromkeys([*sorted(firsts.values()), *range(len(found))])
+        told = sorted(itertools.islice(chosen, COMPLAINTS_MAX))
+        return Unsettled(tuple([found[place] for place in told]), len(found))
 
     def _complaints(self) -> Iterator[Complaint]:
         ties = self._ties = self._ties or self._read()

@@ -54,7 +54,7 @@ def defects(
 def _refuse_unknown(names: tuple[str, ...], known: list[str]) -> None:
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 3, cutoff=0.3)
+            near = difflib.get_close_matches(name, known, 3, cutoff=0.6)
             meant = " or ".join([shlex.quote(each) for each in near])
             hint = f"is it {meant}?" if near else "netsim defects --list names them"
             raise UsageError(f"there is no defect {name!r}", hint=hint)

@@ -59,7 +59,10 @@ def _complaints(result: Result) -> Iterator[str]:
     yield from [f"never happened: {each}" for each in _list(result, "missing")]
     more = len(violations[_COMPLAINTS_MAX:]) + len(stalled[_COMPLAINTS_MAX:])
     if more:
-        yield f"and {more} more (--json names all)"
+        yield f"and {more} more (--json names them)"
+    unsaid = _count(result, "stalled_count") - len(_list(result, "stalled"))
+    if unsaid > 0:
+        yield f"not settled: {unsaid:,} more things like these"
 
 
 def _figures(result: Result) -> Iterator[str]:
@@ -92,6 +95,12 @@ def _verdict(result: Result) -> Verdict:
 def _table(result: Result, key: str) -> Result:
     value = result[key]
     assert isinstance(value, dict)
+    return value
+
+
+def _count(result: Result, key: str) -> int:
+    value = result.get(key, 0)
+    assert isinstance(value, int)
     return value
 
 

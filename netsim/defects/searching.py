@@ -60,6 +60,9 @@ class Search:
     def failure(self, place: int, verdict: Verdict, what: str) -> Found:
         return self._missed(place, f"is not heard ({what})")
 
+    def given_up(self, place: int, patience_s: float) -> Found:
+        return self._missed(place, f"is not heard (no end after {patience_s:g} s of real time)")
+
     def _missed(self, place: int, why: str) -> Missed:
         seeds = self.seeds
         options = ("--in", self.job.given, "--seeds", f"{seeds.start}:{seeds.stop}")

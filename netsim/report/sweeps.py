@@ -10,8 +10,8 @@ from pathlib import Path
 
 from netsim.report.fields import Fields, fields_of
 from netsim.report.shares import quantile, share
-from netsim.summary import SHARE_MIN, Failure, Summary, summarise, verdict_of_run
-from netsim.sweep import read_results
+from netsim.summary import SEEDS_MIN, SHARE_MIN, Failure, Summary, summarise, verdict_of_run
+from netsim.sweep import patience_of, read_results
 from netsim.verdict import Result, Verdict
 from qbix_node.errors import BadInput
 
@@ -40,7 +40,10 @@ def read_sweep(paths: Sequence[Path]) -> SweepShown:
     """Raises BadInput, if a line is no result or results are not of one sweep."""
     results = _results(paths)
     summary = summarise(results)
-    by_seed = {_seed(each): each for each in reversed(results)}  # the first of each counts
+    by_seed: dict[int, Result] = {}
+    for each in results:  # the first counts, unless it was given up and run again
+        if patience_of(each) > patience_of(by_seed.setdefault(_seed(each), each)):
+            by_seed[_seed(each)] = each
     runs = [by_seed[seed] for seed in sorted(by_seed)]
     failures: dict[int, Failure] = {each.seed: each for each in reversed(summary.failures)}
     rows = [_row(run, failures.get(_seed(run))) for run in runs]
@@ -51,6 +54,7 @@ def read_sweep(paths: Sequence[Path]) -> SweepShown:
         "driver": summary.driver,
         "verdict": _NAMES[summary.verdict()],
         "gaps": summary.gaps,
+        "seedsMin": 0 if summary.judges_shares else SEEDS_MIN,
         "rows": rows,
         "failures": [_failure(each, commands) for each in summary.failures],
         "failed": asdict(share(len(failures), len(rows))),
@@ -69,13 +73,7 @@ def _results(paths: Sequence[Path]) -> list[Result]:
     for path in paths:
         if path.exists() and path.stat().st_size > _FILE_BYTES_MAX:
             raise BadInput(f"{path} is larger than {_FILE_BYTES_MAX} bytes")
-    results = list(read_results(paths))
-    if not results:
-        raise BadInput(
-            f"{', '.join(map(str, paths))}: neither a trace nor results of a sweep",
-            hint="netsim run --trace FILE or netsim sweep --out FILE writes what can be reported",
-        )
-    return results
+    return list(read_results(paths))
 
 
 def _seed(result: Result) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from netsim.chance import Chance
 from netsim.plan import NodePlan, Operation, Plan, PlannedFault
-from netsim.scenario.amounts import draw_widely
 from netsim.scenario.byzantine import HONEST, Cast, cast_roles
+from netsim.scenario.limits import draw_setting
 from netsim.scenario.listed import NodeRule, draw_faults, draw_operations
 from netsim.scenario.overriding import override
 from netsim.scenario.scenario import Scenario, read_document
@@ -69,7 +69,7 @@ def _draw(scenario: Scenario, chance: Chance) -> Plan:
 
 def _settings(scenario: Scenario, chance: Chance) -> dict[str, float]:
     return {
-        name: draw_widely(bounds, chance.draws(f"scenario/{name}"))
+        name: draw_setting(name, bounds, chance.draws(f"scenario/{name}"))
         for name, bounds in scenario.settings.items()
     }
 

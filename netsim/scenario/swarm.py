@@ -88,6 +88,8 @@ def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
 
 
 def _read_several(table: Table, key: str, among: Collection[str]) -> tuple[str, ...]:
+    if table.is_text(key, _ALL):
+        return tuple(among)
     chosen = table.texts(key, (), among=[_ALL, *among])
     return tuple(among) if _ALL in chosen else chosen
 

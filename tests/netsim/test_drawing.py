@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netsim.plan import (
+    ALLOWED,
     Conditions,
     Do,
     Fault,
@@ -213,7 +214,7 @@ def test_two_nodes_stay_honest() -> None:
 
 
 def test_faults_are_of_honest_nodes() -> None:
-    plan = drawn("[byzantine]\nliar = 9\n" + FAULTS)
+    plan = drawn("[byzantine]\nliar = 9\n" + FAULTS.replace("pick = 3", "pick = 1.0"))
     honest = {each.number for each in plan.nodes if each.role == "honest"}
     assert all(set(each.nodes) == honest for each in plan.faults)
 
@@ -247,9 +248,10 @@ def test_half_of_the_copies_are_of_a_node_that_was_stopped() -> None:
 
 
 def test_limits_may_be_drawn() -> None:
-    text = "[settings]\nhops_max = 2\nsympathy_bytes_max = [1000, 1000000]"
+    text = "[settings]\nhops_max = 2\nwants_max = [1, 3]\nsympathy_bytes_max = [1000, 1000000]"
     settings = [drawn(text, seed=seed).settings for seed in range(40)]
     assert {each["hops_max"] for each in settings} == {2}
+    assert {each["wants_max"] for each in settings} == {1, 2, 3}
     quotas = [each["sympathy_bytes_max"] for each in settings]
     assert 1000 <= min(quotas) < 10_000
     assert 100_000 < max(quotas) <= 1_000_000
@@ -295,23 +297,12 @@ def plans(draws: st.DrawFn) -> Plan:
     duration_s = draws(st.floats(1, 1000))
     roles = ["honest", *draws(st.lists(st.sampled_from(["honest", "liar"]), min_size=5))]
     amounts = st.floats(-1e6, 1e6)
-    faults = draws(
-        st.lists(
-            st.builds(
-                PlannedFault,
-                times(duration_s),
-                st.just(0.0),
-                st.sampled_from(Fault),
-                several,
-                amounts,
-            )
-        )
-    )
+    faults = draws(st.lists(fault(times(duration_s), several)))
     operations = st.builds(
         Operation,
         times(duration_s),
         node,
-        st.sampled_from(Do),
+        st.sampled_from([each for each in Do if each is not Do.ACT]),  # honest nodes have no deeds
         node,
         st.integers(0, 99),
         st.integers(0, 5000),
@@ -337,8 +328,19 @@ def plans(draws: st.DrawFn) -> Plan:
             ]
         ),
         tuple(draws(st.lists(st.sampled_from(["node crashed", "fork found"]), unique=True))),
-        draws(st.dictionaries(st.sampled_from(["hops_max", "silence_max_s"]), times(99))),
+        draws(st.dictionaries(st.just("silence_max_s"), st.floats(1, 99))),
     )
+
+
+def fault(
+    times: st.SearchStrategy[float], several: st.SearchStrategy[tuple[int, ...]]
+) -> st.SearchStrategy[PlannedFault]:
+    def of(kind: Fault) -> st.SearchStrategy[PlannedFault]:
+        allowed = ALLOWED.get(kind, Range(0, 0))
+        amounts = st.floats(allowed.low, allowed.high)
+        return st.builds(PlannedFault, times, st.just(0.0), st.just(kind), several, amounts)
+
+    return st.sampled_from(Fault).flatmap(of)
 
 
 def pair() -> st.SearchStrategy[tuple[float, float]]:

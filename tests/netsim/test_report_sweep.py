@@ -100,13 +100,28 @@ def test_a_seed_with_two_traces_has_failed_as_in_the_summary(tmp_path: Path) -> 
     assert [row["verdict"] for row in rows] == ["green", "safety"]
 
 
+def test_a_seed_that_was_given_up_and_run_again_is_shown_as_it_ended(tmp_path: Path) -> None:
+    given_up = result(1, exit=11, liveness="stalled", patience_s=5, trace_sha256=None)
+    data = read_sweep([write(tmp_path / "s.jsonl", result(0), given_up, result(1))]).data
+    rows = data["rows"]
+    assert isinstance(rows, list)
+    assert (data["verdict"], [row["verdict"] for row in rows]) == ("green", ["green", "green"])
+
+
+def test_few_seeds_do_not_judge_what_is_too_rare(tmp_path: Path) -> None:
+    few = read_sweep([write(tmp_path / "s.jsonl", *map(result, range(49)))]).data
+    assert (few["verdict"], few["seedsMin"]) == ("green", 50)
+    enough = read_sweep([write(tmp_path / "s.jsonl", *map(result, range(50)))]).data
+    assert (enough["verdict"], enough["seedsMin"]) == ("missing", 0)
+
+
 def test_what_is_too_rare_is_judged_once_no_seed_is_missing(tmp_path: Path) -> None:
     shards = [
-        write(tmp_path / f"{part}.jsonl", *[result(seed) for seed in range(part, 8, 2)])
+        write(tmp_path / f"{part}.jsonl", *[result(seed) for seed in range(part, 100, 2)])
         for part in (0, 1)
     ]
     one, both = read_sweep(shards[:1]).data, read_sweep(shards).data
-    assert (one["verdict"], one["gaps"]) == ("green", 3)
+    assert (one["verdict"], one["gaps"]) == ("green", 49)
     assert (both["verdict"], both["gaps"]) == ("missing", 0)
     assert [summarise(read_results(files)).verdict() for files in (shards[:1], shards)] == [0, 12]
 
@@ -149,12 +164,12 @@ def test_results_of_two_sweeps_are_not_mixed(tmp_path: Path) -> None:
 
 
 def test_a_verdict_that_there_is_not_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="seed 1: 99 is no verdict"):
+    with pytest.raises(BadInput, match="line 1: this is no result"):
         read_sweep([write(tmp_path / "s.jsonl", result(1, exit=99))])
 
 
 def test_a_file_without_results_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="neither"):
+    with pytest.raises(BadInput, match="is empty"):
         read_sweep([write(tmp_path / "s.jsonl")])
     with pytest.raises(BadInput, match="No such file"):
         read_sweep([tmp_path / "absent.jsonl"])

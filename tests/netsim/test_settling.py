@@ -4,7 +4,8 @@ import pytest
 
 from netsim import facts
 from netsim.asking import blob_of
-from netsim.checks.settling import COMPLAINTS_MAX, RESTS_ON
+from netsim.checks import settling
+from netsim.checks.settling import COMPLAINTS_MAX, RESTS_ON, kind_of
 from netsim.plan import Do, Operation, blob_bytes
 from qbix_node.feeds.messages import Published
 from qbix_node.feeds.records import Evidence, put_evidence
@@ -172,3 +173,22 @@ def test_no_more_is_told_than_anybody_reads(stage: Stage) -> None:
         stage.tell(number, facts.Crashed(power=False))
         stage.store(number, stage.publish(number))
     assert 0 < len(complaints(stage)) <= COMPLAINTS_MAX
+
+
+def test_all_is_counted_in_the_end_and_one_of_each_kind_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "COMPLAINTS_MAX", 4)
+    for number in range(HONEST):
+        stage.puppets[number].up = False
+        stage.tell(number, facts.Crashed(power=False))
+        stage.store(number, stage.publish(number))
+    found = stage.checks.unsettled_at_the_end()
+    assert found.count > len(found.told) == 4
+    assert {kind_of(each.what) for each in found.told} == {
+        "N is down",
+        "N is not connected to N",
+        "N has N messages of N, N has N",
+    }
+    assert [each.what for each in found.told[:2]] == ["node 0 is down", "node 1 is down"]
+    assert all(each.spec in RESTS_ON for each in found.told)

@@ -34,16 +34,14 @@ function show() {
 }
 
 function makeHeader(data) {
-  const { name, commit, driver, gaps, incomplete } = data;
+  const { name, commit, driver, gaps, seedsMin } = data;
   const [kind, words] = verdictWords(data);
   const whence = [`commit ${commit || "unknown"}`, driver ? `${driver} driver` : ""];
   const reserves = [
     gaps &&
       `Between the first and the last, ${plural(gaps, "seed")} ${gaps === 1 ? "is" : "are"} not in ` +
         "these files. Which events are too rare is judged once they are.",
-    incomplete &&
-      `${plural(incomplete, "seed")} ${incomplete === 1 ? "proves" : "prove"} too little: ` +
-        "something did not happen that should in every run. The table says what.",
+    seedsMin && `Fewer than ${plural(seedsMin, "seed")} do not judge which events are too rare.`,
   ];
   return element(
     "div",
