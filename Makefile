@@ -13,7 +13,8 @@ help:
 	@echo "make demo    three nodes (and a JavaScript peer) exchange feeds on this machine"
 	@echo "make test    all tests"
 	@echo "make check   what continuous integration runs: format, lint, types, contracts, tests"
-	@echo "make sweep   2,000 simulated networks, and every scenario in both drivers: half an hour"
+	@echo "make sweep   2,000 simulated networks, 200 of them in the trio driver, too; then the slow tests: every"
+	@echo "             scenario in both drivers, every planted defect"
 	@echo "make bench   speed, each figure beside a limit measured in the same run"
 
 install: .venv/installed
@@ -50,6 +51,7 @@ check: install
 sweep: install
 	mkdir -p sweeps
 	$(BIN)/python -m netsim sweep swarm --seeds 0:2000 --out sweeps/swarm-$$(git rev-parse --short HEAD).jsonl
+	$(BIN)/python -m netsim sweep swarm --driver trio --seeds 0:200 --out sweeps/swarm-trio-$$(git rev-parse --short HEAD).jsonl
 	$(BIN)/python -m pytest --slow -m slow tests/netsim
 
 bench: install

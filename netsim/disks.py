@@ -191,9 +191,11 @@ class SimulatedDisk(MemoryDisk):
             self.snapshot(), self._watermark, self.was_clean, self._acknowledged, self._put_backs
         )
 
-    def put_back(self, backup: Backup, *, whole: bool) -> None:
-        """The database, as somebody does who restores a backup. `whole`: with the watermark."""
-        lost = self._acknowledged - backup.acknowledged
+    def put_back(self, backup: Backup, *, whole: bool, lost_beside: bool = False) -> None:
+        """The database, as somebody does who restores a backup. `whole`: with the watermark.
+        `lost_beside`: so is what lay beside it, and not all of that is there.
+        """
+        lost = max(int(lost_beside), self._acknowledged - backup.acknowledged)
         if backup.put_backs != self._put_backs and backup.rows != self._rows:
             lost = max(1, lost)  # what is there is no continuation of the backup
         self._lost = max(self._lost, lost)

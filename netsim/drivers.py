@@ -1,9 +1,28 @@
 """The drivers by name. Each is imported when it is chosen, because they need different halves."""
 
+from netsim.plan import Plan
 from netsim.world import Driver
-from qbix_node.errors import UsageError
+from qbix_node.errors import BadInput, UsageError
 
 NAMES = ("lean", "trio")
+# What stands in for links in the lean driver has no such limits: a run would not show them.
+_UNHEEDED_BY_LEAN = (
+    "goodbye_patience_s",
+    "packet_bytes_max",
+    "queued_bytes_per_peer_max",
+    "streams_per_peer_max",
+    "write_patience_s",
+)
+
+
+def refuse_unheeded(name: str, plan: Plan) -> None:
+    """Settings that this driver would ignore. Raises BadInput."""
+    unheeded = [each for each in _UNHEEDED_BY_LEAN if each in plan.settings and name == "lean"]
+    if unheeded:
+        raise BadInput(
+            f"{plan.scenario}: settings.{unheeded[0]} is ignored by the lean driver",
+            hint="--driver trio heeds it",
+        )
 
 
 def make_driver(name: str) -> Driver:

@@ -55,7 +55,7 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A machine's Send is carried out (lean driver only)."""
+    """A machine's Send is carried out."""
 
     to: PeerId
     message: object
@@ -63,7 +63,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A machine had signatures checked (lean driver only)."""
+    """A machine had signatures checked."""
 
     checks: tuple[SignatureCheck, ...]
 

@@ -11,6 +11,7 @@ from netsim import facts
 from netsim.disks import Backup
 from netsim.plan import Do, Fault, Operation, PlannedFault
 from netsim.world import World
+from qbix_node.wire.references import BlobId
 
 _LINKS = {
     *(Fault.LATENCY, Fault.JITTER, Fault.LOSS, Fault.DUPLICATE, Fault.REORDER, Fault.BANDWIDTH),
@@ -28,6 +29,7 @@ class Faults:
         self._active: list[tuple[PlannedFault, frozenset[int]]] = []  # with the nodes concerned
         self._keeping_down: dict[int, list[PlannedFault]] = {}
         self._backups: dict[tuple[int, PlannedFault], Backup] = {}
+        self._copies: dict[tuple[int, PlannedFault], dict[BlobId, bytes]] = {}  # of blobs
         self._careful: dict[int, None] = {}  # nodes whose stores lost something acknowledged
         for fault in world.plan.faults:
             if fault.fault in _BACKUPS:
@@ -194,15 +196,24 @@ class Faults:
 
     def _back_up(self, fault: PlannedFault) -> None:
         for node in self._nodes(fault):
-            self._backups[node, fault] = self._world.sites[node].disk.back_up()
+            site = self._world.sites[node]
+            self._backups[node, fault] = site.disk.back_up()
+            if fault.fault is Fault.RESTORE:
+                self._copies[node, fault] = site.files.snapshot()
 
     def _put_back(self, fault: PlannedFault, node: int) -> None:
         """Who is still about to stop is killed: nobody waits for it."""
         self._world.members[node].crash(power=False)
-        backup = self._backups.pop((node, fault), None)
+        backup, copies = (
+            self._backups.pop((node, fault), None),
+            self._copies.pop((node, fault), None),
+        )
         if backup is not None:
-            whole = fault.fault is Fault.RESTORE
-            self._world.sites[node].disk.put_back(backup, whole=whole)
+            site, whole, lost_beside = self._world.sites[node], copies is not None, False
+            if copies is not None:
+                lost_beside = not site.files.sizes().keys() <= copies.keys()
+                site.files.put_back(copies)
+            site.disk.put_back(backup, whole=whole, lost_beside=lost_beside)
         self._start(fault, node)
 
     def _notice(self, node: int, fact: object) -> None:

@@ -9,31 +9,37 @@ FORKED = "forked"  # the Misdeed that is told once both branches exist; of the f
 
 
 class Forks:
-    """Watches a journal. A feed counts once, by its first fork."""
+    """Watches a journal. A feed counts once, by its first fork. Most are made on purpose; others
+    are only known by the evidence, as those of a node that forgot what it had published.
+    """
 
     def __init__(self, loop: Loop, plan: Plan) -> None:
         self._loop = loop
         self._honest = frozenset([each.number for each in plan.nodes if each.role == "honest"])
         self._made: dict[bytes, float] = {}  # feed: when
+        self._proven: dict[bytes, None] = {}  # feeds, to some honest node
         self._found: dict[tuple[bytes, int], float] = {}  # by which node: how long after that
 
     def handle(self, node: int, fact: object) -> None:
         match fact:
             case facts.Misdeed(name, subject) if name == FORKED and subject is not None:
                 self._made.setdefault(subject, self._loop.now)
-            case ForkFound(feed) if node in self._honest and feed in self._made:
-                self._found.setdefault((feed, node), self._loop.now - self._made[feed])
+            case ForkFound(feed) if node in self._honest:
+                self._proven[feed] = None
+                if feed in self._made:
+                    self._found.setdefault((feed, node), self._loop.now - self._made[feed])
 
     @property
     def made(self) -> int:
-        return len(self._made)
+        """On purpose, or else known by the evidence."""
+        return len(self._made.keys() | self._proven.keys())
 
     @property
     def proven(self) -> int:
         """Of how many an honest node holds evidence."""
-        return len({feed for feed, _ in self._found})
+        return len(self._proven)
 
     @property
     def detection_s(self) -> tuple[float, ...]:
-        """Of each fork at each honest node that found it."""
+        """Of each fork that was made on purpose, at each honest node that found it."""
         return tuple(sorted(self._found.values()))

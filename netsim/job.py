@@ -5,17 +5,18 @@ It travels to worker processes and other machines, and so holds the scenario's t
 
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 
 from netsim.commit import code_commit
-from netsim.drivers import NAMES, make_driver
+from netsim.drivers import NAMES, make_driver, refuse_unheeded
 from netsim.plan import Plan
 from netsim.running import Outcome, run
-from netsim.scenario import Scenario, draw, load, read
+from netsim.scenario import Scenario, draw, load, load_named, names, read
 from netsim.verdict import Result, Verdict, failed_result, result_of
+from netsim.world import World
 from qbix_node.errors import UsageError
 from qbix_node.wire.v8json import JsonValue
 
@@ -47,10 +48,15 @@ class Job:
 
     def plan(self, seed: int) -> Plan:
         """Raises BadInput, UsageError."""
-        return draw(self.scenario, seed, nodes=self.nodes, settings=dict(self.settings))
+        plan = draw(self.scenario, seed, nodes=self.nodes, settings=dict(self.settings))
+        refuse_unheeded(self.driver, plan)
+        return plan
 
-    def run(self, seed: int, *, keep_trace: bool = False) -> Outcome:
-        return run(self.plan(seed), make_driver(self.driver), keep_trace=keep_trace)
+    def run(
+        self, seed: int, *, keep_trace: bool = False, watch: Callable[[World], None] | None = None
+    ) -> Outcome:
+        driver = make_driver(self.driver)
+        return run(self.plan(seed), driver, keep_trace=keep_trace, watch=watch)
 
     def identity(self) -> Result:
         """Results that agree in all of it may stand side by side."""
@@ -72,6 +78,10 @@ class Job:
         found = failed_result(verdict, what)
         return {"seed": seed, **self.identity(), **found, "command": self.command(seed)}
 
+    def given_up(self, seed: int, patience_s: float) -> Result:
+        what = f"no end after {patience_s:g} s of real time"
+        return {**self.failure(seed, Verdict.LIVENESS, what), "patience_s": patience_s}
+
     def attempt(self, seed: int) -> Result:
         """A run among many: whatever happens in it is its result."""
         try:
@@ -88,6 +98,8 @@ def make_job(
 ) -> Job:
     """From a command line. Raises BadInput, UsageError."""
     name, text = read(given)
+    if given in names():
+        load_named(given)  # raises, if it calls itself otherwise
     drivers = _load(text, name).drivers
     if driver is not None and driver not in NAMES:
         raise UsageError(f"there is no driver {driver}", hint=f"there are: {', '.join(NAMES)}")
@@ -103,7 +115,9 @@ def make_job(
 def _pair(setting: str) -> tuple[str, str]:
     key, separator, value = setting.partition("=")
     if not separator or not key:
-        raise UsageError(f"--set {setting}: key=value is expected", hint="e.g. --set net.loss=0.1")
+        raise UsageError(
+            f"--set {setting}: key=value is expected", hint="e.g. --set links.loss=0.1"
+        )
     return key, value
 
 

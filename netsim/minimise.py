@@ -6,11 +6,11 @@ counted for its own purpose: leaving out one thing does not shift the chance of 
 """
 
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from netsim.checks.settling import kind_of
 from netsim.drivers import make_driver
 from netsim.plan import NodePlan, Operation, Plan, PlannedFault
 from netsim.running import Outcome, run
@@ -26,25 +26,33 @@ Tell = Callable[[str], None]
 def minimise(plan: Plan, driver_name: str, *, tell: Tell, runs_max: int = RUNS_MAX) -> Plan:
     """The smallest plan found that fails as this one does; this one, if it does not fail."""
 
-    def complain(tried: Plan) -> frozenset[str]:
-        return complaints(run(tried, make_driver(driver_name)))
+    def tried(smaller: Plan) -> Outcome:
+        return run(smaller, make_driver(driver_name))
 
-    wanted = complain(plan)
+    wanted = looked_for(tried(plan))
     if not wanted:
         tell("It does not fail: there is nothing to make smaller.")
         return plan
     tell(f"It fails: {'; '.join(sorted(wanted))}.")
-    smaller = Smaller(lambda tried: bool(wanted & complain(tried)), tell, runs_max - 1)
+    smaller = Smaller(lambda each: wanted <= complaints(tried(each)), tell, runs_max - 1)
     return smaller.of(plan, keep_patience=not _is_violation(wanted))
 
 
 def complaints(outcome: Outcome) -> frozenset[str]:
     """What went wrong, such that it is the same in a smaller run: the checks that were violated;
-    without any, what was not settled, whoever it was about.
+    without any, the kinds of what was not settled, whoever it was about.
     """
     if outcome.violations:
         return frozenset(f"violated: {each.check}" for each in outcome.violations)
-    return frozenset(f"stalled: {re.sub(r'[0-9]+', 'N', each)}" for each in outcome.stalled)
+    return frozenset(f"stalled: {kind_of(each)}" for each in outcome.stalled)
+
+
+def looked_for(outcome: Outcome) -> frozenset[str]:
+    """Of these complaints, what has to be there again: the check that was violated first, since
+    others may follow from it; of a stall all kinds, since one alone may have another cause.
+    """
+    first = replace(outcome, violations=outcome.violations[:1])
+    return complaints(first)
 
 
 def _is_violation(wanted: frozenset[str]) -> bool:

@@ -27,7 +27,9 @@ class Fault(StrEnum):
     HOLD = "hold"  # packets between the nodes and all others wait until the end
     # Nodes.
     CRASH = "crash"  # the process is killed, and started again at the end
-    POWER_CUT = "power_cut"  # the same, and the disk and all connections lose what is under way
+    # The same, and the database and all connections lose what is under way. A blob is under way for
+    # no time: it is there, or not.
+    POWER_CUT = "power_cut"
     RESTART = "restart"  # a clean stop, and a start at the end
     # Disks.
     SLOW_DISK = "slow_disk"  # so many seconds more for a sync
@@ -38,7 +40,7 @@ class Fault(StrEnum):
     LYING_DISK = "lying_disk"
     # Stopped; at the end started on the database of `amount` seconds before the beginning.
     ROLL_BACK = "roll_back"
-    RESTORE = "restore"  # the same, with all of the folder: nobody can tell
+    RESTORE = "restore"  # the same, with all of the folder, blobs too: nobody can tell
     # Clocks.
     SKEW = "skew"  # the wall clock is off by so many seconds, until the end
     DRIFT = "drift"  # the node's time runs faster by this share, until the end
@@ -67,6 +69,24 @@ class Range:
 
     low: float
     high: float
+
+
+_SHARE, _PAUSE_S, _PAST_S = Range(0, 1), Range(0, 3600), Range(0, 1e7)
+# What `amount` may be. Kinds that are not here have none.
+ALLOWED: Mapping[Fault, Range] = {
+    Fault.LATENCY: _PAUSE_S,
+    Fault.JITTER: _PAUSE_S,
+    Fault.LOSS: _SHARE,
+    Fault.DUPLICATE: _SHARE,
+    Fault.REORDER: _SHARE,
+    Fault.BANDWIDTH: Range(1, 1e12),
+    Fault.SLOW_DISK: _PAUSE_S,
+    Fault.LYING_DISK: _PAST_S,
+    Fault.ROLL_BACK: _PAST_S,
+    Fault.RESTORE: _PAST_S,
+    Fault.SKEW: Range(-1e9, 1e9),  # the run begins in 2027: from 1995 to 2058
+    Fault.DRIFT: Range(-0.99, 10),
+}
 
 
 @dataclass(frozen=True, slots=True)

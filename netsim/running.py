@@ -1,12 +1,14 @@
 """One run: a plan under a driver, from its first moment to its verdict."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from netsim import facts
 from netsim.asking import limits_of
 from netsim.chance import Chance
-from netsim.checks import Checks, Violation
+from netsim.checks import Checks, Complaint, Violation
+from netsim.checks.settling import Unsettled
 from netsim.fabric import Fabric
 from netsim.faults import Faults
 from netsim.forks import Forks
@@ -24,13 +26,14 @@ LOOK_S = 1.0  # how often it is looked whether all is well, once all faults are 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`stalled`: what was not as it should be when patience ended."""
+    """`unsettled`: some of what was not as it should be when patience ended."""
 
     plan: Plan
     trace_sha256: str
     state_sha256: str
     violations: tuple[Violation, ...]
-    stalled: tuple[str, ...]
+    unsettled: tuple[Complaint, ...]
+    stalled_count: int  # with those that are not told
     events: dict[str, int]
     missing: tuple[str, ...]  # of plan.sometimes, what did not happen
     forks_made: int
@@ -44,13 +47,26 @@ class Outcome:
     told: tuple[str, ...]  # the types of all facts and findings that the journal heard of
     records: bytes  # of the trace, if they were kept
 
+    @property
+    def stalled(self) -> tuple[str, ...]:
+        return tuple([each.what for each in self.unsettled])
 
-def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
+
+def run(
+    plan: Plan,
+    driver: Driver,
+    *,
+    keep_trace: bool = False,
+    watch: Callable[[World], None] | None = None,
+) -> Outcome:
+    """`watch` is shown the world before it begins, for whoever wants to look at it from outside."""
     began_s = time.process_time()
     world = make_world(plan, driver, keep_trace=keep_trace)
+    if watch is not None:
+        watch(world)
     checks, faults, forks = Checks(world), Faults(world), Forks(world.loop, plan)
     world.journal.watch(forks.handle)
-    stalled: list[str] = []
+    unsettled = Unsettled()
 
     def heal() -> None:
         faults.heal()
@@ -59,10 +75,12 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
         world.loop.after(LOOK_S, look)
 
     def look() -> None:
-        stalled[:] = checks.unsettled()
+        nonlocal unsettled
+        stalled = checks.unsettled()
         if stalled and world.loop.now < plan.duration_s + plan.settle_s:
             world.loop.after(LOOK_S, look)
         else:
+            unsettled = checks.unsettled_at_the_end() if stalled else Unsettled()
             checks.finish()
             world.over = True
 
@@ -78,8 +96,9 @@ def run(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> Outcome:
         trace_sha256=world.journal.trace.hexdigest(),
         state_sha256=final_state(world).sha256,
         violations=tuple(checks.violations),
-        stalled=tuple(stalled),
-        events=dict(checks.events),
+        unsettled=unsettled.told,
+        stalled_count=unsettled.count,
+        events=dict(+checks.events),  # of what did happen
         missing=tuple([name for name in plan.sometimes if not checks.events[name]]),
         forks_made=forks.made,
         forks_proven=forks.proven,
@@ -101,8 +120,9 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
         furnish(site, sites)
     numbers = {site.keys.public: number for number, site in sites.items()}
     journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
-    silence_s = None if driver.silence_s is None else limits_of(plan)[0].silence_max_s
-    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s)
+    limits = limits_of(plan)[0]
+    silence_s = None if driver.silence_s is None else limits.silence_max_s
+    fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s, limits=limits)
     return World(plan, loop, chance, journal, fabric, sites)
 
 

@@ -1,13 +1,22 @@
 """What the results of a sweep say together: failures, and whether what is listed did happen."""
 
+import math
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
+from netsim.sweep import patience_of
 from netsim.verdict import Result, Verdict, worst
+from qbix_node.errors import BadInput
 from qbix_node.wire.v8json import JsonValue
 
+_OF_ALL = ("scenario", "driver", "commit", "command")
+_Bounds = tuple[int, int] | None  # the smallest and the largest, if there are any
 SHARE_MIN = 0.02  # of the seeds: an event that is rarer has hardly been tested
+SEEDS_MIN = 50  # of fewer nobody can say so: once in them would be more than that
+GAPS_MAX = 10  # are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,9 @@ class Summary:
     driver: str
     commit: str
     seeds: int
-    incomplete: int  # did not fail, but something happened not that should in every run
+    gaps: int  # seeds between the first and the last that are not there
+    lacking: tuple[int, ...]  # the first GAPS_MAX of them
+    command: str  # that sweeps all of them again
     failures: tuple[Failure, ...]
     events: Mapping[str, int]
     nodes: tuple[int, int]  # the smallest and the largest network
@@ -40,50 +51,129 @@ class Summary:
     virtual_s: float
 
     @property
+    def judges_shares(self) -> bool:
+        return self.seeds >= SEEDS_MIN
+
+    @property
+    def judges_rarity(self) -> bool:
+        """Nor if shards are missing, of which nothing but the gaps that they leave tells."""
+        return self.judges_shares and self.gaps == 0
+
+    @property
     def rare(self) -> tuple[str, ...]:
+        if not self.judges_shares:
+            return ()
         return tuple([e for e, count in self.events.items() if count < SHARE_MIN * self.seeds])
 
     def verdict(self, *, whole: bool = True) -> Verdict:
         """Of a part of a sweep nobody can tell which events are rare."""
         failed = [each.verdict for each in self.failures]
-        return worst([*failed, Verdict.MISSING] if whole and self.rare else failed)
+        rare = whole and self.judges_rarity and self.rare
+        return worst([*failed, Verdict.MISSING] if rare else failed)
+
+
+class Tally:
+    """Adds up results one by one, and keeps little of each: there may be hundreds of thousands."""
+
+    def __init__(self) -> None:
+        self._traces: dict[int, JsonValue] = {}  # by seed
+        # By seed, with the patience that it had: all that there is of it, until one has more.
+        self._given_up: dict[int, tuple[float, Failure]] = {}
+        self._first: Result = {}
+        self._failures: list[Failure] = []
+        self._events: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+        self._cpu_s = self._virtual_s = 0.0
+        self._nodes: _Bounds = None
+        self._kinds: _Bounds = None
+
+    def add(self, result: Result) -> None:
+        """Of one job. A seed counts once, even if shards overlap; if it was given up, the attempt
+        with the most patience counts. Raises BadInput.
+        """
+        seed, patience_s = _whole(result, "seed"), patience_of(result)
+        verdict = verdict_of_run(result)
+        self._first = self._first or {key: result.get(key) for key in _OF_ALL}
+        if seed in self._traces:
+            held_s = self._given_up[seed][0] if seed in self._given_up else math.inf
+            if patience_s <= held_s:
+                if patience_s == held_s:
+                    self._compare(seed, result)
+                return
+        self._traces[seed] = result.get("trace_sha256")
+        self._given_up.pop(seed, None)
+        failure = _failure(result, verdict, *_first(result)) if verdict else None
+        if patience_s < math.inf and failure:
+            self._given_up[seed] = patience_s, failure
+            return
+        if failure:
+            self._failures.append(failure)
+        for name, count in _table(result, "sometimes").items():
+            self._events[name] += int(bool(count))
+        if "faults" in result:
+            self._add_up(result)
+
+    def _compare(self, seed: int, again: Result) -> None:
+        if again.get("trace_sha256") != self._traces[seed]:
+            told = "runs are repeatable", "it has two traces"
+            self._failures.append(_failure(again, Verdict.SAFETY, *told))
+
+    def _add_up(self, complete: Result) -> None:
+        """The figures of a run that came to its end."""
+        kinds, forks = _table(complete, "faults").get("kinds"), _table(complete, "forks")
+        self._nodes = _widened(self._nodes, _whole(complete, "nodes"))
+        if isinstance(kinds, list):
+            self._kinds = _widened(self._kinds, len(kinds))
+        for key, table in (("made", forks), ("proven", forks), ("messages", complete)):
+            self._sums[key] += _whole(table, key)
+        self._cpu_s += _number(complete, "cpu_s")
+        self._virtual_s += _number(complete, "virtual_s")
+
+    def _gaps(self) -> int:
+        seeds = self._traces
+        return max(seeds) - min(seeds) + 1 - len(seeds) if seeds else 0
+
+    def _lacking(self) -> Iterator[int]:
+        for seed, following in pairwise(sorted(self._traces)):
+            yield from range(seed + 1, following)
+
+    def _command(self) -> str:
+        """From that of a single run (netsim.job): all seeds from the first to the last."""
+        words = shlex.split(str(self._first.get("command")))
+        if "run" not in words or "--seed" not in words:
+            return "unknown"
+        place = words.index("--seed")
+        words[words.index("run")] = "sweep"
+        words[place : place + 2] = ["--seeds", f"{min(self._traces)}:{max(self._traces) + 1}"]
+        return shlex.join([*words, "--out", "again.jsonl"])
+
+    def summary(self) -> Summary:
+        failures = [*self._failures, *[failure for _, failure in self._given_up.values()]]
+        return Summary(
+            scenario=str(self._first.get("scenario", "")),
+            driver=str(self._first.get("driver", "")),
+            commit=str(self._first.get("commit", "")),
+            seeds=len(self._traces),
+            gaps=self._gaps(),
+            lacking=tuple(islice(self._lacking(), GAPS_MAX)),
+            command=self._command(),
+            failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
+            events=self._events,
+            nodes=self._nodes or (0, 0),
+            kinds=self._kinds or (0, 0),
+            forks_made=self._sums["made"],
+            forks_proven=self._sums["proven"],
+            messages=self._sums["messages"],
+            cpu_s=self._cpu_s,
+            virtual_s=self._virtual_s,
+        )
 
 
 def summarise(results: Iterable[Result]) -> Summary:
-    """Of one job. A seed counts once, even if shards overlap."""
-    by_seed: dict[int, Result] = {}
-    failures: list[Failure] = []
+    tally = Tally()
     for result in results:
-        seed = _whole(result, "seed")
-        first = by_seed.setdefault(seed, result)
-        if first.get("trace_sha256") != result.get("trace_sha256"):
-            failures.append(
-                _failure(result, Verdict.SAFETY, "runs are repeatable", "it has two traces")
-            )
-    runs = [by_seed[seed] for seed in sorted(by_seed)]
-    failures += [_failure(run, _verdict(run), *_first(run)) for run in runs if _failed(run)]
-    events: Counter[str] = Counter()
-    for run in runs:
-        events.update({name: int(bool(count)) for name, count in _table(run, "sometimes").items()})
-    complete = [run for run in runs if "faults" in run]
-    forks = [_table(run, "forks") for run in complete]
-    kinds = [_table(run, "faults").get("kinds") for run in complete]
-    return Summary(
-        scenario=str(runs[0].get("scenario")) if runs else "",
-        driver=str(runs[0].get("driver")) if runs else "",
-        commit=str(runs[0].get("commit")) if runs else "",
-        seeds=len(runs),
-        incomplete=sum([_verdict(run) is Verdict.MISSING for run in runs]),
-        failures=tuple(sorted(failures, key=lambda each: (each.verdict, each.seed))),
-        events=events,
-        nodes=_bounds([_whole(run, "nodes") for run in complete]),
-        kinds=_bounds([len(each) for each in kinds if isinstance(each, list)]),
-        forks_made=sum([_whole(each, "made") for each in forks]),
-        forks_proven=sum([_whole(each, "proven") for each in forks]),
-        messages=sum([_whole(run, "messages") for run in complete]),
-        cpu_s=sum([_number(run, "cpu_s") for run in complete]),
-        virtual_s=sum([_number(run, "virtual_s") for run in complete]),
-    )
+        tally.add(result)
+    return tally.summary()
 
 
 def as_json(summary: Summary, *, whole: bool = True) -> Result:
@@ -93,9 +183,9 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "driver": summary.driver,
         "commit": summary.commit,
         "seeds": summary.seeds,
+        "gaps": summary.gaps,
         "exit": int(summary.verdict(whole=whole)),
         "failed": len(summary.failures),
-        "incomplete": summary.incomplete,
         "failures": [
             {
                 "seed": each.seed,
@@ -126,22 +216,26 @@ def _first(result: Result) -> tuple[str, str]:
     violations, stalled = result.get("violations"), result.get("stalled")
     if isinstance(violations, list) and violations and isinstance(violations[0], dict):
         first = violations[0]
-        return str(first.get("check")), f"{first.get('what')}{_more(violations)}"
-    if isinstance(stalled, list) and stalled:
-        return "settles", f"{stalled[0]}{_more(stalled)}"
+        return str(first.get("check")), f"{first.get('what')}{_more(len(violations))}"
+    if isinstance(stalled, list) and stalled and isinstance(stalled[0], dict):
+        count = max(len(stalled), _whole(result, "stalled_count"))
+        return "settles", f"{stalled[0].get('what')}{_more(count)}"
+    missing = result.get("missing")
+    if isinstance(missing, list) and missing:
+        return "expected events happen", f"{missing[0]}: never happened{_more(len(missing))}"
     return "", ""
 
 
-def _more(complaints: Sequence[object]) -> str:
-    return f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+def _more(complaints: int) -> str:
+    return f" (and {complaints - 1} more)" if complaints > 1 else ""
 
 
-def _failed(run: Result) -> bool:
-    return _verdict(run) in (Verdict.SAFETY, Verdict.LIVENESS)
-
-
-def _verdict(run: Result) -> Verdict:
-    return Verdict(_whole(run, "exit"))
+def verdict_of_run(run: Result) -> Verdict:
+    """Raises BadInput."""
+    try:
+        return Verdict(_whole(run, "exit"))
+    except ValueError as error:
+        raise BadInput(f"seed {run.get('seed')}: {run.get('exit')} is no verdict") from error
 
 
 def _failure(run: Result, verdict: Verdict, check: str, what: str) -> Failure:
@@ -150,8 +244,8 @@ def _failure(run: Result, verdict: Verdict, check: str, what: str) -> Failure:
     return Failure(_whole(run, "seed"), verdict, check, what, hexed, str(run.get("command")))
 
 
-def _bounds(counts: Sequence[int]) -> tuple[int, int]:
-    return (min(counts), max(counts)) if counts else (0, 0)
+def _widened(bounds: _Bounds, count: int) -> tuple[int, int]:
+    return (min(bounds[0], count), max(bounds[1], count)) if bounds else (count, count)
 
 
 def _whole(table: Mapping[str, JsonValue], key: str) -> int:

@@ -19,10 +19,11 @@ from netsim.scenario import draw, load, to_toml
 from netsim.trace import FIELDS, MESSAGE_NAMES, RECORD, Kind, name_hash
 from netsim.verdict import Result
 from netsim.words import Words
-from qbix_node.errors import BadInput, Malformed, Temporary
+from qbix_node.errors import BadInput, Malformed
 from qbix_node.wire import v8json
 from qbix_node.wire.v8json import JsonValue
 
+_KIND_AT = 8  # bytes from the beginning of a record
 FORMAT = "netsim trace 1"
 
 
@@ -67,8 +68,7 @@ def make_trace(outcome: Outcome, driver: str, command: str, result: Result) -> T
         "commit": code_commit(),
         "driver": driver,
         "command": command,
-        "python": platform.python_version(),
-        "trio": trio.__version__,
+        **versions(),
         "record": RECORD.format,
         "fields": list(FIELDS),
         "kinds": {kind.name: int(kind) for kind in Kind},
@@ -80,6 +80,11 @@ def make_trace(outcome: Outcome, driver: str, command: str, result: Result) -> T
     return TraceFile(header, outcome.records, result)
 
 
+def versions() -> dict[str, str]:
+    """Of what a run may depend on, besides the commit."""
+    return {"python": platform.python_version(), "trio": trio.__version__}
+
+
 def _plain(plan: Plan) -> JsonValue:
     """What is in the plan, for programs that do not read scenarios."""
     fields = dataclasses.asdict(dataclasses.replace(plan, settings=dict(plan.settings)))
@@ -87,14 +92,11 @@ def _plain(plan: Plan) -> JsonValue:
 
 
 def write(path: Path, trace: TraceFile) -> None:
-    """Raises Temporary."""
-    try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("header.json", v8json.stringify(trace.header))
-            archive.writestr("records.bin", trace.records)
-            archive.writestr("result.json", v8json.stringify(trace.result))
-    except OSError as error:
-        raise Temporary(f"{path}: {error.strerror}") from error
+    """Raises OSError."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", v8json.stringify(trace.header))
+        archive.writestr("records.bin", trace.records)
+        archive.writestr("result.json", v8json.stringify(trace.result))
 
 
 def read(path: Path) -> TraceFile:
@@ -114,7 +116,15 @@ def read(path: Path) -> TraceFile:
         raise BadInput(f"{path}: its format is {header.get('format')!r}, not {FORMAT!r}")
     if not isinstance(header["seed"], int) or len(records) % RECORD.size:
         raise BadInput(f"{path} is damaged: its records are cut off, or its seed is no number")
+    _refuse_unknown_kinds(path, records)
     return TraceFile(header, records, result)
+
+
+def _refuse_unknown_kinds(path: Path, records: bytes) -> None:
+    low, high = records[_KIND_AT :: RECORD.size], records[_KIND_AT + 1 :: RECORD.size]
+    unknown = {kind + 256 * more for kind, more in set(zip(low, high, strict=True))} - {*Kind}
+    if unknown:
+        raise BadInput(f"{path} has records of a kind that is not known here: {min(unknown)}")
 
 
 def _object(text: bytes) -> Result:

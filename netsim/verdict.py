@@ -43,7 +43,8 @@ def result_of(outcome: Outcome, listed: Sequence[str]) -> Result:
         "safety": "violated" if outcome.violations else "ok",
         "liveness": "stalled" if outcome.stalled else "ok",
         "violations": [asdict(each) for each in outcome.violations],
-        "stalled": list(outcome.stalled),
+        "stalled": [asdict(each) for each in outcome.unsettled],
+        "stalled_count": outcome.stalled_count,
         "sometimes": {name: outcome.events.get(name, 0) for name in listed},
         "missing": list(outcome.missing),
         "events": dict(outcome.events),
@@ -75,7 +76,7 @@ def failed_result(verdict: Verdict, what: str) -> Result:
         "safety": "ok" if safe else "violated",
         "liveness": "stalled" if safe else "ok",
         "violations": [] if safe else [violation],
-        "stalled": [what] if safe else [],
+        "stalled": [{"spec": "", "what": what}] if safe else [],
     }
 
 

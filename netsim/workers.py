@@ -1,4 +1,4 @@
-"""Runs the seeds of a job in processes of their own, and goes on when one dies or hangs."""
+"""Runs a job's seeds in processes of their own, and goes on when one dies or hangs."""
 
 import multiprocessing
 import os
@@ -7,14 +7,31 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from typing import Protocol, TypeVar
 
-from netsim.job import Job
-from netsim.verdict import Result, Verdict
+from netsim.verdict import Verdict
 
 SEEDS_EACH = 200  # then a process gives its memory back and another one takes its place
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy what the parent has imported
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Work(Protocol[R_co]):
+    """What the processes do, as netsim.job.Job does it; it is pickled."""
+
+    def attempt(self, seed: int) -> R_co: ...
+
+    def failure(self, seed: int, verdict: Verdict, what: str) -> R_co:
+        """What is said of a seed whose process has not come to its end."""
+        ...
+
+    def given_up(self, seed: int, patience_s: float) -> R_co:
+        """The same if patience with it came to an end."""
+        ...
 
 
 @dataclass(slots=True)
@@ -42,7 +59,9 @@ class _Worker:
         return code
 
 
-def results(job: Job, seeds: Iterable[int], *, jobs: int, patience_s: float) -> Generator[Result]:
+def results(
+    job: Work[R_co], seeds: Iterable[int], *, jobs: int, patience_s: float
+) -> Generator[R_co]:
     """As they come. A seed whose process dies or takes longer than `patience_s` has failed."""
     left, workers = iter(seeds), list[_Worker]()
     try:
@@ -77,19 +96,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _start(job: Job) -> _Worker:
+def _start(job: Work[object]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_work, args=(job, theirs), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # it unblocks what is blocked here
+    # Ctrl-C is for the parent: what is blocked stays so in the child, from its first moment on.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # else its end would not be seen
     return _Worker(process, ours)
 
 
-def _take(worker: _Worker, job: Job, patience_s: float) -> tuple[Result, bool]:
+def _take(worker: _Worker, job: Work[R_co], patience_s: float) -> tuple[R_co, bool]:
     """What became of its seed, and whether it can take another."""
     try:
         if worker.pipe.poll():
-            result: Result = worker.pipe.recv()
+            result: R_co = worker.pipe.recv()
             if worker.ran < SEEDS_EACH:
                 return result, True
             worker.end()
@@ -100,16 +125,14 @@ def _take(worker: _Worker, job: Job, patience_s: float) -> tuple[Result, bool]:
         return job.failure(worker.seed, Verdict.SAFETY, what), False
     worker.process.kill()
     worker.end()
-    what = f"no end after {patience_s:g} s of real time"
-    return job.failure(worker.seed, Verdict.LIVENESS, what), False
+    return job.given_up(worker.seed, patience_s), False
 
 
 def _ended(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
 
-def _work(job: Job, pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent is told
+def _work(job: Work[object], pipe: Connection) -> None:
     with suppress(EOFError, OSError):  # the parent is gone, or wants no more
         while True:
             pipe.send(job.attempt(pipe.recv()))

@@ -1,5 +1,6 @@
 """What must hold in every run: always, eventually, and sometimes."""
 
 from netsim.checks.checks import Checks, Violation
+from netsim.checks.settling import Complaint
 
-__all__ = ["Checks", "Violation"]
+__all__ = ["Checks", "Complaint", "Violation"]

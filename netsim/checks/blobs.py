@@ -16,7 +16,7 @@ _OF_BLOBS = (Do.ADD_BLOB, Do.WANT_BLOB, Do.UNWANT_BLOB, Do.REMOVE_BLOB)
 
 class RightBytes(Check):
     name = "a blob has the hash that names it"
-    guards = "spec/blobs.md 5: another hash: nothing is kept; 1: named by its SHA-256."
+    guards = "spec/blobs.md 5: another hash … nothing is kept; spec/blobs.md: named by its SHA-256."
     watches: ClassVar[Facts] = (b.Arrived,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -40,7 +40,7 @@ class OperatorsBlobsStay(Check):
     name = "blobs of the operator stay"
     guards = (
         "spec/blobs.md 5: A blob that is fetched for peers only is here by sympathy. That … ends"
-        " when the operator adds or wants the blob."
+        " when the operator adds or wants the blob"
     )
     watches: ClassVar[Facts] = (
         facts.Asked,

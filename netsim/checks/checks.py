@@ -14,7 +14,7 @@ from netsim.checks.links import LINK_CHECKS
 from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
 from netsim.checks.promises import PROMISE_CHECKS
-from netsim.checks.settling import Settling
+from netsim.checks.settling import Complaint, Settling, Unsettled
 from netsim.checks.speech import SPEECH_CHECKS
 from netsim.world import World
 
@@ -73,9 +73,13 @@ class Checks:
             self._tell(node, seen)
         self._tell(node, fact)
 
-    def unsettled(self) -> list[str]:
+    def unsettled(self) -> list[Complaint]:
         """What is not yet as it has to be once all faults are over; empty: all is well."""
         return self._settling.unsettled()
+
+    def unsettled_at_the_end(self) -> Unsettled:
+        """All of it is counted."""
+        return self._settling.at_the_end()
 
     def finish(self) -> None:
         """The run is over: checks that look at the whole."""

@@ -72,7 +72,7 @@ class DurableWhenSaid(Check):
 
 class AcknowledgedSurvives(Check):
     name = "what was acknowledged survives"
-    guards = "spec/storage.md 1.1: It survives a killed process and a cut of power."
+    guards = "spec/storage.md 1.1: It survives a killed process and a cut of power"
     watches: ClassVar[Facts] = (Lost,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -118,7 +118,7 @@ class StampsAscend(Check):
     """Of what a node writes in one life, whatever its wall clock does."""
 
     name = "timestamps ascend"
-    guards = "spec/classic-feeds.md 5: While a node runs, its timestamps ascend strictly."
+    guards = "spec/classic-feeds.md 5: While a node runs, its timestamps ascend strictly"
     watches: ClassVar[Facts] = (Stored, facts.Started)
 
     def __init__(self, view: View, report: Report) -> None:

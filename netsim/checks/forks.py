@@ -15,7 +15,7 @@ class NoFalseConviction(Check):
     name = "no honest author is convicted"
     guards = (
         "spec/classic-feeds.md 8: Two valid messages with the same author and sequence and"
-        " different ids are evidence that the author forked the feed."
+        " different ids are evidence that the author forked the feed"
     )
     watches: ClassVar[Facts] = (ForkFound,)
 
@@ -30,8 +30,8 @@ class EvidenceStands(Check):
 
     name = "evidence stands alone and survives"
     guards = (
-        "spec/classic-feeds.md 8: whoever holds both can check it without anything else; both are"
-        " stored, one pair a feed."
+        "spec/classic-feeds.md 8: whoever holds both can check it without anything else … both are"
+        " stored (f/x), one pair a feed"
     )
     watches: ClassVar[Facts] = (ForkFound, facts.RolledBack, facts.Started)
 
@@ -94,7 +94,7 @@ class NothingAfterFork(Check):
     name = "nothing is appended to a forked feed"
     guards = (
         "spec/classic-feeds.md 8: the branch that was here first is kept, and nothing is appended"
-        " to the feed any more."
+        " to the feed any more"
     )
     watches: ClassVar[Facts] = (ForkFound, Appended, facts.RolledBack, facts.Started)
 

@@ -16,7 +16,7 @@ class OneLink(Check):
     name = "one connection a peer"
     guards = (
         "spec/transport.md 6: One connection a peer … Between nodes that follow this, two dials"
-        " that cross leave exactly one connection."
+        " that cross leave exactly one connection"
     )
     watches: ClassVar[Facts] = (
         facts.LinkUp,
@@ -48,8 +48,10 @@ class Bounded(Check):
 
     name = "what peers can make grow stays within its limit"
     guards = (
-        "spec/machines.md 3.6: It is bounded; spec/classic-feeds.md 7: 1024 messages of a feed, and"
-        " 8192 in all, wait at most; spec/transport.md 6 and spec/blobs.md 6: limits"
+        "spec/machines.md 3.6: It is bounded. State that strangers can make grow … has a limit;"
+        " spec/classic-feeds.md 7: 1024 messages of a feed, and 8192 in all, wait at most;"
+        " spec/transport.md 6: connections in all; spec/blobs.md 6: disk of blobs that are here by"
+        " sympathy"
     )
     watches: ClassVar[Facts] = (Appended, Settled, Granted, facts.LinkUp, b.Arrived, facts.Healed)
     EVERY_S = 1.0
@@ -87,8 +89,8 @@ class Bounded(Check):
 class NoFailure(Check):
     name = "no failure of the node itself"
     guards = (
-        "ARCHITECTURE.md, Invariants: an exception that is neither RemoteError nor LocalError is a"
-        " bug and ends the process."
+        "ARCHITECTURE.md Invariants worth knowing: an exception that is neither RemoteError nor"
+        " LocalError is a bug and ends the process"
     )
     watches: ClassVar[Facts] = (facts.Failed,)
 

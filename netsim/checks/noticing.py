@@ -1,5 +1,6 @@
 """Notices that the events of netsim.checks.sometimes happen, and counts them."""
 
+import math
 from collections import Counter
 from typing import ClassVar
 
@@ -8,7 +9,7 @@ from netsim.asking import blob_of
 from netsim.checks.check import Facts, View
 from netsim.checks.partitions import Partitions
 from netsim.checks.talks import Talks
-from netsim.plan import Do, Fault, Operation
+from netsim.plan import Do, Fault, Operation, PlannedFault
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import (
     Appended,
@@ -27,6 +28,9 @@ HOUR_S = 3600.0
 # Of the reasons of connections that ended: somebody looked for a sign of life, and found none.
 _SILENCE = ("silen", "no sign of life", "timed out")
 _COLLISION = ("replaced by another connection", "already connected")
+_CROWD = "too many connections from one host"
+_AT_ONCE_S = 1.0  # after packets were let go
+_MANY = 10
 _SIGNATURE = "signature does not match"
 
 
@@ -64,6 +68,7 @@ class Noticing:
         self._lives: dict[int, int] = {}
         self._lost: set[tuple[int, PeerId]] = set()  # connections that were up
         self._up: set[tuple[int, PeerId]] = set()
+        self._let_go_at: dict[int, float] = {}  # when packets were held no longer
         self._torn: set[int] = set()
         self._full: set[int] = set()
         self._suspected: set[tuple[int, FeedId]] = set()
@@ -127,8 +132,11 @@ class Noticing:
                 self._talks.unlinked(node, peer)
                 if any(word in reason for word in _SILENCE):
                     self.saw("half-open link given up")
-            case k.Hangup(_, reason) if reason.startswith(_COLLISION):
-                self.saw("dials collided")
+            case k.Hangup(_, reason):
+                if reason.startswith(_COLLISION):
+                    self.saw("dials collided")
+                elif reason == _CROWD:
+                    self.saw("host with too many connections")
             case _:
                 pass
 
@@ -165,9 +173,14 @@ class Noticing:
                 if fault.fault is Fault.SKEW and far:
                     self.saw("skew beyond an hour")
             case facts.FaultEnded(fault):
-                self._partitions.end(fault)
+                self._end_of_fault(node, fault)
             case _:
                 self._wish(node, fact)
+
+    def _end_of_fault(self, node: int, fault: PlannedFault) -> None:
+        self._partitions.end(fault)
+        if fault.fault is Fault.HOLD:
+            self._let_go_at[node] = self._view.now
 
     def _wish(self, node: int, fact: object) -> None:
         match fact:
@@ -202,7 +215,18 @@ class Noticing:
         if node in self._full:
             self._full.discard(node)
             self.saw("disk full and recovered")
-        if fact.source is not None and fact.feed == self._view.honest[node].feed:
+        if fact.source is not None:
+            self._brought(node, fact, fact.source)
+
+    def _brought(self, node: int, fact: Appended, source: PeerId) -> None:
+        """By a peer."""
+        if FeedId(source) != fact.feed:
+            self.saw("message handed on")
+        if fact.last - fact.first + 1 >= _MANY:
+            self.saw("many messages at once")
+        if self._view.now <= self._let_go_at.get(node, -math.inf) + _AT_ONCE_S:
+            self.saw("held messages arrived")
+        if fact.feed == self._view.honest[node].feed:
             self.saw("own feed back from peers")
 
     def _feed(self, node: int, fact: object) -> None:

@@ -18,7 +18,7 @@ class SealedForItsReaders(Check):
     """
 
     name = "private messages open for their readers only"
-    guards = "spec/private-messages.md: may be sealed, so that only its readers can open it."
+    guards = "spec/private-messages.md: may be sealed, so that only its readers can open it"
     watches: ClassVar[Facts] = (facts.Asked, facts.Started, Published, PublishRefused)
 
     def __init__(self, view: View, report: Report) -> None:

@@ -36,7 +36,7 @@ class PromisesKept(Check):
     name = "what was granted holds, over restarts"
     guards = (
         "spec/replication.md 8: A follow, unfollow, block or unblock is confirmed once it is"
-        " durable; spec/blobs.md 4.4: durable before anyone hears of it, it outlives restarts."
+        " durable; spec/blobs.md 4.4: durable before anyone hears of it, it outlives restarts"
     )
     watches: ClassVar[Facts] = (
         facts.Asked,
@@ -190,7 +190,7 @@ class UnfollowedFeedsRest(_Wishes):
     name = "a feed that is not followed does not grow"
     guards = (
         "spec/replication.md 1: these it asks for, stores, announces and serves, and no others."
-        " Unfollowing ends all four at once."
+        " Unfollowing ends all four at once"
     )
     watches: ClassVar[Facts] = (*_Wishes.watches, Appended)
     ends: ClassVar[Facts] = (Unfollow, Block)
@@ -206,7 +206,7 @@ class BlockedPeersAreSentNothing(_Wishes):
     name = "a blocked peer is sent nothing"
     guards = (
         "spec/replication.md 1: A blocked peer is disconnected, is sent nothing, and its feed is"
-        " not taken from anybody."
+        " not taken from anybody"
     )
     watches: ClassVar[Facts] = (*_Wishes.watches, facts.Said)
     ends: ClassVar[Facts] = (Block,)
@@ -228,7 +228,7 @@ class BlockedPeersAreCutOff(_Wishes):
     name = "no connection to a blocked peer stays"
     guards = (
         "spec/transport.md 6: Blocked peers are refused before the accept and never dialled;"
-        " spec/replication.md 1: A blocked peer is disconnected."
+        " spec/replication.md 1: A blocked peer is disconnected"
     )
     watches: ClassVar[Facts] = (
         *_Wishes.watches,

@@ -17,6 +17,8 @@ network is a local one), neither blocks the other, and there is room for the con
   if the quota of those between could not hold all blobs of the run at once (spec/blobs.md 4, 5).
 """
 
+import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -34,8 +36,47 @@ from qbix_node.ports import Rows
 from qbix_node.replication.messages import Granted
 from qbix_node.wire.references import BlobId, FeedId
 
+# What each complaint rests on.
+_RUNS = "spec/storage.md 1.1: It survives a killed process and a cut of power"
+_PUBLISHED = (
+    "spec/classic-feeds.md 7: Nobody is told that a message is here before it is durable; a message"
+    " that we write counts as published then, too"
+)
+_CONNECTED = (
+    "spec/transport.md 6: A node keeps a connection to every peer that its person added, and to"
+    " those heard of"
+)
+_SENT = (
+    "spec/replication.md 2.3: A peer that asks is sent every message after the one it has, in order"
+)
+_FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
+RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED)
+
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
+# A number, with the word that makes it a name; the first digits of an id.
+_NAMES = re.compile(r"node [0-9]+|[0-9a-f]{8}|[0-9]+")
 LAN_NODES_MAX = 64  # spec/transport.md 7: more are not heard of at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """`spec`: the sentence that it rests on: page, section, words."""
+
+    spec: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """`told`: COMPLAINTS_MAX at most, but one of each kind at least."""
+
+    told: tuple[Complaint, ...] = ()
+    count: int = 0
+
+
+def kind_of(complaint: str) -> str:
+    """The same of all complaints that differ in nothing but whom, which and how many they name."""
+    return _NAMES.sub("N", complaint)
 
 
 @dataclass(slots=True)
@@ -109,33 +150,37 @@ class Settling:
             case _:
                 pass
 
-    def unsettled(self) -> list[str]:
-        found = []
-        for complaint in self._complaints():
-            found.append(complaint)
-            if len(found) >= COMPLAINTS_MAX:
-                break
-        return found
+    def unsettled(self) -> list[Complaint]:
+        """The first few, for those who ask often."""
+        return list(itertools.islice(self._complaints(), COMPLAINTS_MAX))
 
-    def _complaints(self) -> Iterator[str]:
+    def at_the_end(self) -> Unsettled:
+        found = list(self._complaints())
+        firsts = {kind_of(each.what): place for place, each in reversed(list(enumerate(found)))}
+        chosen = dict.fromkeys([*sorted(firsts.values()), *range(len(found))])
+        told = sorted(itertools.islice(chosen, COMPLAINTS_MAX))
+        return Unsettled(tuple([found[place] for place in told]), len(found))
+
+    def _complaints(self) -> Iterator[Complaint]:
         ties = self._ties = self._ties or self._read()
         for node in self._view.honest:
             if not self._view.world.members[node].up:
-                yield f"node {node} is down"
+                yield Complaint(_RUNS, f"node {node} is down")
             if count := self._asked.get(node):
-                yield f"node {node} has {count} messages to publish and says nothing of them"
+                what = f"node {node} has {count} messages to publish and says nothing of them"
+                yield Complaint(_PUBLISHED, what)
         for node, others in ties.near.items():
             for other in others:
                 if node < other and not self._excused(ties, node, other):
                     yield from self._between(ties, node, other)
         yield from self._wants(ties)
 
-    def _between(self, ties: _Ties, node: int, other: int) -> Iterator[str]:
+    def _between(self, ties: _Ties, node: int, other: int) -> Iterator[Complaint]:
         sites, logs = self._view.honest, self._view.logs
         if sites[other].peer not in self._up.get(node, ()):
-            yield f"node {node} is not connected to node {other}"
+            yield Complaint(_CONNECTED, f"node {node} is not connected to node {other}")
         elif sites[node].peer not in self._up.get(other, ()):
-            yield f"node {other} is not connected to node {node}"
+            yield Complaint(_CONNECTED, f"node {other} is not connected to node {node}")
         theirs = ties.feeds[other]
         for feed in ties.feeds[node]:
             if feed not in theirs:
@@ -147,7 +192,8 @@ class Settling:
             excused = short in self._unaware and feed != sites[short].feed
             if not excused and sites[short].disk.get(b"f/x" + feed) is None:
                 most = f"{min(have, has)} messages of {self._view.name(feed)}"
-                yield f"node {short} has {most}, node {long} has {max(have, has)}"
+                what = f"node {short} has {most}, node {long} has {max(have, has)}"
+                yield Complaint(_SENT, what)
 
     def _excused(self, ties: _Ties, node: int, other: int) -> bool:
         """Somebody else has taken the room: 32 places are kept for peers that a person added."""
@@ -159,13 +205,14 @@ class Settling:
                 return True
         return False
 
-    def _wants(self, ties: _Ties) -> Iterator[str]:
+    def _wants(self, ties: _Ties) -> Iterator[Complaint]:
         for node, site in self._view.honest.items():
             for blob in map(BlobId, _keys(site.disk, b"b/w")):
                 if blob not in site.files.sizes():
                     holder = self._holder(ties, node, blob)
                     if holder is not None:
-                        yield f"node {node} wants blob {blob.hex()[:8]}, which node {holder} has"
+                        what = f"node {node} wants blob {blob.hex()[:8]}, which node {holder} has"
+                        yield Complaint(_FETCHED, what)
 
     def _holder(self, ties: _Ties, node: int, blob: BlobId) -> int | None:
         reached, edge = {node}, [node]

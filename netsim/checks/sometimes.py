@@ -1,7 +1,7 @@
 """What is worth happening in a run: a scenario lists by name what has to, or the run proves little.
 
 The names are part of the scenario format ([expect], docs/netsim.md); netsim.checks.noticing finds
-out that it happened. What rests on a machine's own words (marked *) only the lean driver shows.
+out that it happened, in both drivers.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ NAMES: Mapping[str, str] = {
     "half-open link given up": "a connection ended because nothing came from the other side",
     "dials collided": "a connection gave way to another one between the same two peers",
     "partition with writers on both sides": "messages were published on both sides of a partition",
+    "host with too many connections": "a further connection from one host was closed",
+    "held messages arrived": "a node got messages at once when packets were held no longer",
     "node heard on the local network": "a connection came up to a peer whose address nobody gave",
     # Disks and processes.
     "node crashed": "a process was killed, or its power was cut",
@@ -27,17 +29,19 @@ NAMES: Mapping[str, str] = {
     "fork found at unequal length": "a longer branch did not fit, and the node asked for the proof",
     "fork found across a partition": "the two branches had spread on both sides of a partition",
     "fork unseen at equal length": "at the end two connected nodes have branches of one length",
+    "message handed on": "a node got a message from somebody else than its author",
+    "many messages at once": "a node stored ten messages of a feed, or more, that it got together",
     "message refused": "a peer sent a message that is not valid",
     "bad signature refused": "a peer sent a message whose signature does not match",
     "messages skipped": "messages were forgotten at a limit or for a gap, to be asked again",
     "feed unfollowed": "a feed that is stored is replicated no more",
     "private message opened": "a reader could open what was sealed for it",
     # Replication.
-    "stalled source replaced": "* a source that claimed more and sent nothing was replaced",
-    "history stream used": "* a peer that does not speak EBT was asked for its feeds one by one",
-    "fork proof asked for": "* a peer was asked for the one message that proves a fork",
-    "message sent again": "* a peer still asked for what it had been sent long before",
-    "request skipped by stored clock": "* a feed was left out of the opening notes",
+    "stalled source replaced": "a source that claimed more and sent nothing was replaced",
+    "history stream used": "a peer that does not speak EBT was asked for its feeds one by one",
+    "fork proof asked for": "a peer was asked for the one message that proves a fork",
+    "message sent again": "a peer still asked for what it had been sent long before",
+    "request skipped by stored clock": "a feed was left out of the opening notes",
     "peer blocked while connected": "a person blocked a peer that was connected",
     # Blobs.
     "blob arrived": "a blob that the operator wanted came from a peer",

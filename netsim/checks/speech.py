@@ -1,4 +1,4 @@
-"""What a node says to peers. Machines' own words are told by the lean driver only."""
+"""What a node says to peers, in the words of its machines."""
 
 from typing import ClassVar
 
@@ -112,8 +112,8 @@ class OnlyWhatIsReplicated(Check):
 class WantsEnd(Check):
     name = "a want travels a few hops"
     guards = (
-        "spec/blobs.md 4.5: A want of a peer becomes a want of this node, one hop further, while"
-        " that is at most 3."
+        "spec/blobs.md 4.5: A want … of a peer becomes a want … of this node while … 3, is said to"
+        " every peer"
     )
     watches: ClassVar[Facts] = (facts.Said,)
 
@@ -133,7 +133,8 @@ class SentAgainSeldom(Check):
     name = "the same is not sent again and again"
     guards = (
         "spec/replication.md 2.4: So within a conversation a message is sent once. If 20 s after"
-        " its note the peer has said nothing else about the feed … it is sent once more."
+        " its note the peer has said nothing else about the feed … what it asked for is sent once"
+        " more."
     )
     watches: ClassVar[Facts] = (facts.Said, facts.LinkUp)
 

@@ -1,4 +1,4 @@
-"""What of replication shows only in what machines say (the lean driver tells it)."""
+"""What of replication shows only in what machines say."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -3,24 +3,28 @@
 import click
 
 from netsim.cli.options import json_option
-from netsim.scenario import Scenario, load, names, read
+from netsim.scenario import Scenario, load_named, names
 from qbix_node.cli.output import Output
+from qbix_node.errors import BadInput, ExitCode
 from qbix_node.wire.v8json import JsonValue
 
 
 @click.command("list")
 @json_option
-def list_scenarios(out: Output) -> None:
+def list_scenarios(out: Output) -> int:
     """The scenarios that come with it; a scenario may be a TOML file of your own, too."""
-    scenarios = [_load(name) for name in names()]
+    scenarios, broken = [], list[BadInput]()
+    for name in names():
+        try:
+            scenarios.append(load_named(name))
+        except BadInput as error:  # the others are there all the same
+            broken.append(error)
     width = max([len(each.name) for each in scenarios], default=0)
     data: list[JsonValue] = [_data(each) for each in scenarios]
     out.show(data, [_line(each, width) for each in scenarios])
-
-
-def _load(name: str) -> Scenario:
-    _, text = read(name)
-    return load(text, name)
+    for each in broken:
+        click.echo(f"error: {each}", err=True)
+    return ExitCode.BAD_INPUT if broken else ExitCode.DONE
 
 
 def _line(scenario: Scenario, width: int) -> str:

@@ -7,6 +7,7 @@ import click
 
 from qbix_node import __version__
 from qbix_node.cli import program
+from qbix_node.errors import UsageError
 
 _COMMANDS: program.Table = {
     "list": ("netsim.cli.list:list_scenarios", "The scenarios that come with it."),
@@ -23,6 +24,17 @@ _COMMANDS: program.Table = {
 
 class _Commands(program.LazyGroup):
     table: ClassVar[program.Table] = _COMMANDS
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        try:
+            return super().get_command(ctx, cmd_name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith(("netsim", "qbix_node")):
+                raise
+            raise UsageError(
+                f"this Python ({sys.executable}) has no package {error.name}",
+                hint="activate the environment that has all (.venv), or call its bin/python",
+            ) from error
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

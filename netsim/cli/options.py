@@ -8,6 +8,10 @@ import click
 from netsim.drivers import NAMES
 from qbix_node.cli.output import Output
 
+SEEDS_END = 2**63  # as TOML carries
+_SEEDS_MAX = 100_000_000
+SEED = click.IntRange(min=0, max=SEEDS_END - 1)
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -35,6 +39,16 @@ def job_options(command: F) -> F:
     ):
         command = each(command)
     return command
+
+
+def read_seeds(context: click.Context, parameter: click.Parameter, given: str) -> range:
+    """The callback of an option that takes A:B."""
+    first, _, end = given.partition(":")
+    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise click.BadParameter("A:B is expected; 0:2000 are 2,000 seeds")
+    if int(end) > SEEDS_END or int(end) - int(first) > _SEEDS_MAX:
+        raise click.BadParameter(f"{_SEEDS_MAX:,} seeds at most are expected, below 2^63")
+    return range(int(first), int(end))
 
 
 def _output(context: click.Context, parameter: click.Parameter, value: object) -> Output:

@@ -50,12 +50,19 @@ def _complaints(result: Result) -> Iterator[str]:
         yield f"  {violation['what']}"
         if violation["spec"]:
             yield f"  {violation['spec']}"
-    others = [f"not settled: {each}" for each in _list(result, "stalled")]
-    others += [f"never happened: {each}" for each in _list(result, "missing")]
-    yield from others[:_COMPLAINTS_MAX]
-    more = len(violations[_COMPLAINTS_MAX:]) + len(others[_COMPLAINTS_MAX:])
+    stalled, spec = _list(result, "stalled"), ""
+    for complaint in stalled[:_COMPLAINTS_MAX]:
+        assert isinstance(complaint, dict)
+        yield f"not settled: {complaint['what']}"
+        if spec != (spec := str(complaint["spec"])):  # many rest on the same one
+            yield f"  {spec}"
+    yield from [f"never happened: {each}" for each in _list(result, "missing")]
+    more = len(violations[_COMPLAINTS_MAX:]) + len(stalled[_COMPLAINTS_MAX:])
     if more:
-        yield f"and {more} more (--json names all)"
+        yield f"and {more} more (--json names them)"
+    unsaid = _count(result, "stalled_count") - len(_list(result, "stalled"))
+    if unsaid > 0:
+        yield f"not settled: {unsaid:,} more things like these"
 
 
 def _figures(result: Result) -> Iterator[str]:
@@ -88,6 +95,12 @@ def _verdict(result: Result) -> Verdict:
 def _table(result: Result, key: str) -> Result:
     value = result[key]
     assert isinstance(value, dict)
+    return value
+
+
+def _count(result: Result, key: str) -> int:
+    value = result.get(key, 0)
+    assert isinstance(value, int)
     return value
 
 

@@ -4,20 +4,19 @@ from pathlib import Path
 
 import click
 
+from netsim.cli.files import OutFile, refuse_overwriting, replacing
 from netsim.report import render
-from qbix_node.errors import Temporary
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE)
-@click.option("--html", type=_FILE, required=True, help="The page that is written.")
+@click.option("--html", type=OutFile(), required=True, help="The page that is written.")
 def report(*, files: tuple[Path, ...], html: Path) -> None:
     """A page about a trace, or about a sweep: its file, or those of all its shards."""
+    refuse_overwriting(html, *files)
     page = render(files)
-    try:
-        html.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise Temporary(f"{html}: {error.strerror}") from error
+    with replacing(html) as part:
+        part.write_text(page, encoding="utf-8")
     click.echo(f"open {html} in a browser", err=True)

@@ -3,34 +3,47 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from netsim.summary import SHARE_MIN, Summary
+from netsim.summary import SEEDS_MIN, SHARE_MIN, Summary
 from netsim.verdict import Verdict
-from qbix_node.cli.output import Output
+from qbix_node.cli.output import Output, duration_text
 
 _FAILURES_MAX = 20
-_KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness"}
+_KINDS = {Verdict.SAFETY: "safety", Verdict.LIVENESS: "liveness", Verdict.MISSING: "too little"}
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Iterator[str]:
     yield (
-        f"{summary.scenario}: {summary.seeds} seeds, commit {summary.commit}, "
+        f"{summary.scenario}: {counted(summary.seeds, 'seed')}, commit {summary.commit}, "
         f"{summary.driver} driver"
     )
     if not summary.seeds:
         return
-    if summary.failures:
-        yield from _failures(summary, out)
-    else:
-        yield out.paint("all seeds are well", "green")
+    judged = whole and summary.judges_rarity
+    failed = [*_failures(summary, out), *(_rare(summary, out) if judged else ())]
+    yield from failed or [out.paint("all seeds are well", "green")]
     yield from _figures(summary)
     yield from _events(summary, out, whole=whole)
-    if summary.failures:
-        yield ""
-        yield from _failures(summary, out)
+    if failed:
+        yield from ["", *failed]
+
+
+def _rare(summary: Summary, out: Output) -> Iterator[str]:
+    if summary.rare:
+        yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
+        yield f"  {', '.join(summary.rare)}"
+        seeds = counted(summary.seeds, "seed")
+        yield f"    scenario {summary.scenario}, {seeds}, commit {summary.commit}"
+        yield f"    repeat it: {summary.command}"
 
 
 def _failures(summary: Summary, out: Output) -> Iterator[str]:
-    yield out.paint(f"FAILED: {len(summary.failures)} of {summary.seeds} seeds", "red")
+    if not summary.failures:
+        return
+    yield out.paint(f"FAILED: {len(summary.failures)} of {counted(summary.seeds, 'seed')}", "red")
     checks = Counter([failure.check for failure in summary.failures])
     yield from [f"  {count:5} x {check}" for check, count in checks.most_common()]
     for failure in summary.failures[:_FAILURES_MAX]:
@@ -45,30 +58,32 @@ def _failures(summary: Summary, out: Output) -> Iterator[str]:
 
 
 def _figures(summary: Summary) -> Iterator[str]:
-    hours, days = summary.cpu_s / 3600, summary.virtual_s / 86_400
+    virtual, cpu_s = duration_text(summary.virtual_s), summary.cpu_s
+    cpu = duration_text(cpu_s) if cpu_s >= 60 else f"{cpu_s:.1f} s"
     yield f"  nodes           {_span(summary.nodes)} a run"
     yield f"  kinds of fault  {_span(summary.kinds)} a run"
     yield f"  packets         {summary.messages:,}"
-    yield f"  time            {days:.2f} days virtual, {hours:.3f} CPU hours"
+    yield f"  time            {virtual} virtual, {cpu} of a core"
     if summary.forks_made:
         yield f"  forks           {summary.forks_made} made, {summary.forks_proven} proven"
-    if summary.incomplete:
-        yield f"  incomplete      {summary.incomplete} seeds lack what should be in every run"
 
 
 def _events(summary: Summary, out: Output, *, whole: bool) -> Iterator[str]:
     if not summary.events:
         return
+    judged = whole and summary.judges_rarity
     yield "  share of the seeds in which it happened:"
     for name, count in sorted(summary.events.items(), key=lambda each: -each[1]):
         share = f"{100 * count / summary.seeds:5.1f} %"
         rare = name in summary.rare
-        yield f"    {out.paint(share, 'red') if rare and whole else share}  {name}"
-    if summary.rare and whole:
-        yield out.paint(f"FAILED: less than {SHARE_MIN:.0%} of the seeds have:", "red")
-        yield f"  {', '.join(summary.rare)}"
-    elif summary.rare:
+        yield f"    {out.paint(share, 'red') if rare and judged else share}  {name}"
+    if not whole:
         yield "  (too rare or not is judged over all shards: netsim summary FILE...)"
+    elif not summary.judges_shares:
+        yield f"  (so few seeds cannot judge {SHARE_MIN:.0%}: that takes {SEEDS_MIN})"
+    elif summary.gaps:
+        lacking = f"{counted(summary.gaps, 'seed')} in between"
+        yield f"  (too rare or not is left open: {lacking} without a result)"
 
 
 def _span(bounds: tuple[int, int]) -> str:

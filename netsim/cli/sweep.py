@@ -8,25 +8,28 @@ from pathlib import Path
 
 import click
 
-from netsim.cli.options import job_options, json_option
-from netsim.cli.summary import summary_lines
+from netsim.cli.files import OutFile, refuse_overwriting
+from netsim.cli.options import job_options, json_option, read_seeds
+from netsim.cli.size import warn_of_size
+from netsim.cli.summary import counted, summary_lines
 from netsim.commit import code_commit
 from netsim.job import Job, make_job
-from netsim.summary import as_json, summarise
+from netsim.summary import Summary, Tally, as_json, summarise
 from netsim.sweep import ResultFile, Shard, open_results, read_results
 from netsim.verdict import Result
 from qbix_node.cli.output import Output, duration_text
 from qbix_node.errors import Temporary
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_PATIENCE_S = 0.1, 1e7
 QUIET_S = 30.0  # between two lines of progress where nothing can be rewritten
 
 
-def _seeds(context: click.Context, parameter: click.Parameter, given: str) -> range:
-    first, _, end = given.partition(":")
-    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
-        raise click.BadParameter("A:B is expected; 0:2000 are 2,000 seeds")
-    return range(int(first), int(end))
+def _patience(context: click.Context, parameter: click.Parameter, given: float) -> float:
+    low, high = _PATIENCE_S
+    if not low <= given <= high:  # nan is not, either
+        raise click.BadParameter(f"seconds from {low:g} to {high:g} are expected")
+    return given
 
 
 def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Shard:
@@ -38,12 +41,18 @@ def _shard(context: click.Context, parameter: click.Parameter, given: str) -> Sh
 
 @click.command()
 @job_options
-@click.option("--seeds", callback=_seeds, required=True, metavar="A:B", help="From A, without B.")
+@click.option(
+    "--seeds", callback=read_seeds, required=True, metavar="A:B", help="From A, without B."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="So many processes; else one a core.")
 @click.option("--shard", callback=_shard, default="1/1", metavar="I/K", help="Part I of K of them.")
-@click.option("--out", "file", type=_FILE, required=True, help="A line a seed; it is continued.")
+@click.option(
+    "--out", "file", type=OutFile(), required=True, help="A line a seed; it is continued."
+)
 @click.option("--dask", metavar="ADDRESS", help="On the cluster of this scheduler.")
-@click.option("--patience", type=float, default=600.0, help="Real seconds that a seed may take.")
+@click.option(
+    "--patience", type=float, callback=_patience, default=600.0, help="Real seconds for a seed."
+)
 @json_option
 def sweep(
     *,
@@ -61,24 +70,28 @@ def sweep(
 ) -> int:
     """Many seeds of a SCENARIO.
 
-    Ends with 10 or 11 if a seed failed (as `run` does), with 12 if an event that the scenario
-    lists happens in less than 2 % of the seeds; that is left to `summary` for a shard.
+    Ends with 10, 11 or 12 if a seed failed (as `run` does), and with 12 if an event that the
+    scenario lists happens in less than 2 % of the seeds; that is left to `summary` for a shard.
     """
     job = make_job(scenario, driver=driver, nodes=nodes, settings=settings)
-    job.plan(seeds[0])  # raises if there is something wrong with it
-    began = time.monotonic()
-    with closing(open_results(file, job.identity())) as results:
-        known = {result["seed"] for result in results.results}
-        left = [seed for seed in shard.of(seeds) if seed not in known]
+    refuse_overwriting(file, Path(scenario))
+    warn_of_size(job, seeds[0])  # raises if there is something wrong with its plan
+    began, tally, wanted = time.monotonic(), Tally(), shard.of(seeds)
+
+    def hear(result: Result) -> None:
+        if result["seed"] in wanted:  # the file may have others, too
+            tally.add(result)
+
+    with closing(open_results(file, job.identity(), hear)) as results:
+        left = results.lacking(wanted, patience)
         _say(job, seeds, shard, len(left), file)
         with closing(_results(job, left, jobs, patience, dask)) as coming:
             _collect(results, coming, len(left), began)
-        wanted = set(shard.of(seeds))
-        found = [each for each in results.results if each["seed"] in wanted]
     took_s = time.monotonic() - began
-    summed = summarise(found)
+    summed = tally.summary()
     click.echo(
-        f"{len(left)} seeds run in {duration_text(took_s)}{_rate(len(left), took_s)}", err=True
+        f"{counted(len(left), 'seed')} run in {duration_text(took_s)}{_rate(len(left), took_s)}",
+        err=True,
     )
     out.show(as_json(summed, whole=shard.whole), summary_lines(summed, out, whole=shard.whole))
     return summed.verdict(whole=shard.whole)
@@ -90,8 +103,17 @@ def sweep(
 def summary(files: tuple[Path, ...], out: Output) -> int:
     """What the FILES of a sweep's shards say together. Ends as `sweep` does."""
     summed = summarise(read_results(files))
+    _warn_of_gaps(summed)
     out.show(as_json(summed), summary_lines(summed, out))
     return summed.verdict()
+
+
+def _warn_of_gaps(summed: Summary) -> None:
+    if summed.gaps:
+        first = ", ".join(map(str, summed.lacking))
+        more = " …" if summed.gaps > len(summed.lacking) else ""
+        lacking = f"{counted(summed.gaps, 'seed')} between the first and the last"
+        click.echo(f"warning: {lacking} without a result (a shard?): {first}{more}", err=True)
 
 
 def _say(job: Job, seeds: range, shard: Shard, left: int, file: Path) -> None:
@@ -114,6 +136,7 @@ def _results(
 
 def _collect(file: ResultFile, coming: Iterable[Result], count: int, began: float) -> None:
     progress = _Progress(count, began)
+    done = 0
     try:
         for result in coming:
             if result["commit"] != code_commit():
@@ -123,6 +146,11 @@ def _collect(file: ResultFile, coming: Iterable[Result], count: int, began: floa
                 )
             file.add(result)
             progress.count(result)
+            done += 1
+    except KeyboardInterrupt:
+        progress.clear()
+        click.echo(f"{done} of {count} done; the same command goes on with the others", err=True)
+        raise
     finally:
         progress.clear()
 
@@ -138,7 +166,7 @@ class _Progress:
 
     def count(self, result: Result) -> None:
         self._done += 1
-        self._failed += result["exit"] in (10, 11)
+        self._failed += result["exit"] != 0
         now = time.monotonic()
         pause_s = 0.2 if self._line.isatty() else QUIET_S
         if now - self._said >= pause_s:
@@ -152,7 +180,7 @@ class _Progress:
     def _show(self, took_s: float) -> None:
         left_s = took_s / self._done * (self._count - self._done)
         failed = f", {self._failed} failed" if self._failed else ""
-        told = f"{self._done} of {self._count} seeds{failed}{_rate(self._done, took_s)}"
+        told = f"{self._done} of {counted(self._count, 'seed')}{failed}{_rate(self._done, took_s)}"
         told += f", {duration_text(left_s)} left"
         self._line.write(f"\r\x1b[K{told}" if self._line.isatty() else f"{told}\n")
         self._line.flush()

@@ -4,5 +4,15 @@ A check that no defect can trip proves nothing; a defect that no check finds is 
 """
 
 from netsim.defects.hunting import Caught, Missed, complaints_without, hunt, names
+from netsim.defects.searching import Found, TailoredOnly, search
 
-__all__ = ["Caught", "Missed", "complaints_without", "hunt", "names"]
+__all__ = [
+    "Caught",
+    "Found",
+    "Missed",
+    "TailoredOnly",
+    "complaints_without",
+    "hunt",
+    "names",
+    "search",
+]

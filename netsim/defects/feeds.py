@@ -50,7 +50,7 @@ def _put_nowhere(evidence: Evidence) -> Put:
     return Put(b"f/z" + evidence.ours.author, b"")
 
 
-def _find_no_forks(rows: Rows) -> set[FeedId]:
+def find_no_forks(rows: Rows) -> set[FeedId]:
     return set()
 
 
@@ -79,7 +79,7 @@ def _any_chain(head: Head | None, message: ClassicMessage) -> None:
     return None
 
 
-def _heads_of_yesterday(rows: Rows) -> dict[FeedId, Head]:
+def heads_of_yesterday(rows: Rows) -> dict[FeedId, Head]:
     heads = {}
     for feed, head in read_heads(rows).items():
         before = read_log(rows, feed, head.sequence - 1, 1) if head.sequence > 1 else []
@@ -176,7 +176,7 @@ FEED_DEFECTS = (
         "stored evidence is not read",
         EvidenceStands.name,
         plans.equivocator_and_restarts,
-        planting((replicating, "read_forked", _find_no_forks)),
+        planting((replicating, "read_forked", find_no_forks)),
     ),
     Defect(
         "conviction without a signature",
@@ -197,7 +197,7 @@ FEED_DEFECTS = (
         "after a start the newest message of each feed is overlooked",
         AppendOnly.name,
         plans.power_cuts,
-        planting((replicating, "read_heads", _heads_of_yesterday)),
+        planting((replicating, "read_heads", heads_of_yesterday)),
     ),
     Defect(
         "timestamps follow the clock",

@@ -1,78 +1,96 @@
 """Whether the checks find a planted defect, and say nothing without it."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from netsim.commit import code_commit
 from netsim.defects.list import DEFECTS
 from netsim.defects.planting import EVENTUALLY, Defect
-from netsim.lean import LeanDriver
+from netsim.drivers import make_driver
 from netsim.plan import Plan
 from netsim.running import Outcome, run
 
-_BY_NAME = {defect.name: defect for defect in DEFECTS}
+BY_NAME = {defect.name: defect for defect in DEFECTS}
+_COMMAND = ("python", "-m", "netsim", "defects")
+SILENT = "says nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Caught:
+    """`where`: the scenario, or the plan that was made for it."""
+
     name: str
     check: str
+    where: str
     seed: int
     violation: str
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
+    """With all that it takes to see it again."""
+
     name: str
     check: str
-    seeds: int  # how many were tried
+    where: str
+    seeds: tuple[int, ...]  # that were tried
+    driver: str
+    commit: str
+    command: str
+    why: str
+
+    def __str__(self) -> str:
+        first, last = self.seeds[0], self.seeds[-1]
+        tried = f"seed {first}" if first == last else f"{len(self.seeds)} seeds, {first} to {last}"
+        told = f"{self.name}: {self.check} {self.why} in {self.where}, {tried}"
+        return f"{told}; commit {self.commit}, {self.driver} driver\n  repeat it: {self.command}"
 
 
 def names() -> list[str]:
-    return list(_BY_NAME)
+    return list(BY_NAME)
 
 
 def hunt(name: str) -> Caught | Missed:
-    """Raises KeyError: there is none of that name."""
-    defect = _BY_NAME[name]
+    """In the plan that was made for it. Raises KeyError: there is none of that name."""
+    defect = BY_NAME[name]
     for seed in defect.seeds:
-        found = _complaints(_run(defect, seed))
-        if defect.check in found:
-            return Caught(name, defect.check, seed, found[defect.check])
-    return Missed(name, defect.check, len(defect.seeds))
+        with defect.planted():
+            outcome = run(defect.plan(seed), make_driver(defect.driver))
+        if violation := complaints(outcome).get(defect.check):
+            return Caught(name, defect.check, outcome.plan.scenario, seed, violation)
+    return missed(defect, defect.plan(defect.seeds[0]).scenario, defect.seeds, why=SILENT)
+
+
+def missed(defect: Defect, where: str, seeds: tuple[int, ...], *options: str, why: str) -> Missed:
+    """`options`: of the command that hunts it there."""
+    command = shlex.join((*_COMMAND, defect.name, *options))
+    return Missed(
+        defect.name, defect.check, where, seeds, defect.driver, code_commit(), command, why
+    )
 
 
 def complaints_without(name: str) -> dict[str, str]:
     """What the checks say of the same runs when nothing is planted: nothing, if all is well."""
-    defect = _BY_NAME[name]
+    defect = BY_NAME[name]
     found: dict[str, str] = {}
     for seed in defect.seeds:
-        found |= _healthy(defect, seed) if defect.ground else _healthy_run(defect.plan, seed)
+        if defect.ground:
+            with defect.ground():
+                found |= complaints(run(defect.plan(seed), make_driver(defect.driver)))
+        else:
+            found |= _healthy_run(defect.plan, defect.driver, seed)
     return found
 
 
-def _run(defect: Defect, seed: int) -> Outcome:
-    plan = defect.plan(seed)
-    if defect.ground is None:
-        with defect.plant():
-            return run(plan, LeanDriver())
-    with defect.ground(), defect.plant():
-        return run(plan, LeanDriver())
-
-
-def _healthy(defect: Defect, seed: int) -> dict[str, str]:
-    assert defect.ground is not None
-    with defect.ground():
-        return _complaints(run(defect.plan(seed), LeanDriver()))
-
-
 @cache
-def _healthy_run(make: Callable[[int], Plan], seed: int) -> dict[str, str]:
+def _healthy_run(make: Callable[[int], Plan], driver: str, seed: int) -> dict[str, str]:
     """Several defects share a plan."""
-    return _complaints(run(make(seed), LeanDriver()))
+    return complaints(run(make(seed), make_driver(driver)))
 
 
-def _complaints(outcome: Outcome) -> dict[str, str]:
+def complaints(outcome: Outcome) -> dict[str, str]:
     """The first of each check."""
     found: dict[str, str] = {}
     for violation in outcome.violations:

@@ -4,6 +4,7 @@ from netsim.defects.blobs import BLOB_DEFECTS
 from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
+from netsim.defects.services import SERVICE_DEFECTS
 from netsim.defects.storage import STORAGE_DEFECTS
 
 DEFECTS: tuple[Defect, ...] = (
@@ -11,4 +12,5 @@ DEFECTS: tuple[Defect, ...] = (
     *REPLICATION_DEFECTS,
     *BLOB_DEFECTS,
     *STORAGE_DEFECTS,
+    *SERVICE_DEFECTS,
 )

@@ -273,6 +273,13 @@ def wants(seed: int) -> Plan:
     return replace(made, conditions=Conditions(sync_s=Range(0.05, 0.2)))
 
 
+def sharing_on_slow_disks(seed: int) -> Plan:
+    """What is written of messages and of wants waits for each other, and goes into one batch."""
+    operations = tuple(sorted((*writing(count=100, every_s=0.1), *sharing(blobs=12)), key=_when))
+    made = plan("sharing on slow disks", seed, operations=operations)
+    return replace(made, conditions=Conditions(sync_s=Range(0.3, 0.6)))
+
+
 def crowded_blobs(seed: int) -> Plan:
     """Room for two blobs by sympathy; what came so is wanted by the operator later."""
     operations = sharing(blobs=12)

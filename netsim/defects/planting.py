@@ -1,7 +1,7 @@
 """A defect is a decision of the product that is taken wrongly, for as long as a block runs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from netsim.plan import Plan
@@ -12,8 +12,8 @@ EVENTUALLY = "everything settles"  # the check of those that no single moment sh
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """`seeds`: of `plan`, the few that it takes. `ground`: what has to be so small that a short
-    run reaches it, with the defect and without.
+    """`plan` is made for it, and `seeds` are the few of it that it takes. `ground`: what has to be
+    so small that a short run reaches it, with the defect and without.
     """
 
     name: str
@@ -23,6 +23,14 @@ class Defect:
     plant: Plant
     seeds: tuple[int, ...] = (1,)
     ground: Plant | None = None
+    driver: str = "lean"  # `trio`: what it breaks is a service, or lies below one
+    tailored_only: str = ""  # why no scenario of the library reaches it, if none does
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """On its ground, if it needs one."""
+        with self.ground() if self.ground else nullcontext(), self.plant():
+            yield
 
 
 @contextmanager

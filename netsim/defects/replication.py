@@ -206,6 +206,10 @@ REPLICATION_DEFECTS = (
         EVENTUALLY,
         plans.source_blocked,
         planting((Conversations, "leave", _leave_for_good)),
+        tailored_only=(
+            "it takes a block, for good, of the one peer that is sending a feed while another has"
+            " offered the same messages, and nobody may write to that feed afterwards"
+        ),
     ),
     Defect(
         "news kept to oneself",
@@ -270,6 +274,10 @@ REPLICATION_DEFECTS = (
         plans.refused_by_both,
         planting((Conversations, "end", _refuse_all)),
         seeds=(3, 4),
+        tailored_only=(
+            "it takes two neighbours that no longer follow a feed one after the other, and then one"
+            " after the other do so again, with no way round them and no new connection meanwhile"
+        ),
     ),
     Defect(
         "all feeds replicated",

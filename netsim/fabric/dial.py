@@ -6,9 +6,7 @@ from typing import Protocol
 from netsim.fabric.path import Path
 from netsim.fabric.stream import End
 from netsim.loop import Loop
-from qbix_node.net.limits import Limits
 
-PATIENCE_S = Limits().dial_patience_s
 KNOCK_AGAIN_S = 1.0  # then after twice as long, and so on (RFC 6298, section 2)
 
 Accept = Callable[[End], object]
@@ -46,8 +44,8 @@ class Dial:
         self._lives = lives
         self._answered = False
 
-    def begin(self) -> None:
-        self._loop.after(PATIENCE_S, self._answer, None, "timed out")
+    def begin(self, patience_s: float) -> None:
+        self._loop.after(patience_s, self._answer, None, "timed out")
         self._knock(KNOCK_AGAIN_S)
 
     def _knock(self, again_s: float) -> None:

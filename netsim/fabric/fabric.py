@@ -10,15 +10,18 @@ from netsim.journal import Journal
 from netsim.loop import Loop
 from netsim.plan import Conditions, PlannedFault
 from netsim.trace import MESSAGE_NAMES, Kind
+from qbix_node.net.limits import Limits
 
 Hear = Callable[[bytes, int], object]  # a datagram, and the node that it is from
 
+_USUAL = Limits()
 _DATAGRAM = MESSAGE_NAMES.index("datagram")
 
 
 class Fabric:
     """`silence_s`: after so long without a way to the other side a stream is given up, as the
-    heartbeat of a link does it in the daemon; None: whoever holds the ends sees to that.
+    heartbeat of a link does it in the daemon; None: whoever holds the ends sees to that. `limits`:
+    those of honest nodes, of which the heartbeat and the patience of a dial matter here.
     """
 
     window = WINDOW_BYTES
@@ -31,12 +34,21 @@ class Fabric:
         journal: Journal,
         *,
         silence_s: float | None = None,
+        limits: Limits = _USUAL,
     ) -> None:
         self._loop = loop
         self._journal = journal
         self._lives: dict[int, int] = {}  # how often a node's process has ended
         self._paths = Paths(chance, conditions)
-        self._streams = Streams(loop, chance, self._paths, journal, silence_s=silence_s)
+        self._dial_patience_s = limits.dial_patience_s
+        self._streams = Streams(
+            loop,
+            chance,
+            self._paths,
+            journal,
+            silence_s=silence_s,
+            heartbeat_s=limits.heartbeat_s,
+        )
         self._listeners: dict[int, Accept] = {}
         self._hearers: dict[int, Hear] = {}
 
@@ -53,7 +65,8 @@ class Fabric:
         self._power_up(node)
         life = self._lives.get(node, 0)
         ways = self._paths.between(node, to), self._paths.between(to, node)
-        Dial(self._loop, self, ways, opened, lambda: self._lives.get(node, 0) == life).begin()
+        dial = Dial(self._loop, self, ways, opened, lambda: self._lives.get(node, 0) == life)
+        dial.begin(self._dial_patience_s)
 
     def is_down(self, node: int) -> bool:
         return node in self._streams.down

@@ -8,9 +8,6 @@ from typing import Protocol
 
 from netsim.fabric.stream import End
 from netsim.loop import Loop
-from qbix_node.net.limits import Limits
-
-HEARTBEAT_S = Limits().heartbeat_s
 
 
 class Endings(Protocol):
@@ -23,12 +20,18 @@ class Silence:
     """`patience_s`: None, if whoever holds the ends sees to it."""
 
     def __init__(
-        self, loop: Loop, endings: Endings, down: dict[int, None], patience_s: float | None
+        self,
+        loop: Loop,
+        endings: Endings,
+        down: dict[int, None],
+        patience_s: float | None,
+        heartbeat_s: float,
     ) -> None:
         self._loop = loop
         self._endings = endings
         self._down = down
         self._patience_s = patience_s
+        self._heartbeat_s = heartbeat_s
 
     def watch(self, end: End) -> None:
         """Nothing can come from the other side."""
@@ -37,7 +40,7 @@ class Silence:
         end.silent_since = min(end.silent_since, self._loop.now)
         if not end.watched:
             end.watched = True
-            self._loop.after(min(HEARTBEAT_S, self._patience_s), self._look, end)
+            self._loop.after(min(self._heartbeat_s, self._patience_s), self._look, end)
 
     def over(self, end: End) -> None:
         """Its path is open again."""
@@ -57,7 +60,7 @@ class Silence:
         elif left_s < 1e-6:
             self._endings.give_up(end, f"silent for {self._patience_s:.0f} s")
         else:
-            self._loop.after(min(HEARTBEAT_S, left_s), self._look, end)
+            self._loop.after(min(self._heartbeat_s, left_s), self._look, end)
 
     def _reach_each_other(self, end: End, other: End) -> bool:
         return not (end.path.blocked or other.path.blocked or other.node in self._down)

@@ -28,13 +28,14 @@ class Streams:
         journal: Journal,
         *,
         silence_s: float | None,
+        heartbeat_s: float,
     ) -> None:
         self._loop = loop
         self._chance = chance
         self._paths = paths
         self._told = journal.carried
         self.down: dict[int, None] = {}  # hosts without power: a set with an order
-        self._silence = Silence(loop, self, self.down, silence_s)
+        self._silence = Silence(loop, self, self.down, silence_s, heartbeat_s)
 
     def connect(self, node: int, to: int) -> tuple[End, End]:
         ours = End(node, to, self._paths.between(node, to), self)

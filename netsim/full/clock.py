@@ -34,6 +34,7 @@ class LoopClock(trio.abc.Clock):
         self._idle = 0
         self.ended = trio.Event()
         self.failure: Exception | None = None
+        self.interrupted = False  # by a person: whoever sets it ends the run
 
     def start_clock(self) -> None:
         pass
@@ -64,7 +65,7 @@ class LoopClock(trio.abc.Clock):
             self._loop.step()
         except Exception as error:  # noqa: BLE001  (who started the run raises it)
             self.failure = error
-        if self._over() or self.failure is not None:
+        if self._over() or self.failure is not None or self.interrupted:
             self.ended.set()
 
     def _give_up(self) -> None:

@@ -11,6 +11,7 @@ from netsim.full import switches
 from netsim.full.byzantine import ByzantineProgram
 from netsim.full.clock import LoopClock
 from netsim.full.honest import HonestProgram
+from netsim.full.interrupting import interruptible
 from netsim.full.logs import errors_told
 from netsim.full.process import Process, Program
 from netsim.full.streams import Sockets
@@ -36,6 +37,7 @@ class FullDriver:
             switches.deterministic_scheduling(world.plan.seed),
             errors_told(tell),
             _rare_collections(),
+            interruptible(clock),
         ):
             trio.run(_live, world, clock, clock=clock)
         if clock.failure is not None:

@@ -1,6 +1,7 @@
 """What a person does with a node: carries out the operations of the plan."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from netsim.asking import blob_content, blob_of, content_of
 from netsim.plan import Do, Operation
@@ -36,11 +37,9 @@ async def _on_others(do: Do, node: Node, other: Site) -> None:
         case Do.UNFOLLOW:
             await node.replication.unfollow(other.feed)
         case Do.BLOCK:
-            await node.network.block_peer(other.peer)
-            await node.replication.block(other.peer)
+            await node.block(other.peer)
         case Do.UNBLOCK:
-            await node.network.unblock_peer(other.peer)
-            await node.replication.unblock(other.peer)
+            await node.unblock(other.peer)
         case Do.ADD_PEER:
             await node.network.add_peer(other.address)
         case Do.REMOVE_PEER:
@@ -53,7 +52,8 @@ async def _on_blobs(operation: Operation, node: Node) -> None:
     blob = blob_of(operation)
     match operation.do:
         case Do.ADD_BLOB:
-            await node.blobs.add(_pieces(blob_content(operation)))
+            async with aclosing(_pieces(blob_content(operation))) as pieces:
+                await node.blobs.add(pieces)
         case Do.WANT_BLOB:
             await node.blobs.want(blob, patience_s=0)
         case Do.UNWANT_BLOB:
@@ -68,5 +68,5 @@ async def _remove(node: Node, blob: BlobId) -> None:
         await node.blobs.remove(blob)
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content

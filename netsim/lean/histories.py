@@ -24,6 +24,7 @@ class Shared:
     process: Process
     runner: Runner
     machine: Replicator
+    unread_bytes_max: int
     growth: "dict[FeedId, dict[_Answer, None]]" = field(default_factory=dict)  # who waits for it
 
 

@@ -29,7 +29,7 @@ class Node:
         connections, blobs = limits_of(world.plan)
         self.process = Process(world, site, fail)
         self.writer = Writer(self.process)
-        self.replicating = Replicating(self.process, self.writer, clocks_valid=clean)
+        self.replicating = Replicating(self.process, self.writer, connections, clocks_valid=clean)
         self.sharing = Sharing(self.process, self.writer, blobs)
         self.connecting = Connecting(self.process, self.writer, connections, self)
         self._requests = 0

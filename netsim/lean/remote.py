@@ -11,7 +11,6 @@ from netsim.lean.stored import read_values
 from netsim.lean.wire import HistoryCall, HistoryItems, HistoryOver
 from qbix_node import machines as m
 from qbix_node.feeds.messages import Offered
-from qbix_node.net.limits import Limits
 from qbix_node.replication.messages import (
     EbtCall,
     EbtEnded,
@@ -35,8 +34,6 @@ from qbix_node.wire.v8json import JsonValue
 
 Otherwise = Callable[[Link, object], object]
 
-UNREAD_BYTES_MAX = Limits().unread_bytes_per_peer_max
-
 _Read = EbtNotes[FeedId] | EbtEnded | Offered | HistoryItems | HistoryOver
 
 
@@ -51,6 +48,7 @@ class Remote:
         "_talking",
         "_unread",
         "_unread_bytes",
+        "_unread_bytes_max",
         "_unsettled",
         "_we_called",
         "link",
@@ -68,6 +66,7 @@ class Remote:
         self._unsettled = 0
         self._unread: deque[tuple[_Read, int]] = deque()
         self._unread_bytes = 0
+        self._unread_bytes_max = shared.unread_bytes_max
         self._histories = Histories(link, shared)
 
     # ---- the Replicator's decisions ----
@@ -192,9 +191,9 @@ class Remote:
         self._count_unread(size)
 
     def _count_unread(self, more: int) -> None:
-        was_full = self._unread_bytes >= UNREAD_BYTES_MAX
+        was_full = self._unread_bytes >= self._unread_bytes_max
         self._unread_bytes += more
-        is_full = self._unread_bytes >= UNREAD_BYTES_MAX
+        is_full = self._unread_bytes >= self._unread_bytes_max
         if is_full != was_full:
             self.link.read(0 if is_full else math.inf)
 

@@ -12,6 +12,7 @@ from netsim.lean.writer import Writer
 from qbix_node import machines as m
 from qbix_node.feeds.messages import Appended, Settled
 from qbix_node.feeds.records import read_forked, read_heads
+from qbix_node.net.limits import Limits
 from qbix_node.replication.clocks import Clocks, read_clock_ages
 from qbix_node.replication.following import Following, read_blocks, read_follows
 from qbix_node.replication.machine import Replicator
@@ -24,7 +25,9 @@ _feeds: dict[FeedId, FeedId] = {}  # as many as there are nodes in the largest r
 
 
 class Replicating:
-    def __init__(self, process: Process, writer: Writer, *, clocks_valid: bool) -> None:
+    def __init__(
+        self, process: Process, writer: Writer, limits: Limits, *, clocks_valid: bool
+    ) -> None:
         self._process = process
         disk, clock = process.site.disk, process.site.clock
         now_s = clock.wall()
@@ -40,7 +43,7 @@ class Replicating:
             process, writer, self.machine, self, rng=process.site.rng("replication")
         )
         self._remotes: dict[m.PeerId, Remote] = {}
-        self._shared = Shared(process, self._runner, self.machine)
+        self._shared = Shared(process, self._runner, self.machine, limits.unread_bytes_per_peer_max)
         self._saved: Callable[[], object] | None = None  # told when clocks are
 
     def ask(self, request: object) -> None:

@@ -125,7 +125,10 @@ def _result(result: Fields) -> dict[str, object]:
             }
             for each in result.rows("violations")
         ],
-        "stalled": result.texts("stalled"),
+        "stalled": [
+            " — ".join(filter(None, (each.text("what"), each.text("spec"))))
+            for each in result.rows("stalled")
+        ],
         "missing": result.texts("missing"),
         "events": dict((result.inner("sometimes")).counts())
         | dict(result.inner("events").counts()),

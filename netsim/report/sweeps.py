@@ -1,16 +1,27 @@
-"""Reads the files of a sweep, a JSON result in each line, into what its page shows."""
+"""Reads the files of a sweep, a JSON result in each line, into what its page shows.
 
-from collections.abc import Iterator, Sequence
+Which files stand together, and what they say, is judged as by `netsim summary`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from netsim.report.fields import Fields, parse
+from netsim.report.fields import Fields, fields_of
 from netsim.report.shares import quantile, share
-from netsim.summary import SHARE_MIN
+from netsim.summary import SEEDS_MIN, SHARE_MIN, Failure, Summary, summarise, verdict_of_run
+from netsim.sweep import patience_of, read_results
+from netsim.verdict import Result, Verdict
 from qbix_node.errors import BadInput
 
 _FILE_BYTES_MAX = 1 << 30
-_GREEN, _RED, _STALLED, _MISSING = "green", "safety", "liveness", "missing"
+_NAMES = {
+    Verdict.OK: "green",
+    Verdict.SAFETY: "safety",
+    Verdict.LIVENESS: "liveness",
+    Verdict.MISSING: "missing",
+}
 _MEASURES = {  # what is shown as a distribution over the seeds
     "calm": "from the end of faults to calm",
     "virtual": "virtual time",
@@ -26,81 +37,79 @@ class SweepShown:
 
 
 def read_sweep(paths: Sequence[Path]) -> SweepShown:
-    """Raises BadInput, if not a single line is a result."""
-    results, foreign = _results(paths)
-    if not results:
-        raise BadInput(
-            f"{', '.join(map(str, paths))}: neither a trace nor results of a sweep",
-            hint="netsim run --trace FILE or netsim sweep --out FILE writes what can be reported",
-        )
-    rows = [_row(each) for each in results]
-    names = sorted({each.text("scenario") or "unknown" for each in results})
-    name = ", ".join(names)
-    failed = sum(row["verdict"] in (_RED, _STALLED) for row in rows)
+    """Raises BadInput, if a line is no result or results are not of one sweep."""
+    results = _results(paths)
+    summary = summarise(results)
+    by_seed: dict[int, Result] = {}
+    for each in results:  # the first counts, unless it was given up and run again
+        if patience_of(each) > patience_of(by_seed.setdefault(_seed(each), each)):
+            by_seed[_seed(each)] = each
+    runs = [by_seed[seed] for seed in sorted(by_seed)]
+    failures: dict[int, Failure] = {each.seed: each for each in reversed(summary.failures)}
+    rows = [_row(run, failures.get(_seed(run))) for run in runs]
+    commands = {row["seed"]: row["command"] for row in rows}
     data: dict[str, object] = {
-        "name": name,
-        "commits": sorted({each.text("commit") for each in results} - {""}),
-        "drivers": sorted({each.text("driver") for each in results} - {""}),
-        "foreign": foreign,
+        "name": summary.scenario,
+        "commit": summary.commit,
+        "driver": summary.driver,
+        "verdict": _NAMES[summary.verdict()],
+        "gaps": summary.gaps,
+        "seedsMin": 0 if summary.judges_shares else SEEDS_MIN,
         "rows": rows,
-        "failed": asdict(share(failed, len(rows))),
-        "events": _events(results),
+        "failures": [_failure(each, commands) for each in summary.failures],
+        "failed": asdict(share(len(failures), len(rows))),
+        "events": _events(summary, [fields_of(run) for run in runs]),
         "shareMin": SHARE_MIN,
-        "measures": [
-            {"key": key, "title": title, "quantiles": _quantiles(rows, key)}
-            for key, title in _MEASURES.items()
-            if any(row[key] is not None for row in rows)
-        ],
+        "measures": _measures(rows),
         "detections": {
             part: sorted(x for row in rows if isinstance(x := row[part], float))
             for part in ("p50", "p99")
         },
     }
-    return SweepShown(name, data)
+    return SweepShown(summary.scenario, data)
 
 
-def _results(paths: Sequence[Path]) -> tuple[list[Fields], int]:
-    """Each run once, by its seed, and how many lines are something else."""
-    found: dict[tuple[str, ...], Fields] = {}
-    foreign = 0
-    for line in _lines(paths):
-        try:
-            result = parse(line, "a result")
-        except BadInput:
-            foreign += 1
-            continue
-        if result.text("seed") == "":
-            foreign += 1
-            continue
-        run = tuple(result.text(key) for key in ("scenario", "seed", "commit", "driver"))
-        found.setdefault(run, result)
-    return sorted(found.values(), key=_order), foreign
-
-
-def _lines(paths: Sequence[Path]) -> Iterator[bytes]:
+def _results(paths: Sequence[Path]) -> list[Result]:
     for path in paths:
-        try:
-            if path.stat().st_size > _FILE_BYTES_MAX:
-                raise BadInput(f"{path} is larger than {_FILE_BYTES_MAX} bytes")
-            yield from (line for line in path.read_bytes().splitlines() if line.strip())
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror}") from error
+        if path.exists() and path.stat().st_size > _FILE_BYTES_MAX:
+            raise BadInput(f"{path} is larger than {_FILE_BYTES_MAX} bytes")
+    return list(read_results(paths))
 
 
-def _order(result: Fields) -> tuple[str, float, str]:
-    return result.text("scenario"), result.number("seed") or 0.0, result.text("seed")
+def _seed(result: Result) -> int:
+    seed = result["seed"]
+    assert isinstance(seed, int)  # read_results refuses others
+    return seed
 
 
-def _row(result: Fields) -> dict[str, object]:
+def _failure(failure: Failure, commands: Mapping[object, object]) -> dict[str, object]:
+    seed = str(failure.seed)
+    return {
+        "seed": seed,
+        "verdict": _NAMES[failure.verdict],
+        "what": _complaint(failure),
+        "command": commands[seed],
+    }
+
+
+def _complaint(failure: Failure) -> str:
+    named = failure.check and failure.check != "settles"
+    return f"{failure.check}: {failure.what}" if named else failure.what
+
+
+def _row(run: Result, failure: Failure | None) -> dict[str, object]:
+    result = fields_of(run)
     forks = result.inner("forks")
     detection = forks.inner("detection_s")
     virtual, planned = result.number("virtual_s"), result.number("duration_s")
+    calm = None if virtual is None or planned is None else max(virtual - planned, 0.0)
+    stalled = result.text("liveness") == "stalled" or bool(result.rows("stalled"))
     seed, scenario = result.text("seed"), result.text("scenario") or "unknown"
+    missing = ", ".join(result.texts("missing"))
     return {
-        "scenario": scenario,
         "seed": seed,
-        "verdict": _verdict(result),
-        "what": _what(result),
+        "verdict": _NAMES[failure.verdict if failure else verdict_of_run(run)],
+        "what": _complaint(failure) if failure else missing,
         "command": result.text("command") or f"python -m netsim run {scenario} --seed {seed}",
         "nodes": result.whole("nodes"),
         "faults": result.inner("faults").whole("count"),
@@ -109,7 +118,8 @@ def _row(result: Fields) -> dict[str, object]:
         "proven": forks.whole("proven"),
         "p50": detection.number("p50"),
         "p99": detection.number("p99"),
-        "calm": None if virtual is None or planned is None else max(virtual - planned, 0.0),
+        "calm": None if stalled else calm,
+        "never": stalled and calm is not None,  # became calm, although it ran to its end
         "virtual": virtual,
         "messages": result.number("messages"),
         "bytes": result.number("bytes"),
@@ -117,38 +127,36 @@ def _row(result: Fields) -> dict[str, object]:
     }
 
 
-def _verdict(result: Fields) -> str:
-    if result.text("safety") == "violated" or result.rows("violations"):
-        return _RED
-    if result.text("liveness") == "stalled" or result.texts("stalled"):
-        return _STALLED
-    return _MISSING if result.texts("missing") else _GREEN
-
-
-def _what(result: Fields) -> str:
-    """The first thing that went wrong."""
-    for violation in result.rows("violations"):
-        return f"{violation.text('check')}: {violation.text('what')}"
-    for line in (*result.texts("stalled"), *result.texts("missing")):
-        return line
-    return ""
-
-
-def _events(results: Sequence[Fields]) -> list[dict[str, object]]:
-    """In how many seeds each event happened. `listed`: by the scenario; those seeds count."""
-    seen: dict[str, list[bool]] = {}
-    for result in results:
-        for name, count in result.inner("sometimes").counts():
-            seen.setdefault(name, []).append(count > 0)
-    listed = list(seen)
+def _events(summary: Summary, results: Sequence[Fields]) -> list[dict[str, object]]:
+    """In how many seeds each event happened. `listed`: by the scenario; it may be too rare."""
+    rare = summary.rare if summary.judges_rarity else ()
     told = [dict(result.inner("events").counts()) for result in results]
-    for name in sorted({name for events in told for name in events} - set(listed)):
-        seen[name] = [events.get(name, 0) > 0 for events in told]
-    rows = [(name in listed, name, share(sum(seeds), len(seeds))) for name, seeds in seen.items()]
+    unlisted = {name for events in told for name in events} - set(summary.events)
+    some: Mapping[str, int] = dict(summary.events) | {
+        name: sum(events.get(name, 0) > 0 for events in told) for name in unlisted
+    }
+    rows = [(name not in unlisted, name, share(each, summary.seeds)) for name, each in some.items()]
     rows.sort(key=lambda row: (not row[0], row[2].some, row[1]))  # listed ones, the rarest first
-    return [{"name": name, "listed": is_listed, **asdict(of)} for is_listed, name, of in rows]
+    return [
+        {"name": name, "listed": listed, "rare": name in rare, **asdict(of)}
+        for listed, name, of in rows
+    ]
 
 
-def _quantiles(rows: Sequence[dict[str, object]], key: str) -> dict[str, float | None]:
-    values = [x for row in rows if isinstance(x := row[key], float)]
-    return {f"p{part}": quantile(values, part / 100) for part in (50, 90, 99)}
+def _measures(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """`never`: how many have no value, because what is measured never happened."""
+    measures: list[dict[str, object]] = []
+    for key, title in _MEASURES.items():
+        values = [x for row in rows if isinstance(x := row[key], float)]
+        never = sum(bool(row["never"]) for row in rows) if key == "calm" else 0
+        if not values and not never:
+            continue
+        quantiles = _quantiles([*values, *[math.inf] * never])
+        measures.append({"key": key, "title": title, "never": never, "quantiles": quantiles})
+    return measures
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float | None]:
+    """None: never."""
+    found = {part: quantile(values, part / 100) for part in (50, 90, 99)}
+    return {f"p{part}": None if value == math.inf else value for part, value in found.items()}

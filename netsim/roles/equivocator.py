@@ -170,6 +170,7 @@ def _in_branch(content: JsonValue, branch: int) -> JsonValue:
 def make_equivocator(stage: Stage) -> Role:
     showings = list(Showing)
     place = int(stage.amount) or 1 + below(stage.site.rng("role"), len(showings))
-    lonely = below(stage.site.rng("role"), len(stage.sites))
-    machine = Equivocator(stage, showings[(place - 1) % len(showings)], lonely)
+    others = [each for each, number in enumerate(stage.sites) if number != stage.site.number]
+    lonely = below(stage.site.rng("role"), max(1, len(others)))
+    machine = Equivocator(stage, showings[(place - 1) % len(showings)], (others or [0])[lonely])
     return Role((Face(stage.site.keys, machine, stage.dials()),))

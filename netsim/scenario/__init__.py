@@ -2,7 +2,7 @@
 
 from netsim.scenario.drawing import draw
 from netsim.scenario.export import to_toml
-from netsim.scenario.library import names, read
+from netsim.scenario.library import load_named, names, read
 from netsim.scenario.scenario import Scenario, load
 
-__all__ = ["Scenario", "draw", "load", "names", "read", "to_toml"]
+__all__ = ["Scenario", "draw", "load", "load_named", "names", "read", "to_toml"]

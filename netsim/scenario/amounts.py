@@ -22,11 +22,13 @@ class Portion:
         return min(size, self.count)
 
 
-def read_portion(table: Table, key: str, default: Portion | None = None) -> Portion:
+def read_portion(
+    table: Table, key: str, default: Portion | None = None, *, low: int = 0
+) -> Portion:
     if key not in table and default is not None:
         return default
     if table.holds(key, int):
-        return Portion(count=table.count(key))
+        return Portion(count=table.count(key, low=low))
     share = table.number(key)
     if not 0 < share <= 1:
         raise table.wrong(key, "a whole number, or a share above 0 and up to 1.0, is expected")

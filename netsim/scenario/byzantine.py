@@ -8,6 +8,7 @@ from netsim.scenario.amounts import Portion, read_portion
 from netsim.scenario.reading import Table
 
 HONEST = "honest"
+HONEST_MIN = 2  # so many nodes that might be drawn for a role keep out of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ def cast_roles(
     listed: dict[int, tuple[str, float]],
     chance: Chance,
 ) -> Cast:
-    """`listed`: nodes whose role stands in the file; they are not drawn. Two nodes at least stay
-    honest.
+    """`listed`: nodes whose role stands in the file; they are not drawn. HONEST_MIN of the others
+    stay honest.
     """
     roles = dict(listed)
     for place, casting in enumerate(castings):
         draws = chance.draws("scenario/cast", place)
         free = [node for node in nodes if node not in roles]
-        count = min(casting.portion.of(len(nodes)), max(0, len(free) - 2))
+        count = min(casting.portion.of(len(nodes)), max(0, len(free) - HONEST_MIN))
         for node in draws.sample(free, count):
             roles[node] = casting.role, casting.amount
     return Cast(tuple(nodes), {n: role for n, role in sorted(roles.items()) if role[0] != HONEST})

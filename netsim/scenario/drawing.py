@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from netsim.chance import Chance
 from netsim.plan import NodePlan, Operation, Plan, PlannedFault
 from netsim.scenario.byzantine import HONEST, Cast, cast_roles
+from netsim.scenario.limits import draw_setting
 from netsim.scenario.listed import NodeRule, draw_faults, draw_operations
 from netsim.scenario.overriding import override
 from netsim.scenario.scenario import Scenario, read_document
@@ -62,8 +63,15 @@ def _draw(scenario: Scenario, chance: Chance) -> Plan:
         _operations(scenario, plans, cast, chance),
         _faults(scenario, cast, chance),
         scenario.sometimes,
-        scenario.settings,
+        _settings(scenario, chance),
     )
+
+
+def _settings(scenario: Scenario, chance: Chance) -> dict[str, float]:
+    return {
+        name: draw_setting(name, bounds, chance.draws(f"scenario/{name}"))
+        for name, bounds in scenario.settings.items()
+    }
 
 
 def _numbers(scenario: Scenario, chance: Chance) -> list[int]:

@@ -1,8 +1,10 @@
 """The scenarios that come with the simulator, and files of others."""
 
+import difflib
 from importlib.resources import files
 from pathlib import Path
 
+from netsim.scenario.scenario import Scenario, load
 from qbix_node.errors import BadInput
 
 _LIBRARY = files("netsim.scenario") / "library"
@@ -18,6 +20,16 @@ def names() -> list[str]:
     )
 
 
+def load_named(name: str) -> Scenario:
+    """One of the library, which is found by the name of its file: so it is to call itself. Raises
+    BadInput.
+    """
+    scenario = load(read(name)[1], name)
+    if scenario.name != name:
+        raise BadInput(f"{name}: name: {name!r}, as its file, is expected, not {scenario.name!r}")
+    return scenario
+
+
 def read(name_or_path: str) -> tuple[str, str]:
     """Its name for messages, and the text: of the library, or of a file (what ends in .toml or
     names a folder). Raises BadInput.
@@ -26,8 +38,10 @@ def read(name_or_path: str) -> tuple[str, str]:
         return name_or_path, (_LIBRARY / f"{name_or_path}{_SUFFIX}").read_text(encoding="utf-8")
     path = Path(name_or_path)
     if path.suffix != _SUFFIX and path.parent == Path():
+        near = difflib.get_close_matches(name_or_path, names(), 1)
+        meant = f"; is {near[0]} meant?" if near else ""
         raise BadInput(
-            f"there is no scenario {name_or_path!r}",
+            f"there is no scenario {name_or_path!r}{meant}",
             hint="`list` names those of the library; a file of your own ends in .toml",
         )
     try:

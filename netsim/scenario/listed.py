@@ -3,14 +3,18 @@
 Numbers may be left to the seed within bounds, nodes by saying how many.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from netsim.chance import Chance, Draws
-from netsim.plan import Do, Fault, Operation, PlannedFault, Range
+from netsim.plan import ALLOWED, Do, Fault, Operation, PlannedFault, Range
 from netsim.scenario.amounts import Portion, draw_evenly, fixed, read_portion
 from netsim.scenario.byzantine import HONEST, Cast
 from netsim.scenario.reading import Table, read_nodes, shown
+
+R = TypeVar("R")
 
 ANY_NODE = -1
 _ANY = "any"
@@ -76,13 +80,14 @@ def read_node(table: Table, roles: Collection[str], nodes: Sequence[int]) -> Nod
 
 
 def read_fault(table: Table, nodes: Sequence[int], duration_s: float) -> FaultRule:
+    kind = Fault(table.choice("kind", [kind.value for kind in Fault]))
     rule = FaultRule(
         at_s=table.span("at_s", low=0, high=duration_s),
         for_s=table.span("for_s", fixed(0.0), low=0),
-        fault=Fault(table.choice("kind", [kind.value for kind in Fault])),
-        nodes=read_nodes(table, "nodes", nodes) or (),
-        pick=read_portion(table, "pick") if "pick" in table else None,
-        amount=table.span("amount", fixed(0.0)),
+        fault=kind,
+        nodes=read_nodes(table, "nodes", nodes, empty=False) or (),
+        pick=read_portion(table, "pick", low=1) if "pick" in table else None,
+        amount=_read_amount(table, kind),
         times=table.count("times", 1, low=1, high=100_000),
     )
     if rule.pick and rule.nodes:
@@ -92,6 +97,18 @@ def read_fault(table: Table, nodes: Sequence[int], duration_s: float) -> FaultRu
     if latest_s > duration_s + 1e-6 and rule.at_s.low == rule.at_s.high:
         raise table.wrong("for_s", f"the fault must end within run.duration_s, {duration_s:g} s")
     return rule
+
+
+def _read_amount(table: Table, kind: Fault) -> Range:
+    """Those whose amount can't be nothing must have one."""
+    none = fixed(0.0)
+    allowed = ALLOWED.get(kind)
+    if allowed is None:
+        if table.span("amount", none) != none:
+            raise table.wrong("amount", f"nothing is expected: {kind} has no amount")
+        return none
+    default = none if allowed.low <= 0 else None
+    return table.span("amount", default, low=allowed.low, high=allowed.high)
 
 
 def read_operation(table: Table, nodes: Sequence[int], duration_s: float) -> OperationRule:
@@ -111,11 +128,9 @@ def read_operation(table: Table, nodes: Sequence[int], duration_s: float) -> Ope
 
 
 def _node(table: Table, key: str, nodes: Sequence[int]) -> int:
-    if table.holds(key, str):
-        table.choice(key, (_ANY,))
+    if table.is_text(key, _ANY):
         return ANY_NODE
-    number = table.count(key)
-    if number not in nodes:
+    if table.holds(key, str) or (number := table.count(key)) not in nodes:
         raise table.wrong(key, f"a node that there is ({shown(nodes)}), or {_ANY!r}, is expected")
     return number
 
@@ -126,8 +141,8 @@ def _node(table: Table, key: str, nodes: Sequence[int]) -> int:
 def draw_faults(
     rules: Sequence[FaultRule], cast: Cast, duration_s: float, chance: Chance
 ) -> Iterator[PlannedFault]:
-    for place, rule in enumerate(rules):
-        at, length, picks, amounts = _sequences("fault", place, chance)
+    for rule, place in _numbered(rules, lambda rule: rule.fault):
+        at, length, picks, amounts = _sequences(f"fault/{rule.fault}", place, chance)
         for _ in range(rule.times):
             at_s = draw_evenly(rule.at_s, at)
             for_s = draw_evenly(rule.for_s, length)
@@ -143,8 +158,8 @@ def draw_faults(
 def draw_operations(
     rules: Sequence[OperationRule], cast: Cast, chance: Chance
 ) -> Iterator[Operation]:
-    for place, rule in enumerate(rules):
-        at, nodes, targets, sizes = _sequences("operation", place, chance)
+    for rule, place in _numbered(rules, lambda rule: rule.do):
+        at, nodes, targets, sizes = _sequences(f"operation/{rule.do}", place, chance)
         for turn in range(rule.times):
             node = nodes.pick(cast.honest) if rule.node == ANY_NODE else rule.node
             others = [each for each in cast.nodes if each != node]
@@ -154,6 +169,14 @@ def draw_operations(
             size = int(draw_evenly(rule.size, sizes))
             number = rule.number + turn
             yield Operation(draw_evenly(rule.at_s, at), node, rule.do, target, number, size)
+
+
+def _numbered(rules: Sequence[R], kind: Callable[[R], str]) -> Iterator[tuple[R, int]]:
+    """Each with its place among those of its kind: what is drawn for other kinds does not count."""
+    places: Counter[str] = Counter()
+    for rule in rules:
+        yield rule, places[kind(rule)]
+        places[kind(rule)] += 1
 
 
 def _sequences(what: str, place: int, chance: Chance) -> tuple[Draws, Draws, Draws, Draws]:

@@ -29,6 +29,10 @@ class Table:
     def holds(self, key: str, kind: type) -> bool:
         return isinstance(self._values.get(key), kind)
 
+    def is_text(self, key: str, text: str) -> bool:
+        """Asking makes it a key that is known."""
+        return key in self and self._values[key] == text
+
     def wrong(self, key: str, allowed: str) -> BadInput:
         value = self._values.get(key)
         shown = f", not {value!r}" if key in self._values else ""
@@ -169,11 +173,19 @@ class Table:
         return f"{self._place}.{key}" if self._place else key
 
 
-def read_nodes(table: Table, key: str, nodes: Sequence[int]) -> tuple[int, ...] | None:
-    """None: nothing is said. Raises BadInput: there is no such node."""
+def read_nodes(
+    table: Table, key: str, nodes: Sequence[int], *, empty: bool = True
+) -> tuple[int, ...] | None:
+    """None: nothing is said. Raises BadInput: there is no such node, or it is named twice; none is
+    named, where `empty` does not allow it.
+    """
     if key not in table:
         return None
     numbers = table.counts(key)
+    if not numbers and not empty:
+        raise table.wrong(key, "one node at least is expected")
+    if len(set(numbers)) < len(numbers):
+        raise table.wrong(key, "each node is expected once")
     if any(number not in nodes for number in numbers):
         raise table.wrong(key, f"nodes that there are ({shown(nodes)}) are expected")
     return numbers

@@ -5,12 +5,14 @@ The keys of the file are described in docs/netsim.md, "Writing a scenario".
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from netsim.checks.sometimes import NAMES as EVENTS
-from netsim.plan import Conditions
+from netsim.plan import Conditions, Range
 from netsim.roles import ROLES
-from netsim.scenario.byzantine import HONEST, Casting, read_castings
+from netsim.scenario.byzantine import Casting, read_castings
+from netsim.scenario.fitting import refuse_misfits
+from netsim.scenario.limits import read_settings
 from netsim.scenario.listed import (
     FaultRule,
     NodeRule,
@@ -23,13 +25,10 @@ from netsim.scenario.reading import Table
 from netsim.scenario.swarm import Swarm, read_swarm
 from netsim.scenario.topology import LISTED, Topology, read_kind, read_topology
 from netsim.scenario.workload import Workload, read_workload
-from qbix_node.blobs.limits import Limits as BlobLimits
 from qbix_node.errors import BadInput
-from qbix_node.net.limits import Limits
 
 DRIVERS = ("lean", "trio")
 NODES_MAX = 200_000
-SETTINGS = tuple([each.name for kind in (Limits, BlobLimits) for each in fields(kind)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Scenario:
     operation_rules: tuple[OperationRule, ...]
     sometimes: tuple[str, ...]  # happens in every run
     in_sweep: tuple[str, ...]  # happens in some seeds of a sweep
-    settings: Mapping[str, float]
+    settings: Mapping[str, Range]
     document: Mapping[str, object]  # as it was read
     source: str  # from where
 
@@ -105,13 +104,12 @@ def read_document(document: Mapping[str, object], source: str) -> Scenario:
         tuple([read_operation(table, numbers, duration_s) for table in top.tables("operation")]),
         expect.texts("sometimes", among=EVENTS),
         expect.texts("in_sweep", among=EVENTS),
-        _read_settings(top.table("settings")),
+        read_settings(top.table("settings")),
         document,
         source,
     )
     top.done()
-    if sum(rule.role not in (None, HONEST) for rule in scenario.node_rules) >= nodes.low:
-        raise top.wrong("node", "one node at least has to be honest")
+    refuse_misfits(scenario)
     return scenario
 
 
@@ -145,7 +143,3 @@ def _read_conditions(links: Table, disks: Table) -> Conditions:
         links.number("bandwidth_bytes_s", usual.bandwidth_bytes_s, low=1),
         disks.span("sync_s", usual.sync_s, low=0, high=3600),
     )
-
-
-def _read_settings(table: Table) -> dict[str, float]:
-    return {name: table.number(name, low=0) for name in table.names(SETTINGS)}

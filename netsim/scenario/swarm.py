@@ -4,7 +4,7 @@ Some kinds of faults are off, the others come at wildly different rates: this fi
 a bit of everything (Groce, Zhang, Eide, Chen, Regehr: Swarm Testing, 2012).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netsim.chance import Chance, Draws
@@ -44,6 +44,10 @@ _SPLITS = (Fault.PARTITION, Fault.ONE_WAY, Fault.HOLD)
 _MOMENTARY = (Fault.CUT,)
 _ALL = "all"
 _EVERYWHERE = 0.3  # chance that a quality of links is bad between all nodes
+_BACKUPS = (Fault.ROLL_BACK, Fault.RESTORE)
+_PAUSED = 0.5  # chance that a node was stopped when its copy was made
+_PAUSE_S = Range(0.5, 4)  # before that
+_COPIED_S = 0.5  # and after it
 _FAULTS_MAX = 40  # of one kind in one run, however wild
 
 
@@ -84,6 +88,8 @@ def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
 
 
 def _read_several(table: Table, key: str, among: Collection[str]) -> tuple[str, ...]:
+    if table.is_text(key, _ALL):
+        return tuple(among)
     chosen = table.texts(key, (), among=[_ALL, *among])
     return tuple(among) if _ALL in chosen else chosen
 
@@ -154,7 +160,21 @@ def _draw_faults(
     draws = chance.draws(f"swarm/fault/{kind}")
     mean = swarm.a_minute * duration_s / 60 * _wildness(swarm, draws)
     count = min(_FAULTS_MAX, max(1, round(mean)))
-    return [_draw_fault(swarm, kind, cast, duration_s, draws) for _ in range(count)]
+    faults = [_draw_fault(swarm, kind, cast, duration_s, draws) for _ in range(count)]
+    if kind in _BACKUPS:
+        faults += _draw_pauses(faults, chance.draws(f"swarm/pauses/{kind}"))
+    return faults
+
+
+def _draw_pauses(backups: Sequence[PlannedFault], draws: Draws) -> Iterator[PlannedFault]:
+    """A copy of a folder is made while the node is stopped, as it should be; half of them are. What
+    the node then finds was closed cleanly.
+    """
+    for each in backups:
+        taken_s = each.at_s - each.amount
+        if taken_s > 0 and draws.chance(_PAUSED):
+            at_s = max(0.0, taken_s - draw_evenly(_PAUSE_S, draws))
+            yield PlannedFault(at_s, taken_s - at_s + _COPIED_S, Fault.RESTART, each.nodes)
 
 
 def _draw_fault(

@@ -45,7 +45,7 @@ def read_workload(table: Table, nodes: Sequence[int], duration_s: float) -> Work
     return Workload(
         {kind: table.number(kind, 0.0, low=0, high=1e6) for kind in RATES},
         between_s=table.span("between_s", Range(0, duration_s), low=0, high=duration_s),
-        writers=read_nodes(table, "writers", nodes) or (),
+        writers=read_nodes(table, "writers", nodes, empty=False) or (),
         message_bytes=table.span("message_bytes", Range(20, 800), low=1, high=8000),
         private=table.number("private", 0.0, low=0, high=1),
         blob_bytes=table.span("blob_bytes", Range(1, 50_000), low=1, high=6_000_000),

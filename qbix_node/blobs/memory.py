@@ -1,7 +1,7 @@
 """The twin of `DiskFiles` in memory, for tests and the simulator; its disk can be full."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from qbix_node.blobs.files import Draft, NoSuchBlob
@@ -50,6 +50,13 @@ class MemoryFiles:
 
     def put(self, blob: BlobId, data: bytes) -> None:
         self._placed[blob] = data
+
+    def snapshot(self) -> dict[BlobId, bytes]:
+        return dict(self._placed)
+
+    def put_back(self, placed: Mapping[BlobId, bytes]) -> None:
+        """All that is there from now on, as when a backup is restored."""
+        self._placed = dict(placed)
 
     def _bytes(self, blob: BlobId) -> bytes:
         if blob not in self._placed:

@@ -60,7 +60,7 @@ def run(commands: click.Command, program: str, arguments: list[str]) -> int:
         return _refuse(error)
     # The outermost place: a person gets one line and where the rest is, never a traceback.
     except Exception as error:  # noqa: BLE001
-        return _confess(program, error)
+        return confess(program, error)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -87,7 +87,8 @@ def _refuse(error: QbixError) -> int:
     return ExitCode.BAD_INPUT
 
 
-def _confess(program: str, error: Exception) -> int:
+def confess(program: str, error: Exception) -> int:
+    """A bug: in one line, with the rest in a file. The exit code."""
     name = program.rsplit(maxsplit=1)[-1]
     with tempfile.NamedTemporaryFile(
         "w", prefix=f"{name}-", suffix=".log", delete=False

@@ -98,13 +98,11 @@ class Interface:
 
     async def block(self, peer: PeerId) -> None:
         require_disk(self._node)
-        await self._node.network.block_peer(peer)
-        await self._node.replication.block(peer)
+        await self._node.block(peer)
 
     async def unblock(self, peer: PeerId) -> None:
         require_disk(self._node)
-        await self._node.network.unblock_peer(peer)
-        await self._node.replication.unblock(peer)
+        await self._node.unblock(peer)
 
     # ---- feeds ----
 

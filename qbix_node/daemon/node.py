@@ -66,6 +66,19 @@ class Node:
         """For connections from now on."""
         self.keeper.limits = self.network.limits = limits
 
+    async def block(self, peer: PeerId) -> None:
+        """Neither dial it nor let it in, and replicate its feed no longer. Raises LocalError.
+
+        Replication goes first: it holds there at once and hangs up, while the disk may be slow.
+        """
+        await self.replication.block(peer)
+        await self.network.block_peer(peer)
+
+    async def unblock(self, peer: PeerId) -> None:
+        """Raises LocalError."""
+        await self.network.unblock_peer(peer)
+        await self.replication.unblock(peer)
+
     async def call(self, peers: Iterable[Address]) -> None:
         """Call these from now on, unless that is so already. Returns once that is durable, which
         a full disk may hold up for long.

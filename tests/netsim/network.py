@@ -10,6 +10,7 @@ from netsim.journal import Journal
 from netsim.loop import Loop
 from netsim.plan import Conditions, Fault, Plan, PlannedFault, Range
 from netsim.trace import Trace, unpack
+from qbix_node.net.limits import Limits
 
 LATENCY_S = 0.1
 STILL = Conditions(latency_s=Range(LATENCY_S, LATENCY_S), jitter_s=0.0, bandwidth_bytes_s=1e12)
@@ -42,13 +43,25 @@ class Side:
 
 class Network:
     def __init__(
-        self, conditions: Conditions = STILL, *, seed: int = 1, silence_s: float | None = None
+        self,
+        conditions: Conditions = STILL,
+        *,
+        seed: int = 1,
+        silence_s: float | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.loop = Loop()
         self.trace = Trace(keep=True)
         plan = Plan("network", seed, (), 1e6, 0.0)
         journal = Journal(self.loop, self.trace, plan, {})
-        self.fabric = Fabric(self.loop, Chance(seed), conditions, journal, silence_s=silence_s)
+        self.fabric = Fabric(
+            self.loop,
+            Chance(seed),
+            conditions,
+            journal,
+            silence_s=silence_s,
+            limits=limits or Limits(),
+        )
         self.accepted: list[Side] = []
         self.answers: list[tuple[float, Side | None, str]] = []
         self.datagrams: list[tuple[float, int, int, bytes]] = []  # when, from, to

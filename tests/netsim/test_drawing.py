@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netsim.plan import (
+    ALLOWED,
     Conditions,
     Do,
     Fault,
@@ -58,6 +59,18 @@ def test_a_seed_draws_one_plan_and_another_seed_another(name: str) -> None:
 
 WORK = "[workload]\nmessages = 6\nblobs = 3\nfollow_changes = 2\n"
 FAULTS = "[[fault]]\nkind = 'crash'\nat_s = [1, 50]\nfor_s = [1, 5]\npick = 3\ntimes = 5\n"
+
+
+def test_one_that_is_left_out_shifts_none_of_another_kind() -> None:
+    crash = "[[fault]]\nkind = 'crash'\nat_s = [1, 50]\nfor_s = [1, 5]\npick = 2\n"
+    skew = "[[fault]]\nkind = 'skew'\nat_s = [1, 50]\namount = [1, 90]\npick = 3\n"
+    say = "[[operation]]\ndo = 'publish'\nat_s = [1, 50]\nnode = 'any'\n"
+    want = "[[operation]]\ndo = 'follow'\nat_s = [1, 50]\nnode = 'any'\ntarget = 'any'\n"
+    all_of_it, less = drawn(crash + skew + skew + say + want), drawn(skew + skew + want)
+    skews = [each for each in all_of_it.faults if each.fault is Fault.SKEW]
+    assert list(less.faults) == skews
+    assert len(set(skews)) == 2
+    assert list(less.operations) == [e for e in all_of_it.operations if e.do is Do.FOLLOW]
 
 
 def test_a_fault_more_leaves_everything_else_where_it_was() -> None:
@@ -201,7 +214,7 @@ def test_two_nodes_stay_honest() -> None:
 
 
 def test_faults_are_of_honest_nodes() -> None:
-    plan = drawn("[byzantine]\nliar = 9\n" + FAULTS)
+    plan = drawn("[byzantine]\nliar = 9\n" + FAULTS.replace("pick = 3", "pick = 1.0"))
     honest = {each.number for each in plan.nodes if each.role == "honest"}
     assert all(set(each.nodes) == honest for each in plan.faults)
 
@@ -216,6 +229,32 @@ def test_a_swarm_has_its_kinds_of_faults_within_the_run(seed: int) -> None:
         assert each.fault in AMOUNTS or each.amount == 0
         if each.fault in AMOUNTS:
             assert AMOUNTS[each.fault].low <= abs(each.amount) <= AMOUNTS[each.fault].high
+
+
+def test_half_of_the_copies_are_of_a_node_that_was_stopped() -> None:
+    swarm = "[swarm]\nfaults = ['restore']\nat_least = 1\na_minute = 40\nwild = 1"
+    faults = drawn(swarm).faults
+    copies = [each for each in faults if each.fault is Fault.RESTORE]
+    stops = [each for each in faults if each.fault is Fault.RESTART]
+
+    def stopped(copy: PlannedFault) -> bool:
+        taken_s = copy.at_s - copy.amount
+        return any(
+            stop.nodes == copy.nodes and stop.at_s < taken_s < stop.at_s + stop.for_s
+            for stop in stops
+        )
+
+    assert 0.25 * len(copies) < sum(map(stopped, copies)) < 0.75 * len(copies)
+
+
+def test_limits_may_be_drawn() -> None:
+    text = "[settings]\nhops_max = 2\nwants_max = [1, 3]\nsympathy_bytes_max = [1000, 1000000]"
+    settings = [drawn(text, seed=seed).settings for seed in range(40)]
+    assert {each["hops_max"] for each in settings} == {2}
+    assert {each["wants_max"] for each in settings} == {1, 2, 3}
+    quotas = [each["sympathy_bytes_max"] for each in settings]
+    assert 1000 <= min(quotas) < 10_000
+    assert 100_000 < max(quotas) <= 1_000_000
 
 
 def test_swarms_differ_wildly_in_their_rates() -> None:
@@ -258,23 +297,12 @@ def plans(draws: st.DrawFn) -> Plan:
     duration_s = draws(st.floats(1, 1000))
     roles = ["honest", *draws(st.lists(st.sampled_from(["honest", "liar"]), min_size=5))]
     amounts = st.floats(-1e6, 1e6)
-    faults = draws(
-        st.lists(
-            st.builds(
-                PlannedFault,
-                times(duration_s),
-                st.just(0.0),
-                st.sampled_from(Fault),
-                several,
-                amounts,
-            )
-        )
-    )
+    faults = draws(st.lists(fault(times(duration_s), several)))
     operations = st.builds(
         Operation,
         times(duration_s),
         node,
-        st.sampled_from(Do),
+        st.sampled_from([each for each in Do if each is not Do.ACT]),  # honest nodes have no deeds
         node,
         st.integers(0, 99),
         st.integers(0, 5000),
@@ -300,8 +328,19 @@ def plans(draws: st.DrawFn) -> Plan:
             ]
         ),
         tuple(draws(st.lists(st.sampled_from(["node crashed", "fork found"]), unique=True))),
-        draws(st.dictionaries(st.sampled_from(["hops_max", "silence_max_s"]), times(99))),
+        draws(st.dictionaries(st.just("silence_max_s"), st.floats(1, 99))),
     )
+
+
+def fault(
+    times: st.SearchStrategy[float], several: st.SearchStrategy[tuple[int, ...]]
+) -> st.SearchStrategy[PlannedFault]:
+    def of(kind: Fault) -> st.SearchStrategy[PlannedFault]:
+        allowed = ALLOWED.get(kind, Range(0, 0))
+        amounts = st.floats(allowed.low, allowed.high)
+        return st.builds(PlannedFault, times, st.just(0.0), st.just(kind), several, amounts)
+
+    return st.sampled_from(Fault).flatmap(of)
 
 
 def pair() -> st.SearchStrategy[tuple[float, float]]:

@@ -6,6 +6,7 @@ import pytest
 
 from netsim.fabric import Fabric
 from netsim.plan import Conditions, Fault, Range
+from qbix_node.net.limits import Limits
 from tests.netsim.network import LATENCY_S, Network
 
 A, B, C = 0, 1, 2
@@ -256,6 +257,24 @@ def test_a_host_that_has_vanished_is_given_up_after_a_silence() -> None:
     network.fabric.vanish(A)
     network.run()
     assert theirs.closed == [(about(31.0), "silent for 30 s")]
+
+
+def test_a_heartbeat_comes_when_the_limits_say() -> None:
+    network = Network(silence_s=30, limits=Limits(heartbeat_s=12))
+    _, theirs = network.connect()
+    network.fabric.vanish(A)
+    network.boot(A)
+    network.run()
+    assert theirs.closed == [(about(13.0), "reset: nobody there")]
+
+
+def test_a_dial_is_as_patient_as_the_limits_say() -> None:
+    network = Network(limits=Limits(dial_patience_s=17))
+    network.boot(B)
+    network.fabric.vanish(B)
+    network.dial(A, B)
+    network.run()
+    assert network.answers == [(about(17.0), None, "timed out")]
 
 
 def test_a_heartbeat_finds_out_that_a_host_has_restarted() -> None:

@@ -13,6 +13,7 @@ from netsim.site import Site
 from netsim.world import Load, World
 from qbix_node.ports import Put
 from qbix_node.store.writer import put_commit
+from qbix_node.wire.references import BlobId
 
 A, B, C = 0, 1, 2
 END_S = 100.0
@@ -261,6 +262,23 @@ def test_two_liars_are_one_until_the_first_power_cut() -> None:
     run = Run(fault(Fault.LYING_DISK, 5.5, 20, B), fault(Fault.LYING_DISK, 6.5, 4, B)).to(30)
     assert run.scribes[B].ends == ["power cut", "power cut"]
     assert len(run.facts(B, facts.RolledBack)) == 2
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(Fault.ROLL_BACK, 2), (Fault.RESTORE, 1)])
+def test_a_folder_is_put_back_with_its_blobs(kind: Fault, kept: int) -> None:
+    run = Run(fault(kind, 20.5, 10, B, amount=5)).to(10)
+    files = run.world.sites[B].files
+    for blob, at_s in ((BlobId(bytes(32)), 18), (BlobId(bytes([1] * 32)), 40)):
+        files.put(blob, b"some bytes")
+        run.to(at_s)
+    assert list(files.sizes()) == [BlobId(bytes(32)), BlobId(bytes([1] * 32))][:kept]
+
+
+def test_who_lost_nothing_but_a_blob_has_lost_something() -> None:
+    run = Run(fault(Fault.RESTORE, 1.0, 5, B, amount=0.5)).to(0.9)
+    run.world.sites[B].files.put(BlobId(bytes(32)), b"some bytes")
+    run.to(10)
+    assert run.facts(B, facts.RolledBack) == [facts.RolledBack(1, noticed=False)]
 
 
 @pytest.mark.parametrize(("kind", "noticed"), [(Fault.ROLL_BACK, True), (Fault.RESTORE, False)])

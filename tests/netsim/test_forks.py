@@ -50,6 +50,13 @@ def test_a_feed_counts_once() -> None:
     assert (watched.forks.made, watched.forks.detection_s) == (1, (3.0,))
 
 
+def test_a_fork_that_nobody_made_on_purpose_is_one_without_a_beginning() -> None:
+    watched = Watched()
+    watched.found(5.0, by=1)
+    assert (watched.forks.made, watched.forks.proven) == (1, 1)
+    assert watched.forks.detection_s == ()
+
+
 def test_a_fork_that_only_its_maker_knows_is_not_proven() -> None:
     watched = Watched()
     watched.made(2.0)
@@ -60,5 +67,4 @@ def test_a_fork_that_only_its_maker_knows_is_not_proven() -> None:
 def test_other_misdeeds_make_no_fork() -> None:
     watched = Watched()
     watched.made(2.0, name="revealed")
-    watched.found(3.0, by=1)
-    assert (watched.forks.made, watched.forks.detection_s) == (0, ())
+    assert (watched.forks.made, watched.forks.proven, watched.forks.detection_s) == (0, 0, ())

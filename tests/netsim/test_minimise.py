@@ -1,13 +1,37 @@
 """A failing plan is made small, and still fails."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.minimise import Smaller, needed, with_nodes
+from netsim.checks import Complaint, Violation
+from netsim.drivers import make_driver
+from netsim.minimise import Smaller, looked_for, minimise, needed, with_nodes
 from netsim.plan import Do, Fault, NodePlan, Operation, Plan, PlannedFault
+from netsim.running import run
+from netsim.scenario import draw, load
 
+TWO_KINDS = """
+name = "two"
+[run]
+nodes = 3
+duration_s = 30
+settle_s = 0
+[topology]
+kind = "full"
+[links]
+latency_s = 2
+[[operation]]
+do = "publish"
+at_s = 29
+node = 0
+[[fault]]
+kind = "cut"
+at_s = 29.5
+nodes = [2]
+"""
 NODES = range(12)
 PLAN = Plan(
     "planted",
@@ -56,6 +80,28 @@ def test_times_are_halved_while_it_fails() -> None:
 def test_a_stall_keeps_its_patience() -> None:
     plan = Smaller(a_planted_bug, lambda _: None, 500).of(PLAN, keep_patience=True)
     assert plan.settle_s == PLAN.settle_s
+
+
+def test_the_same_thing_is_the_first_violation_or_all_kinds_of_a_stall() -> None:
+    outcome = run(Plan("calm", 1, (NodePlan(0),), 1, 1), make_driver("lean"))
+    stalled = ("node 0 is down", "node 1 wants blob ab12cd34, which node 2 has", "node 7 is down")
+    stuck = replace(outcome, unsettled=tuple([Complaint("", each) for each in stalled]))
+    assert looked_for(stuck) == {
+        "stalled: N is down",
+        "stalled: N wants blob N, which N has",
+    }
+    violations = tuple([Violation(name, "", 1.0, 0, "") for name in ("one", "two")])
+    assert looked_for(replace(stuck, violations=violations)) == {"violated: one"}
+
+
+def test_a_stall_of_several_kinds_is_not_made_one_of_a_single_kind() -> None:
+    """Somebody never hears of the messages, and the connection is cut, too, in the end."""
+    told: list[str] = []
+    plan = draw(load(TWO_KINDS, "two"), 1)
+    kinds = looked_for(run(plan, make_driver("lean")))
+    assert len(kinds) == 2
+    smaller = minimise(plan, "lean", tell=told.append, runs_max=60)
+    assert looked_for(run(smaller, make_driver("lean"))) == kinds
 
 
 def test_it_ends_when_its_runs_are_used_up() -> None:

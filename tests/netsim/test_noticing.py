@@ -8,6 +8,7 @@ from netsim.checks.sometimes import NAMES
 from netsim.plan import Do, Fault, Operation, PlannedFault
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import (
+    Appended,
     ForkFound,
     ForkSuspected,
     Refusal,
@@ -25,6 +26,7 @@ from qbix_node.replication.messages import (
 )
 from tests.netsim.stage import ALL, Stage
 
+HOLD = PlannedFault(1.0, 5.0, Fault.HOLD, (1,))
 PARTITION = PlannedFault(1.0, 5.0, Fault.PARTITION, (0,))
 WANT = Operation(2.0, 2, Do.WANT_BLOB, target=0, number=1, size=1000)
 
@@ -225,6 +227,34 @@ def test_other_words_of_replication_are_counted(stage: Stage) -> None:
     stage.tell(0, facts.Said(stage.peer(1), HistoryRequest(feed, limit=1)))
     stage.tell(0, facts.Said(stage.peer(1), Range(feed, 1, 1, again=True)))
     assert seen(stage) == {"history stream used", "fork proof asked for", "message sent again"}
+
+
+def test_what_comes_from_others_than_its_author_and_together_is_counted(stage: Stage) -> None:
+    feed = stage.site(3).feed
+    for _ in range(10):
+        stage.store(1, stage.compose(3), source=3)
+    assert seen(stage) == set()
+    stage.tell(1, Appended(feed, 1, 10, stage.peer(3)))
+    assert seen(stage) == {"many messages at once"}
+    stage.tell(1, Appended(feed, 10, 10, stage.peer(2)))
+    assert seen(stage) == {"many messages at once", "message handed on"}
+
+
+def test_what_comes_when_packets_are_let_go_is_counted() -> None:
+    stage = Stage(HOLD)
+    stage.tell(1, facts.FaultEnded(HOLD))
+    stage.wait(1.5)
+    stage.store(1, stage.compose(3), source=3)
+    assert seen(stage) == set()
+    stage.tell(1, facts.FaultEnded(HOLD))
+    stage.store(1, stage.compose(3), source=3)
+    assert seen(stage) == {"held messages arrived"}
+
+
+def test_a_host_that_takes_too_many_places_is_counted(stage: Stage) -> None:
+    reason = "too many connections from one host"
+    stage.tell(0, Hangup(LinkId(outgoing=False, number=1), reason))
+    assert seen(stage) == {"host with too many connections"}
 
 
 def test_blobs_are_counted_by_who_wanted_them(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_first_difference_is_told_in_words(
     invented = RECORD.pack(0.5, Kind.PUBLISHED, 2, NOBODY, 2, 7)
     records = kept.records[: 3 * RECORD.size] + invented + kept.records[4 * RECORD.size :]
     assert replayed(tmp_path, dataclasses.replace(kept, records=records)) == 1
-    first, then, now = capsys.readouterr().out.splitlines()
+    first, then, now = capsys.readouterr().out.splitlines()[5:8]
     assert first == "another run: the first 3 records are the same, then"
     assert then.split(maxsplit=3)[3] == "0.500000 s  node 2    published message 7"
     assert now.strip().startswith("now ")
@@ -62,6 +63,55 @@ def test_another_commit_is_warned_of(kept: TraceFile, tmp_path: Path, capsys: Ca
     older = dataclasses.replace(kept, header={**kept.header, "commit": "0123456789ab"})
     assert replayed(tmp_path, older) == 0
     assert capsys.readouterr().err.startswith("warning: the trace is of commit 0123456789ab")
+
+
+def test_a_record_of_a_kind_that_is_not_known_is_no_bug(
+    kept: TraceFile, tmp_path: Path, capsys: Captured
+) -> None:
+    strange = RECORD.pack(0.5, 0x0163, 2, NOBODY, 2, 7)
+    assert replayed(tmp_path, dataclasses.replace(kept, records=kept.records + strange)) == 65
+    assert "kept.trace has records of a kind that is not known here: 355" in capsys.readouterr().err
+
+
+def test_another_python_or_trio_is_warned_of(
+    kept: TraceFile, tmp_path: Path, capsys: Captured
+) -> None:
+    older = dataclasses.replace(kept, header={**kept.header, "python": "3.9.1", "trio": "0.1"})
+    assert replayed(tmp_path, older) == 0
+    told = capsys.readouterr().err
+    assert "warning: the trace is of python 3.9.1, this is" in told
+    assert "warning: the trace is of trio 0.1, this is" in told
+
+
+def test_another_run_is_told_first_and_last_with_what_repeats_it(
+    kept: TraceFile, tmp_path: Path, capsys: Captured
+) -> None:
+    first = RECORD.unpack(kept.records[: RECORD.size])
+    changed = RECORD.pack(*first[:5], 7) + kept.records[RECORD.size :]
+    trace = dataclasses.replace(kept, records=changed)
+    assert replayed(tmp_path, trace) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == lines[-4:]
+    assert lines[0] == "FAILED: another run (exit 1)"
+    assert lines[1].startswith("  scenario well, seed 1, commit ")
+    was, now = str(kept.result["trace_sha256"]), trace.records
+    assert lines[2] == f"  trace then {sha256(now).hexdigest()}, now {was}"
+    assert lines[3].startswith("  repeat it: python -m netsim run ")
+
+
+def test_records_that_read_alike_are_told_apart_by_their_fields(
+    kept: TraceFile, tmp_path: Path, capsys: Captured
+) -> None:
+    place = next(
+        place
+        for place in range(0, len(kept.records), RECORD.size)
+        if RECORD.unpack_from(kept.records, place)[1] == Kind.HEALED
+    )
+    row = RECORD.unpack_from(kept.records, place)
+    changed = RECORD.pack(*row[:5], row[5] + 9)
+    records = kept.records[:place] + changed + kept.records[place + RECORD.size :]
+    assert replayed(tmp_path, dataclasses.replace(kept, records=records)) == 1
+    assert "they differ in value: 9 in the trace, 0 now" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", [0, 1, 4095, 4096, 9999])

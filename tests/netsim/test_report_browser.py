@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from netsim.plan import Do
+from netsim.plan import Do, Fault
 from netsim.report import render
 from netsim.trace import MESSAGE_NAMES, NOBODY, Kind, Record, unpack
-from tests.netsim.report_example import EQUIVOCATOR, everything, packed, write_trace
+from tests.netsim.report_example import EQUIVOCATOR, VIOLATION, everything, packed, write_trace
 from tests.netsim.test_report import HOSTILE, data_of
 from tests.netsim.test_report_sweep import result, write
 
@@ -25,7 +25,9 @@ BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 NODE = shutil.which("node") or ""
-needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or chrome")
+needs_browser = pytest.mark.skipif(
+    not BROWSER, reason="needs chromium or google-chrome in PATH (apt-get install chromium)"
+)
 needs_node = pytest.mark.skipif(not NODE, reason="needs node")
 
 
@@ -41,6 +43,24 @@ def show(page: str, folder: Path, hashed: str = "") -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert [line for line in done.stderr.splitlines() if ":CONSOLE" in line] == []
     return done.stdout
+
+
+def ask(page: str, folder: Path, script: str, *, width: int = 1200) -> object:
+    """What the function body `script` returns in a page that has drawn itself.
+
+    The page stands in a frame: a window of its own is never as narrow as a telephone.
+    """
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", page)  # its policy would not let us in
+    asking = (
+        "<script>setTimeout(() => { parent.document.body.dataset.told ="
+        f" JSON.stringify((() => {{ {script} }})()); }}, 2000)</script>"
+    )
+    framed = html.escape(page.replace("</body>", f"{asking}</body>"))
+    shown = show(f'<body><iframe srcdoc="{framed}" width={width} height=800 frameborder=0>', folder)
+    told = re.search(r'data-told="([^"]*)"', shown)
+    assert told
+    found: object = json.loads(html.unescape(told[1]))
+    return found
 
 
 def words(page: str) -> str:
@@ -112,19 +132,69 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
 def test_a_browser_shows_what_a_sweep_found(tmp_path: Path) -> None:
     broken = {"check": "nothing is lost", "what": HOSTILE}
     results = [result(seed) for seed in range(60)]
-    path = write(tmp_path / "s.jsonl", *results, result(99, safety="violated", violations=[broken]))
+    path = write(tmp_path / "s.jsonl", *results, result(60, exit=10, violations=[broken]))
     shown = show(render([path]), tmp_path)
     page = words(shown)
     assert "<img" not in shown
     for fact in (
         "Sweep of swarm red: 1 of 61 seeds failed",
-        "seed 99: nothing is lost: ",
-        "python -m netsim run swarm --seed 99",
-        "disk full \u2013 too rare 0.0 % (0.0 %\u20135.9 %)",
+        "seed 60: nothing is lost: ",
+        "python -m netsim run swarm --seed 60",
+        "disk full \u2013 too rare 0.0 % 0.0 to 5.9 %",
+        "1 of 61 seeds failed. Of all seeds that could be run, between 0.3 % and 8.7 % would",
+        "61 of 61 forked feeds proven to honest nodes",
         "half up to 10 s, 90 % up to 10 s, 99 % up to 10 s",
-        "61 seeds with forks",
+        "61 seeds in which a forked feed was proven",
     ):
         assert fact in page
+
+
+@needs_browser
+def test_a_browser_says_never_of_what_never_became_calm(tmp_path: Path) -> None:
+    stalled = {"exit": 11, "liveness": "stalled", "stalled": ["node 4 lacks a feed"]}
+    trace = write_trace(tmp_path / "run.zip", result=stalled)
+    assert "never calm, in 15 s after the end of faults" in words(show(render([trace]), tmp_path))
+    page = words(show(render([write(tmp_path / "s.jsonl", result(0, **stalled))]), tmp_path))
+    assert "from the end of faults to calm never in 1 of 1 seed" in page
+
+
+@needs_browser
+def test_a_browser_says_of_a_lone_shard_what_is_left_open(tmp_path: Path) -> None:
+    page = words(show(render([write(tmp_path / "s.jsonl", result(0), result(3))]), tmp_path))
+    assert "green so far: 2 seeds, others are missing" in page
+    assert "2 seeds are not in these files" in page
+    assert "too rare 0.0 %" not in page
+
+
+@needs_browser
+def test_no_report_is_wider_than_a_telephone(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "run.zip")
+    two = [Record(22.0 + node, Kind.FORK_FOUND, node, NOBODY, 9, 4) for node in range(2)]
+    green = {"safety": "ok", "violations": []}
+    fork = write_trace(tmp_path / "fork.zip", rows=two, result=green)  # has a long button
+    sweep = write(tmp_path / "s.jsonl", *map(result, range(3)))
+    script = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+    for file in (fork, trace, sweep):
+        assert ask(render([file]), tmp_path, script, width=360) == 0, file
+
+
+@needs_browser
+def test_a_long_list_of_troubles_leaves_room_and_leads_to_the_lanes(tmp_path: Path) -> None:
+    violations = [VIOLATION | {"what": f"message {number} is gone"} for number in range(29)]
+    page = render([write_trace(tmp_path / "run.zip", result={"violations": violations})])
+    told = ask(
+        page,
+        tmp_path,
+        """
+        const items = [...document.querySelectorAll(".alert li")];
+        const seen = items.filter((item) => item.checkVisibility());
+        const more = document.querySelector(".alert summary").textContent;
+        document.querySelector(".alert button").click();
+        const { top } = document.getElementById("lanes").getBoundingClientRect();
+        return [seen.length, more, top >= 0 && top < innerHeight / 2];
+        """,
+    )
+    assert told == [5, "Show all 29", True]
 
 
 def run_node(script: str) -> object:
@@ -221,6 +291,39 @@ def test_scripts_tell_how_complete_nodes_are(tmp_path: Path) -> None:
     assert (start, end) == (1, 1)
     assert 0.3 < during < 0.6  # a partition of three and seven
     assert appended == sum(row.kind is Kind.APPENDED for row in everything())
+
+
+@needs_node
+def test_scripts_have_words_for_every_fault_and_a_clean_restart_is_no_failure() -> None:
+    faults = [fault.value for fault in Fault]
+    told = run_node(
+        importing("faults.mjs:groupOf", "faults.mjs:faultWords")
+        + f"const faults = {json.dumps(faults)};\n"
+        + "const words = (fault) => faultWords({ fault, amount: 0 }).includes('_');\n"
+        + "console.log(JSON.stringify([faults.map(groupOf), faults.filter(words)]));\n"
+    )
+    assert isinstance(told, list)
+    groups = dict(zip(faults, told[0], strict=True))
+    assert [fault for fault, group in groups.items() if group == "outage"] == ["crash", "power_cut"]
+    assert groups["restart"] == "restart"
+    assert told[1] == []
+
+
+@needs_node
+def test_scripts_tell_why_somebody_lacks_something_at_the_end(tmp_path: Path) -> None:
+    everybody = [{"number": node, "follows": [0]} for node in range(3)]
+    plan = {"nodes": [*everybody, {"number": 3, "follows": []}, {"number": 4, "follows": [0]}]}
+    rows = [Record(0.0, Kind.STARTED, node, NOBODY, NOBODY, 1) for node in range(5)]
+    for one, other in ((0, 1), (1, 2), (2, 3), (3, 4)):
+        rows += [Record(0.5, Kind.LINK_UP, *pair, 1, 0) for pair in ((one, other), (other, one))]
+    rows.append(Record(1.0, Kind.PUBLISHED, 0, NOBODY, 0, 1))
+    rows.append(Record(2.0, Kind.APPENDED, 1, 0, 0, 1))
+    trace = write_trace(tmp_path / "run.zip", rows=rows, header={"plan": plan}, result={})
+    told = tell(trace, "const told = convergence.lacking();")
+    assert told == [
+        {"feed": 0, "places": [2], "reach": True},
+        {"feed": 0, "places": [4], "reach": False},  # node 3 does not follow node 0
+    ]
 
 
 @needs_node

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from netsim.plan import Do, Fault
+from netsim.plan import ALLOWED, Do, Fault
+from netsim.roles import ROLES
 from netsim.scenario import draw, load, read
+from netsim.scenario.swarm import AMOUNTS
 from qbix_node.errors import BadInput, ExitCode
 
 BASE = """
@@ -72,6 +74,37 @@ def test_a_short_file_is_enough() -> None:
             "[[operation]]\ndo = 'publish'\nat_s = 1\nnode = 7",
             "operation.0.node: a node that there is (0 to 3), or 'any', is expected, not 7",
         ),
+        ("[[fault]]\nkind = 'cut'\nat_s = 3\npick = 0", "fault.0.pick: a whole number from 1"),
+        ("[[fault]]\nkind = 'cut'\nat_s = 3\npick = 5", "fault.0.pick: at most 4 are expected"),
+        (
+            "[byzantine]\nliar = 1\n[[fault]]\nkind = 'cut'\nat_s = 3\npick = 4",
+            "fault.0.pick: at most 3 are expected, as many as there surely are honest nodes, not 4",
+        ),
+        ("[[fault]]\nkind = 'cut'\nat_s = 3\nnodes = []", "fault.0.nodes: one node at least is"),
+        ("[[fault]]\nkind = 'cut'\nat_s = 3\nnodes = [1, 1]", "fault.0.nodes: each node is expec"),
+        ("[[fault]]\nkind = 'cut'\nat_s = 3\namount = 2", "fault.0.amount: nothing is expected"),
+        ("[workload]\nlate = 5", "workload.late: at most 4 are expected"),
+        ("[workload]\nwriters = []", "workload.writers: one node at least is expected"),
+        ("[byzantine]\nliar = 3", "byzantine: of 4 nodes, 2 that are drawn stay honest: at most 2"),
+        (
+            "[[operation]]\ndo = 'act'\nat_s = 1\nnode = 0",
+            "operation.0.node: a byzantine node is expected",
+        ),
+        (
+            "[[node]]\nnumber = 1\nrole = 'liar'\n"
+            "[[operation]]\ndo = 'act'\nat_s = 1\nnode = 'any'",
+            "operation.0.node: a byzantine node is expected",
+        ),
+        (
+            "[[operation]]\ndo = 'publish'\nat_s = 1\nnode = 'all'",
+            "operation.0.node: a node that there is (0 to 3), or 'any', is expected, not 'all'",
+        ),
+        ("[settings]\npacket_bytes_max = 0", "settings.packet_bytes_max: numbers from 16384"),
+        ("[settings]\nheartbeat_s = 0", "settings.heartbeat_s: numbers from 0.001 to 1e+07"),
+        ("[settings]\nwants_max = 2.5", "settings.wants_max: a whole number, or two, are expected"),
+        ("[settings]\nwants_max = [1, 2.5]", "settings.wants_max: a whole number, or two, are"),
+        ("[settings]\nwants_max = [0, 2]", "settings.wants_max: numbers from 1 to"),
+        ("[settings]\nsympathy_bytes_max = [0, 9]", "settings.sympathy_bytes_max: 0 alone, or"),
         ("[[node]]\nnumber = 4", "node.0.number: a node that there is (0 to 3) is"),
         ("[[node]]\nnumber = 1\n[[node]]\nnumber = 1", "node.0.number: each node is expected once"),
         ("[[node]]\nnumber = 1\nknows = [9]", "node.0.knows: nodes that there are"),
@@ -97,6 +130,47 @@ def test_what_is_wrong_is_named(more: str, said: str) -> None:
 )
 def test_a_broken_file_is_refused(text: str, said: str) -> None:
     assert said in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "allowed"),
+    [
+        ("latency", "-5", "0 to 3600"),
+        ("jitter", "3601", "0 to 3600"),
+        ("loss", "50", "0 to 1"),
+        ("duplicate", "[0, 2]", "0 to 1"),
+        ("reorder", "-0.1", "0 to 1"),
+        ("bandwidth", "0", "1 to 1e+12"),
+        ("slow_disk", "-3", "0 to 3600"),
+        ("lying_disk", "-1", "0 to 1e+07"),
+        ("roll_back", "-3", "0 to 1e+07"),
+        ("restore", "-3", "0 to 1e+07"),
+        ("skew", "1e300", "-1e+09 to 1e+09"),
+        ("drift", "1e9", "-0.99 to 10"),
+    ],
+)
+def test_an_amount_has_the_range_of_its_kind(kind: str, amount: str, allowed: str) -> None:
+    fault = f"[[fault]]\nat_s = 3\nkind = '{kind}'\namount = {amount}"
+    assert f"fault.0.amount: numbers from {allowed} are expected" in refusal(BASE + fault)
+
+
+def test_every_range_of_an_amount_is_documented_and_holds_what_a_swarm_draws() -> None:
+    text = DOCS.read_text()
+    assert set(ALLOWED) == set(AMOUNTS)
+    for kind, allowed in ALLOWED.items():
+        assert f"| `{kind}` | {allowed.low:g} to {allowed.high:g} |" in text
+        assert allowed.low <= AMOUNTS[kind].low < AMOUNTS[kind].high <= allowed.high
+
+
+def test_a_bandwidth_is_never_nothing() -> None:
+    fault = "[[fault]]\nat_s = 3\nkind = 'bandwidth'"
+    assert "fault.0.amount: is missing" in refusal(BASE + fault)
+
+
+def test_all_kinds_and_roles_may_be_said_without_brackets() -> None:
+    swarm = load(BASE + "[swarm]\nfaults = 'all'\nroles = 'all'", "try").swarm
+    assert swarm.faults == tuple(Fault)
+    assert swarm.roles == tuple(ROLES)
 
 
 def test_one_node_at_least_is_honest() -> None:
@@ -189,8 +263,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "netsim.md"
 
 
 def test_every_kind_of_fault_operation_and_role_is_documented() -> None:
-    from netsim.roles import ROLES  # noqa: PLC0415
-
     text = DOCS.read_text()
     words = [*Fault, *Do, *ROLES]
     assert [each for each in words if f"`{each}`" not in text] == []

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,13 @@ import pytest
 from netsim import workers
 from netsim.cli.main import run
 from netsim.job import Job, make_job
-from netsim.summary import Summary, summarise
-from netsim.sweep import Shard, open_results
+from netsim.running import Outcome
+from netsim.summary import Summary, Tally, summarise
+from netsim.sweep import ResultFile, Shard, open_results
 from netsim.verdict import Result, Verdict, percentile, worst
 from qbix_node.errors import BadInput, Temporary
-from tests.netsim.scenarios import HOPING, STALLED, WELL, written
+from qbix_node.wire.v8json import JsonValue
+from tests.netsim.scenarios import EXPECTING, HOPING, STALLED, WELL, written
 
 Captured = pytest.CaptureFixture[str]
 
@@ -102,9 +106,9 @@ def test_a_longer_sweep_runs_only_what_lacks(tmp_path: Path, job: Job, capsys: C
 @pytest.mark.parametrize(
     ("change", "differs"),
     [
-        (["--nodes", "5"], "overrides"),
-        (["--set", "links.loss=0.1"], "overrides"),
-        (["--driver", "trio"], "driver"),
+        (["--nodes", "5"], "--nodes or --set: none of them, not --nodes 5"),
+        (["--set", "links.loss=0.1"], "--nodes or --set: none of them, not --set links.loss=0.1"),
+        (["--driver", "trio"], "driver: lean, not trio"),
     ],
 )
 def test_results_of_another_kind_are_refused(
@@ -135,6 +139,41 @@ def test_results_of_another_commit_are_refused(tmp_path: Path, job: Job) -> None
         open_results(out, job.identity())
 
 
+def test_results_are_told_not_kept(tmp_path: Path, job: Job) -> None:
+    out, told = tmp_path / "out.jsonl", list[object]()
+    fill(out, job, [0, 1])
+    with closing(open_results(out, job.identity(), lambda each: told.append(each["seed"]))) as file:
+        assert (file.lacking(range(3), 60.0), told) == ([2], [0, 1])
+        file.add(job.attempt(2))
+    assert told == [0, 1, 2]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_a_seed_that_was_given_up_the_attempt_with_most_patience_counts(
+    turn: int, job: Job
+) -> None:
+    short, longer, done = job.given_up(0, 5.0), job.given_up(0, 60.0), job.attempt(0)
+    (failure,) = summarise([short, longer][::turn]).failures
+    assert (failure.verdict, failure.what) == (Verdict.LIVENESS, "no end after 60 s of real time")
+    assert summarise([longer, longer, short]).failures == (failure,)
+    assert summarise([short, done, longer][::turn]) == summarise([done])
+
+
+def test_a_tally_keeps_nothing_of_what_it_was_told(job: Job) -> None:
+    tally, made = Tally(), [job.attempt(0) for _ in range(2)]
+    watched = [_Watched(each) for each in made]
+    gone = [weakref.ref(each) for each in watched]
+    for each in watched:
+        tally.add(each)
+    del watched, each
+    assert [ref() for ref in gone] == [None, None]
+    assert tally.summary() == summarise(made)
+
+
+class _Watched(dict[str, JsonValue]):
+    """A result of which can be seen that it is kept."""
+
+
 def test_another_file_is_not_overwritten(tmp_path: Path, job: Job) -> None:
     out = tmp_path / "diary.txt"
     out.write_text("Dear diary,\n")
@@ -153,6 +192,63 @@ def test_two_sweeps_do_not_write_to_one_file(tmp_path: Path, job: Job) -> None:
     open_results(out, job.identity()).close()
 
 
+def test_a_disk_that_is_full_is_no_bug(job: Job) -> None:
+    told = list[Result]()
+    full = ResultFile(FileIO("/dev/full", "r+"), told.append)
+    with pytest.raises(Temporary, match="No space left"):
+        full.add(job.attempt(0))
+    full.close()
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"hello", "line 1: this is no result"),
+        (b"\x00\xff\x01", "line 1: this is no result"),
+        (b'{"seed":3,"ex', "line 1: this is no result"),
+        (b'{"seed":3,"exit":77}\n', "line 1: this is no result"),
+    ],
+)
+def test_a_file_without_results_is_no_sweep(
+    content: bytes, said: str, tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    fill(good, job, [0])
+    bad.write_bytes(content)
+    assert run(["summary", str(good), str(bad)]) == 65
+    assert f"{bad}" in (told := capsys.readouterr().err)
+    assert said in told
+
+
+def test_seeds_that_lack_among_the_shards_are_warned_of(
+    tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    out = tmp_path / "1.jsonl"
+    fill(out, job, [0, 1, 3, 4])
+    assert run(["summary", str(out)]) == 0
+    assert "warning: 1 seed between the first and the last" in (told := capsys.readouterr().err)
+    assert told.endswith(": 2\n")
+
+
+def test_a_seed_that_was_given_up_is_run_again_with_more_patience(
+    tmp_path: Path, job: Job, capsys: Captured
+) -> None:
+    out = tmp_path / "out.jsonl"
+    with closing(open_results(out, job.identity())) as results:
+        results.add(job.attempt(0))
+        results.add(job.given_up(1, 5.0))
+    assert swept(Path(job.given), out, "--patience", "5", seeds="0:2") == 11
+    assert "0 to run" in capsys.readouterr().err
+    assert swept(Path(job.given), out, "--patience", "60", seeds="0:2") == 0
+    assert "1 to run" in capsys.readouterr().err
+    assert seeds_in(out) == [0, 1, 1]
+    assert run(["summary", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == 0
+
+
+@pytest.mark.usefixtures("ctrl_c_counts")
 def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> None:
     out = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "netsim", "sweep", job.given, "--jobs", "1", "--out", str(out)]
@@ -166,8 +262,9 @@ def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path: Path, job: Job) -> Non
         _, told = sweep.communicate(timeout=30)
     assert sweep.returncode == 130
     assert b"Traceback" not in told
+    assert b" of 100000 done; the same command goes on" in told
     with closing(open_results(out, job.identity())) as results:
-        assert results.results
+        assert 0 not in results.lacking(range(1), 60.0)
 
 
 # ---- What it survives ----
@@ -198,7 +295,7 @@ class _Telling(Job):
 
 @dataclass(frozen=True, slots=True)
 class _Raising(Job):
-    def run(self, seed: int, *, keep_trace: bool = False) -> "object":  # type: ignore[override]
+    def run(self, seed: int, **_: object) -> Outcome:
         raise ZeroDivisionError("of nothing")
 
 
@@ -216,8 +313,9 @@ def test_a_worker_that_dies_costs_its_seed_only(job: Job) -> None:
 def test_a_seed_without_an_end_is_given_up(job: Job) -> None:
     (result,) = all_of(as_a(_Endless, job), range(1), patience_s=0.3)
     assert (result["exit"], result["liveness"]) == (11, "stalled")
-    assert result["stalled"] == ["no end after 0.3 s of real time"]
+    assert result["stalled"] == [{"spec": "", "what": "no end after 0.3 s of real time"}]
     assert result["command"] == job.command(0)
+    assert result["patience_s"] == 0.3
 
 
 def test_a_process_is_replaced_after_so_many_seeds(
@@ -257,15 +355,42 @@ def test_a_seed_that_failed_is_named_with_the_command_that_repeats_it(
     assert f"repeat it: python -m netsim run {scenario} --seed 3 --nodes 5" in told
 
 
+def test_a_seed_that_lacks_what_every_run_shows_has_failed(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    scenario = written(tmp_path, EXPECTING)
+    assert swept(scenario, tmp_path / "out.jsonl", "--shard", "1/2", seeds="0:2") == 12
+    told = capsys.readouterr().out
+    assert "FAILED: 1 of 1 seed\n      1 x expected events happen\n" in told
+    assert "seed 0: too little, expected events happen: fork found: never happened\n" in told
+    assert f"repeat it: python -m netsim run {scenario} --seed 0" in told
+
+
 def test_a_listed_event_that_never_happens_fails_the_sweep(
     tmp_path: Path, capsys: Captured
 ) -> None:
     scenario, out = written(tmp_path, HOPING), tmp_path / "out.jsonl"
-    assert swept(scenario, out, seeds="0:2") == 12
-    assert "  0.0 %  fork found" in capsys.readouterr().out
+    assert swept(scenario, out, seeds="0:50") == 12
+    lines = capsys.readouterr().out.splitlines()
+    assert "      0.0 %  fork found" in lines
+    assert lines[1:5] == lines[-4:]
+    assert lines[1] == "FAILED: less than 2% of the seeds have:"
+    assert lines[3].startswith("    scenario well, 50 seeds, commit ")
+    assert lines[4] == (
+        f"    repeat it: python -m netsim sweep {scenario} --seeds 0:50 --out again.jsonl"
+    )
+    assert "all seeds are well" not in lines
+    assert run(["summary", str(out)]) == 12
+
+
+def test_a_shard_or_a_few_seeds_do_not_judge_shares(tmp_path: Path, capsys: Captured) -> None:
+    scenario = written(tmp_path, HOPING)
     assert swept(scenario, tmp_path / "shard.jsonl", "--shard", "1/2", seeds="0:2") == 0
     assert "judged over all shards" in capsys.readouterr().out
-    assert run(["summary", str(out)]) == 12
+    assert swept(scenario, tmp_path / "few.jsonl", seeds="0:2") == 0
+    told = capsys.readouterr().out
+    assert "all seeds are well\n" in told
+    assert "(so few seeds cannot judge 2%: that takes 50)" in told
 
 
 def result(seed: int, **more: object) -> Callable[[Job], Result]:
@@ -282,11 +407,28 @@ def test_an_event_is_rare_below_two_percent(happened: int, verdict: Verdict, job
     assert summed(job, *made).verdict() == verdict
 
 
+@pytest.mark.parametrize(
+    ("seeds", "judged"), [(range(50), True), (range(49), False), ([*range(49), 50], False)]
+)
+def test_rarity_is_judged_of_enough_seeds_without_gaps(
+    seeds: Iterable[int], judged: bool, job: Job
+) -> None:
+    summary = summed(job, *[result(n, sometimes={"fork found": 0}) for n in seeds])
+    assert summary.judges_rarity is judged
+    assert summary.verdict() is (Verdict.MISSING if judged else Verdict.OK)
+    assert summary.verdict(whole=False) is Verdict.OK
+
+
+def test_the_first_seeds_that_lack_are_named(job: Job) -> None:
+    summary = summed(job, result(20), result(3), result(5), result(2**62))
+    assert (summary.gaps, summary.lacking[:3]) == (2**62 - 6, (4, 6, 7))
+    assert len(summary.lacking) == 10
+
+
 def test_the_worst_failure_decides(job: Job) -> None:
     summary = summed(job, result(1, exit=11), result(2, exit=10), result(3, exit=12))
     assert summary.verdict() is Verdict.SAFETY
-    assert [each.seed for each in summary.failures] == [2, 1]
-    assert summary.incomplete == 1
+    assert [each.seed for each in summary.failures] == [2, 1, 3]
     assert worst([]) is Verdict.OK
 
 

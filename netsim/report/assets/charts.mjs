@@ -6,7 +6,7 @@ const WIDTH = 420;
 const HEIGHT = 175;
 const INNER = { left: 52, right: WIDTH - 12, top: 10, bottom: HEIGHT - 34 };
 
-// `x`, `y`: {least, most, say, title}. Gives {root, x(value), y(value)}.
+// `x`, `y`: {least, most, whole, say, title}; `whole`: only whole numbers have a line. Gives {root, x(value), y(value)}.
 export function axes({ label, x, y }) {
   const root = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
   const place = {
@@ -34,6 +34,7 @@ export function axes({ label, x, y }) {
       ),
     );
   }
+  if (y.title) root.append(svg("text", { x: 0, y: 8 }, y.title));
   if (x.title) {
     root.append(
       svg(
@@ -51,10 +52,11 @@ function part({ least = 0, most }, value) {
 }
 
 // Round values of an axis, `some` of them or about as many.
-function rounds({ least = 0, most }, some) {
+function rounds({ least = 0, most, whole = false }, some) {
   const rough = (most - least) / some || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+  const round = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+  const step = whole ? Math.max(1, Math.ceil(round)) : round;
   const values = [];
   for (let at = Math.ceil(least / step - 1e-9); at * step <= most * 1.0001; at += 1)
     values.push(at * step || 0);

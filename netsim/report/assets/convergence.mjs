@@ -33,6 +33,39 @@ export class Convergence {
     return stepAt(node === null ? this.curve : this.shares[node], time, null);
   }
 
+  // What honest nodes lack at the end, by feed: {feed, places, reach}. `reach`: whether a chain of
+  // honest nodes that follow the feed and are connected leads from its author to one of them.
+  lacking() {
+    const found = [];
+    this.#followers.forEach((followers, feed) => {
+      const places = [...followers].filter((place) => !this.#complete[place].has(feed));
+      if (!places.length) return;
+      const reached = this.#reachedFrom(feed);
+      for (const reach of [true, false]) {
+        const some = places.filter((place) => reached.has(place) === reach);
+        if (some.length) found.push({ feed, places: some, reach });
+      }
+    });
+    return found;
+  }
+
+  #reachedFrom(feed) {
+    const { links, end } = this.history;
+    const near = new Map();
+    for (const { from, to, down } of links) {
+      if (down < end) continue;
+      if (!near.has(from)) near.set(from, []);
+      near.get(from).push(to);
+    }
+    const reached = new Set([feed]);
+    for (const place of reached) {
+      for (const next of near.get(place) ?? []) {
+        if (this.#followers[feed].has(next)) reached.add(next);
+      }
+    }
+    return reached;
+  }
+
   #compute() {
     const { nodes } = this.history;
     for (const [place, node] of nodes.entries()) {

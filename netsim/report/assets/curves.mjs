@@ -3,14 +3,17 @@
 import { FAULT_GROUPS, palette, shadeFault } from "./palette.mjs";
 import { AXIS_HEIGHT, clipToTime, niceStep, Plot } from "./plot.mjs";
 import { axes, stepPath } from "./charts.mjs";
+import { bringLanesIntoView } from "./lanes.mjs";
 import {
   card,
   count,
   duration,
   element,
   largest,
+  longList,
   lowerBound,
   percent,
+  ranges,
   seconds,
   stepAt,
 } from "./text.mjs";
@@ -62,7 +65,30 @@ export function makeConvergence(moment, story) {
         ? ""
         : ` Broken line: all faults are over, at ${seconds(history.healedAt)}.`,
     ),
+    ...makeLacking(story),
   );
+}
+
+// Why it is not 100 % at the end. A green run may end so.
+function makeLacking({ history, convergence, data }) {
+  const lacking = convergence.lacking();
+  if (!lacking.length) return [];
+  const put = history.faults.some(({ fault }) => fault === "restore" || fault === "lying_disk");
+  const green = data.result.liveness === "ok";
+  const reason = (reach) => {
+    if (!reach)
+      return "out of reach: no chain of connected honest nodes that follow this feed leads there";
+    return green && put
+      ? "a node that was put back to an old copy without noticing may learn of it later"
+      : "though a chain of connected honest nodes leads there";
+  };
+  const items = lacking.map(({ feed, places, reach }) => {
+    const who = ranges(places.map((place) => history.nodes[place].number));
+    const nodes = places.length === 1 ? `node ${who} lacks` : `nodes ${who} lack`;
+    return element("li", {}, `${nodes} messages of ${history.nodes[feed].name}: ${reason(reach)}`);
+  });
+  const list = longList({ class: "soft small lacking" }, items);
+  return [element("p", { class: "soft small" }, "Incomplete at the end:"), list];
 }
 
 export function makeRate(moment, { history, convergence, data }) {
@@ -260,6 +286,9 @@ function forkButton(moment, { nodes }, fork, honest) {
     `${nodes[fork.author].name} at ${seconds(fork.made)}: ` +
       `${fork.known.length} of ${honest} honest nodes know (${when})`,
   );
-  button.addEventListener("click", () => moment.seek(fork.made));
+  button.addEventListener("click", () => {
+    moment.seek(fork.made);
+    bringLanesIntoView();
+  });
   return button;
 }

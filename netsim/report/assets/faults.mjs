@@ -5,7 +5,8 @@ const GROUPS = {
   weak: ["latency", "jitter", "loss", "duplicate", "reorder", "bandwidth"],
   disk: ["slow_disk", "full_disk", "torn_batch", "lying_disk", "roll_back", "restore"],
   clocks: ["skew", "drift"],
-  outage: ["crash", "power_cut", "restart"],
+  outage: ["crash", "power_cut"],
+  restart: ["restart"],
 };
 
 export const GROUP_WORDS = {
@@ -14,6 +15,7 @@ export const GROUP_WORDS = {
   disk: "disk trouble",
   clocks: "wrong clock",
   outage: "process or power fails",
+  restart: "stopped cleanly, to start again",
 };
 
 const WORDS = {

@@ -1,6 +1,17 @@
 // What came out, on top of the page: verdict, how to repeat it, what went wrong, figures.
 
-import { bytes, commandLine, count, duration, element, plural, seconds, tile } from "./text.mjs";
+import { bringLanesIntoView } from "./lanes.mjs";
+import {
+  bytes,
+  commandLine,
+  count,
+  duration,
+  element,
+  longList,
+  plural,
+  seconds,
+  tile,
+} from "./text.mjs";
 
 const TIMES_MAX = 12; // of one broken rule
 
@@ -78,11 +89,14 @@ function alert(title, rows) {
     "section",
     { class: "alert", "aria-label": title },
     element("strong", {}, title),
-    element("ul", {}, ...rows.map((row) => element("li", {}, ...row))),
+    longList(
+      {},
+      rows.map((row) => element("li", {}, ...row)),
+    ),
   );
 }
 
-// The same about the same node stands once, with all of its times.
+// The same about the same node stands once, with all of its times; a sentence of the spec, once.
 function grouped(violations) {
   const groups = new Map();
   for (const each of violations) {
@@ -90,7 +104,12 @@ function grouped(violations) {
     if (!groups.has(key)) groups.set(key, { ...each, times: [] });
     groups.get(key).times.push(each.at);
   }
-  return [...groups.values()];
+  const told = new Set();
+  return [...groups.values()].map((each) => {
+    const spec = told.has(each.spec) ? "" : each.spec;
+    told.add(each.spec);
+    return { ...each, spec };
+  });
 }
 
 function violationRow(moment, history, { times, node, check, spec, what }) {
@@ -99,7 +118,7 @@ function violationRow(moment, history, { times, node, check, spec, what }) {
       "button",
       {
         type: "button",
-        title: "Move the cursor there",
+        title: "Move the cursor there, and show it",
         onclick: () => jump(moment, at, history.placeOf(node)),
       },
       seconds(at),
@@ -119,13 +138,15 @@ function violationRow(moment, history, { times, node, check, spec, what }) {
 function jump(moment, at, place) {
   moment.seek(at);
   moment.set({ node: place < 0 ? null : place });
+  bringLanesIntoView();
 }
 
 function makeTiles({ data, history, convergence }) {
   const byzantine = history.nodes.filter((node) => !node.honest).length;
   const { result } = data;
   const healed = history.healedAt;
-  const known = convergence.forks.length;
+  const proven = convergence.forks.length; // feeds, of which an honest node holds evidence
+  const forked = Math.max(result.forksMade ?? 0, proven);
   const nodes = byzantine
     ? `${history.nodes.length - byzantine} + ${byzantine}`
     : count(history.nodes.length);
@@ -135,13 +156,19 @@ function makeTiles({ data, history, convergence }) {
     tile(data.plan.faults.length === 1 ? "fault" : "faults", count(data.plan.faults.length)),
     tile("messages published", count(convergence.published)),
     tile(`packets, ${bytes(result.bytes)}`, count(result.messages ?? history.packets.length)),
-    tile(
-      "forks made, found",
-      [result.forksMade, result.forksProven].map((some) => count(some ?? known)).join(", "),
-    ),
+    forked
+      ? tile("forked feeds proven to honest nodes", `${count(proven)} of ${count(forked)}`)
+      : tile("feeds were forked", "0"),
   ];
-  if (healed !== null)
-    tiles.push(tile("from the end of faults to calm", duration(history.end - healed)));
+  if (healed !== null) {
+    const never = result.liveness === "stalled" || result.stalled.length > 0;
+    const took = duration(history.end - healed);
+    tiles.push(
+      never
+        ? tile(`calm, in ${took} after the end of faults`, "never")
+        : tile("from the end of faults to calm", took),
+    );
+  }
   if (result.cpu !== null) tiles.push(tile("of processor time", duration(result.cpu)));
   return element("div", { class: "tiles" }, ...tiles);
 }

@@ -52,7 +52,14 @@ export function makeLanes(moment, story) {
     rows.length < history.nodes.length
       ? `the ${rows.length} nodes with most to tell of ${history.nodes.length}`
       : "";
-  return card("Nodes over time", note, plot.root, makeKey(story));
+  const made = card("Nodes over time", note, plot.root, makeKey(story));
+  made.id = "lanes";
+  return made;
+}
+
+// Who moves the cursor from afar wants to see where it went.
+export function bringLanesIntoView() {
+  document.getElementById("lanes")?.scrollIntoView({ block: "start" });
 }
 
 function laneHeight(rows) {

@@ -22,6 +22,7 @@ const NAMES = [
   "disk",
   "clocks",
   "outage",
+  "restart",
   "publish",
   "append",
   "refused",
@@ -102,6 +103,7 @@ const HATCH = {
   clocks: (c) => strokes(c, [[0, 4, 8, 4]]),
   weak: (c) => c.fillRect(3, 3, 2, 2),
   outage: (c) => strokes(c, [[4, 0, 4, 8]]),
+  restart: (c) => c.strokeRect(2.5, 2.5, 3, 3),
 };
 
 function strokes(context, lines) {

@@ -9,12 +9,13 @@ import {
   duration,
   element,
   largest,
+  longList,
   percent,
   plural,
   tile,
 } from "./text.mjs";
 
-const FAILING_MAX = 50; // the table has all of them
+const FAILING_MAX = 200; // the table has all of them
 const BINS = 30;
 const SAY = { messages: count, cpu: duration, calm: duration, virtual: duration };
 
@@ -32,72 +33,96 @@ function show() {
     );
 }
 
-function makeHeader({ name, rows, failed, events, shareMin, commits, drivers, foreign }) {
-  const rare = events.filter((event) => isRare(event, shareMin)).length;
-  const pill = failed.some
-    ? ["bad", `red: ${count(failed.some)} of ${plural(failed.of, "seed")} failed`]
-    : rare
-      ? ["bad", `red: ${plural(rare, "listed event")} too rare`]
-      : ["", `green: all of ${plural(rows.length, "seed")}`];
-  const whence = [
-    `commit ${commits.join(", ") || "unknown"}`,
-    drivers.length ? `${drivers.join(", ")} driver` : "",
-    foreign ? `${plural(foreign, "line")} left out: no results` : "",
+function makeHeader(data) {
+  const { name, commit, driver, gaps, seedsMin } = data;
+  const [kind, words] = verdictWords(data);
+  const whence = [`commit ${commit || "unknown"}`, driver ? `${driver} driver` : ""];
+  const reserves = [
+    gaps &&
+      `Between the first and the last, ${plural(gaps, "seed")} ${gaps === 1 ? "is" : "are"} not in ` +
+        "these files. Which events are too rare is judged once they are.",
+    seedsMin && `Fewer than ${plural(seedsMin, "seed")} do not judge which events are too rare.`,
   ];
   return element(
-    "header",
+    "div",
     {},
-    element("h1", {}, `Sweep of ${name}`),
-    element("span", { class: `pill ${pill[0]}` }, pill[1]),
-    element("span", { class: "soft" }, whence.filter(Boolean).join(" · ")),
+    element(
+      "header",
+      {},
+      element("h1", {}, `Sweep of ${name}`),
+      element("span", { class: `pill ${kind}` }, words),
+      element("span", { class: "soft" }, whence.filter(Boolean).join(" · ")),
+    ),
+    ...reserves.filter(Boolean).map((line) => element("p", { class: "note" }, line)),
   );
 }
 
-function makeFailures({ rows, failed }) {
-  if (!failed.some) return [];
-  const failing = rows.filter((row) => row.verdict === "safety" || row.verdict === "liveness");
-  const items = failing
+// As `netsim summary` judges.
+function verdictWords({ verdict, rows, failed, events, gaps }) {
+  const rare = events.filter((event) => event.rare).length;
+  if (verdict === "green")
+    return gaps
+      ? ["warn", `green so far: ${plural(rows.length, "seed")}, others are missing`]
+      : ["", `green: all of ${plural(rows.length, "seed")}`];
+  if (failed.some)
+    return ["bad", `red: ${count(failed.some)} of ${plural(failed.of, "seed")} failed`];
+  return ["bad", `red: ${plural(rare, "listed event")} too rare`];
+}
+
+function makeFailures({ failures }) {
+  if (!failures.length) return [];
+  const items = failures
     .slice(0, FAILING_MAX)
-    .map((row) =>
+    .map(({ verdict, seed, what, command }) =>
       element(
         "li",
         {},
-        element(
-          "span",
-          { class: `pill ${VERDICTS[row.verdict].pill}` },
-          VERDICTS[row.verdict].name,
-        ),
-        ` seed ${row.seed}: ${row.what}`,
-        commandLine(row.command),
+        element("span", { class: `pill ${VERDICTS[verdict].pill}` }, VERDICTS[verdict].name),
+        ` seed ${seed}: ${what}`,
+        commandLine(command),
       ),
     );
   const note =
-    failing.length > FAILING_MAX
-      ? `the first ${FAILING_MAX} of ${count(failing.length)}; the table has all`
+    failures.length > FAILING_MAX
+      ? `the first ${FAILING_MAX} of ${count(failures.length)}; the table has all`
       : "each with the command that repeats it";
-  const made = card("Failing seeds", note, element("ul", { class: "failing" }, ...items));
+  const made = card("Failing seeds", note, longList({ class: "failing" }, items));
   made.style.margin = "1rem 0";
   return [made];
 }
 
 function makeTiles({ rows, failed }) {
   const sum = (key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+  const [forked, proven] = [sum("made"), sum("proven")];
   const tiles = [
     tile("seeds", count(rows.length)),
-    tile("virtual time", duration(sum("virtual"))),
+    tile(failed.some === 1 ? "seed failed" : "seeds failed", count(failed.some)),
+    tile("of virtual time", duration(sum("virtual"))),
     tile("packets", count(sum("messages"))),
     tile("faults", count(sum("faults"))),
-    tile("forks made, found", `${count(sum("made"))}, ${count(sum("proven"))}`),
-    tile("processor time", duration(sum("cpu"))),
-    tile(
-      `failed; all seeds: ${percent(failed.low, 2)} to ${percent(failed.high, 2)}`,
-      percent(failed.some / failed.of, 2),
-    ),
+    forked
+      ? tile("forked feeds proven to honest nodes", `${count(proven)} of ${count(forked)}`)
+      : tile("feeds were forked", "0"),
+    tile("of processor time", duration(sum("cpu"))),
   ];
-  return element("div", { class: "tiles" }, ...tiles);
+  return element(
+    "div",
+    {},
+    element("div", { class: "tiles" }, ...tiles),
+    element("p", { class: "soft estimate" }, estimate(failed)),
+  );
 }
 
-const isRare = ({ listed, some, of }, shareMin) => listed && some < shareMin * of;
+// What these seeds say of all others.
+function estimate({ some, of, low, high }) {
+  const between = some
+    ? `between ${percent(low, 1)} and ${percent(high, 1)}`
+    : `at most ${percent(high, high < 0.01 ? 2 : 1)}`;
+  return (
+    `${count(some)} of ${plural(of, "seed")} failed. Of all seeds that could be run, ` +
+    `${between} would: an estimate that holds for 95 of 100 such sweeps (Wilson’s interval).`
+  );
+}
 
 function makeEvents({ events, shareMin }) {
   const rows = events.filter(({ listed }) => listed).map((event) => shareRow(event, shareMin));
@@ -111,7 +136,8 @@ function makeEvents({ events, shareMin }) {
     element(
       "p",
       { class: "soft small" },
-      "The narrow band holds the share over all possible seeds in 95 of 100 sweeps (Wilson).",
+      "Wide bar: the share of these seeds. Thin bar and grey figures: where the share of all ",
+      "seeds that could be run lies; right in 95 of 100 such sweeps (Wilson’s interval).",
     ),
   );
   made.style.marginBottom = ".75rem";
@@ -119,7 +145,7 @@ function makeEvents({ events, shareMin }) {
 }
 
 function shareRow(event, shareMin) {
-  const { name, listed, some, of, low, high } = event;
+  const { name, listed, rare, some, of, low, high } = event;
   const fill = element("i");
   fill.style.width = `${(some / of) * 100}%`;
   const band = element("u");
@@ -127,14 +153,17 @@ function shareRow(event, shareMin) {
   band.style.width = `${(high - low) * 100}%`;
   const line = element("s");
   line.style.left = `${shareMin * 100}%`;
-  const rare = isRare(event, shareMin);
-  const figure = `${percent(some / of, 1)} (${percent(low, 1)}–${percent(high, 1)})`;
   return element(
     "div",
     { class: rare ? "share rare" : "share" },
     element("span", { class: "name" }, name.replaceAll("_", " "), rare ? " – too rare" : ""),
     element("span", { class: "meter", "aria-hidden": "true" }, fill, band, listed ? line : ""),
-    element("span", { class: "figure" }, figure),
+    element(
+      "span",
+      { class: "figure" },
+      `${percent(some / of, 1)} `,
+      element("span", { class: "soft" }, `${(low * 100).toFixed(1)} to ${percent(high, 1)}`),
+    ),
   );
 }
 
@@ -144,8 +173,10 @@ function makeCharts({ rows, measures, detections }) {
   return charts.length ? [element("div", { class: "pair" }, ...charts)] : [];
 }
 
-function makeHistogram({ key, title, quantiles }, rows) {
+function makeHistogram({ key, title, never, quantiles }, rows) {
+  const note = spreadWords(SAY[key], quantiles, never, rows.length);
   const values = rows.map((row) => row[key]).filter((value) => value !== null);
+  if (!values.length) return card(title, note);
   const most = largest(values, 1e-9) * 1.0001;
   const bins = new Array(BINS).fill(0);
   for (const value of values) bins[Math.floor((value / most) * BINS)] += 1;
@@ -153,7 +184,7 @@ function makeHistogram({ key, title, quantiles }, rows) {
   const chart = axes({
     label: `Distribution of ${title} over the seeds`,
     x: { most, say, title },
-    y: { most: largest(bins), say: count },
+    y: { most: largest(bins), say: count, whole: true, title: "seeds" },
   });
   bins.forEach((some, place) => {
     const [from, to] = [(place * most) / BINS, ((place + 1) * most) / BINS];
@@ -162,9 +193,20 @@ function makeHistogram({ key, title, quantiles }, rows) {
         bar(chart, from, to, some, `${say(from)} to ${say(to)}: ${plural(some, "seed")}`),
       );
   });
-  const [p50, p90, p99] = ["p50", "p90", "p99"].map((part) => say(quantiles[part]));
-  const note = `half up to ${p50}, 90 % up to ${p90}, 99 % up to ${p99}`;
   return card(title, note, chart.root);
+}
+
+// A quantile is null where what is measured never happened.
+function spreadWords(say, { p50, p90, p99 }, never, all) {
+  const parts = [
+    ["half", p50],
+    ["90 %", p90],
+    ["99 %", p99],
+  ]
+    .filter(([, value]) => value !== null)
+    .map(([share, value]) => `${share} up to ${say(value)}`);
+  if (never) parts.push(`never in ${count(never)} of ${plural(all, "seed")}`);
+  return parts.join(", ");
 }
 
 // How many seeds found their forks within a time: the p50 and the p99 of each.
@@ -181,7 +223,7 @@ function makeDetections({ p50, p99 }) {
   );
   return card(
     "How fast forks are found",
-    `${plural(p50.length, "seed")} with forks`,
+    `${plural(p50.length, "seed")} in which a forked feed was proven`,
     chart.root,
     element(
       "p",

@@ -16,7 +16,6 @@ const unknown = (say) => (value) => (value === null ? "–" : say(value));
 
 // `sort`: the value by which rows are ordered, if it is not that of the cell.
 const COLUMNS = [
-  { key: "scenario", title: "scenario", text: true },
   { key: "seed", title: "seed", sort: (row) => Number(row.seed) },
   {
     key: "verdict",
@@ -25,23 +24,28 @@ const COLUMNS = [
     sort: (row) => -ORDER.indexOf(row.verdict),
     cell: verdictPill,
   },
+  { key: "what", title: "what went wrong", text: true, wide: true },
   { key: "nodes", title: "nodes", say: count },
   { key: "kinds", title: "kinds of fault", say: count },
-  { key: "made", title: "forks", say: count },
+  { key: "made", title: "forked feeds", say: count },
+  { key: "proven", title: "proven", say: count },
   { key: "p50", title: "found p50", say: duration },
   { key: "p99", title: "found p99", say: duration },
-  { key: "calm", title: "to calm", say: duration },
+  {
+    key: "calm",
+    title: "to calm",
+    sort: (row) => (row.never ? Infinity : row.calm),
+    cell: (row) => (row.never ? "never" : unknown(duration)(row.calm)),
+  },
   { key: "virtual", title: "virtual", say: duration },
   { key: "messages", title: "packets", say: count },
   { key: "bytes", title: "bytes", say: bytes },
   { key: "cpu", title: "CPU", say: duration },
-  { key: "what", title: "what went wrong", text: true, wide: true },
 ];
 
 export function makeTable({ rows }) {
-  const several = new Set(rows.map((row) => row.scenario)).size > 1;
   const columns = COLUMNS.filter(({ key }) =>
-    key === "scenario" ? several : rows.some((row) => row[key] !== null && row[key] !== ""),
+    rows.some((row) => (row[key] !== null && row[key] !== "") || (key === "calm" && row.never)),
   );
   const state = {
     rows,
@@ -122,7 +126,7 @@ function drawRows(state, { search, verdict, body, shown, more }) {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = state.rows.filter((row) => {
     const text =
-      `${row.scenario} ${row.seed} ${row.what} ${VERDICTS[row.verdict].name}`.toLowerCase();
+      `${row.seed} ${row.what} ${VERDICTS[row.verdict].name}`.toLowerCase();
     return (
       (verdict.value === "" || row.verdict === verdict.value) &&
       words.every((word) => text.includes(word))

@@ -35,6 +35,19 @@ export function tile(label, value) {
   return element("div", { class: "tile" }, element("b", {}, value), element("span", {}, label));
 }
 
+// A list of which the first few are seen, and the others on demand.
+export function longList(properties, items, most = 5) {
+  const list = (some) => element("ul", properties, ...some);
+  if (items.length <= most + 1) return list(items);
+  const words = `Show all ${count(items.length)}`;
+  const more = element("summary", {}, words);
+  const rest = element("details", { class: "rest" }, more, list(items.slice(most)));
+  rest.addEventListener("toggle", () => {
+    more.textContent = rest.open ? `Show the first ${most} only` : words;
+  });
+  return element("div", {}, list(items.slice(0, most)), rest);
+}
+
 export const count = (number) => (number === null ? "unknown" : number.toLocaleString("en"));
 
 export const plural = (number, one, many = `${one}s`) =>

@@ -294,7 +294,15 @@ function makeKey() {
     { class: "key", "aria-label": "Key" },
     keyItem(disc(0.4, "honest", true), "honest, has 40 % of the feeds it follows"),
     keyItem(disc(1, "byzantine", false), "byzantine"),
-    keyItem(disc(0, "down", true, "gone"), "down"),
+    keyItem(
+      node((context) => {
+        outline(context, 6, true);
+        context.fillStyle = palette.gone;
+        context.fill();
+        drawMark(context, "refused", 0, 0, 5);
+      }),
+      "down",
+    ),
     keyItem(
       node((context) => ring(context, 0, 0, 6, palette.fork, 2.5)),
       "forked its feed",
