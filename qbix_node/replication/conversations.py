@@ -171,8 +171,7 @@ class Conversations(Generic[LogId]):
         """The feed is durable up to `last`: hand it to who asked, tell the others."""
         if not self.following.replicates(feed):
             return  # it was being written when it was unfollowed
-        if source in self.peers:
-            self.peers[source].exchange(feed).receive(last)
+        if source in self.peers:  # perhaps by a new link: what it gave over the last one is past
             self.sources.progress(feed, source, now)
         head = self.head(feed)
         for peer_id, peer in self.peers.items():
