@@ -58,7 +58,9 @@ class Placing:
             self._leaving.discard(finding.blob)
         kind = b.Arrived if isinstance(self._current, _Keep) else b.Gone
         if self._current and self._current.blob == finding.blob and isinstance(finding, kind):
-            self._next()
+            # Once all that the machine has just decided is carried out: a Have must not be said
+            # of a file that the next job removes.
+            self._process.later(0.0, self._next)
 
     def abandon(self) -> None:
         """The process dies: its drafts are swept."""

@@ -4,7 +4,7 @@ import pytest
 
 from netsim import scenario
 from netsim.drivers import NAMES, make_driver
-from netsim.plan import Do, NodePlan, Operation, Plan
+from netsim.plan import Do, Fault, NodePlan, Operation, Plan
 from netsim.running import run
 
 
@@ -30,11 +30,20 @@ ALWAYS = {
 }
 
 
+def plan_without_drift(name: str) -> Plan:
+    """In the trio driver drift moves the wall clock only (docs/netsim.md), as all nodes share the
+    clock of trio: so they differ in when they do what.
+    """
+    drawn = [scenario.draw(of_library(name), seed) for seed in range(1, 10)]
+    calm = [plan for plan in drawn if all(each.fault is not Fault.DRIFT for each in plan.faults)]
+    return calm[0] if calm else drawn[0]
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=[] if each in ALWAYS else pytest.mark.slow) for each in ALIKE]
 )
 def test_both_drivers_come_to_the_same_end(name: str) -> None:
-    plan = scenario.draw(of_library(name), 1)
+    plan = plan_without_drift(name)
     outcomes = [run(plan, make_driver(driver)) for driver in NAMES]
     for outcome in outcomes:
         assert outcome.violations == ()
