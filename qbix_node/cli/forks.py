@@ -1,15 +1,19 @@
 """`qbix-node fork`: proofs that somebody signed two histories (spec/streams.md 6)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from qbix_node.cli.frame import Context, Group
 from qbix_node.cli.inputs import read_input
 from qbix_node.cli.output import Output, time_text
+from qbix_node.cli.transfer import write_file
 from qbix_node.errors import LocalError, Malformed
-from qbix_node.feeds.forks import ClassicFork
+from qbix_node.feeds.forks import FORM, ClassicFork
 from qbix_node.gossip.proofs import Proof, check_proof, form_of, log_of, proof_id, read_proof
+from qbix_node.http.fork_api import ForkRow
+from qbix_node.http.rows import read_rows
 from qbix_node.streams.forks import PROOF_BYTES_MAX, HeadFork, ResolveFork
 from qbix_node.wire.references import encode_base64, format_feed, format_message, format_stream
 from qbix_node.wire.v8json import JsonValue
@@ -28,6 +32,44 @@ def verify(context: Context, file: str) -> None:
     encoded = read_input(file, PROOF_BYTES_MAX)
     proof = _checked(encoded, file)
     context.out.show(_data(encoded, proof), _lines(proof, context.out))
+
+
+@fork.command(name="list")
+@click.pass_obj
+def list_(context: Context) -> None:
+    """All proofs that the node holds, of streams and of feeds."""
+    with context.client() as client:
+        answer = client.get("/forks")
+    context.out.show(answer, _listed(read_rows(answer, ForkRow), context.out))
+
+
+def _listed(rows: list[ForkRow], out: Output) -> Iterator[str]:
+    for row in rows:
+        yield f"{row.id}  {row.form}  {out.paint(fork_text(row), 'red')}"
+        for key in row.convicted:
+            yield f"    signed both  {key}"
+
+
+def fork_text(row: ForkRow) -> str:
+    place = f"two messages {row.length}" if row.form == FORM else f"at length {row.length}"
+    return f"{row.log} forked: {place}"
+
+
+@fork.command()
+@click.argument("name", metavar="ID")
+@click.option("-o", "--output", metavar="FILE", help="Write the proof there, too.")
+@click.pass_obj
+def show(context: Context, name: str, output: str | None) -> None:
+    """Check a proof that the node holds; the beginning of its ID is enough."""
+    with context.client() as client, client.pieces("/forks/proof", {"id": name}) as pieces:
+        encoded = b"".join(pieces)
+    proof = _checked(encoded, f"what is stored as {name}")
+    data, told = _data(encoded, proof), [*_lines(proof, context.out)]
+    if output is not None:
+        write_file(iter([encoded]), Path(output))
+        data |= {"bytes": len(encoded), "file": output}
+        told.append(f"{output}: {len(encoded)} bytes; qbix-node fork verify checks it")
+    context.out.show(data, told)
 
 
 def _checked(encoded: bytes, file: str) -> Proof:
