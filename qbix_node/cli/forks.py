@@ -1,23 +1,21 @@
 """`qbix-node fork`: proofs that somebody signed two histories (spec/streams.md 6)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from qbix_node.cli.frame import Context, Group
 from qbix_node.cli.inputs import read_input
 from qbix_node.cli.output import Output, time_text
+from qbix_node.cli.transfer import write_file
 from qbix_node.errors import LocalError, Malformed
-from qbix_node.streams.forks import (
-    PROOF_BYTES_MAX,
-    HeadFork,
-    ResolveFork,
-    StreamFork,
-    check_fork,
-    fork_id,
-    read_fork,
-)
-from qbix_node.wire.references import encode_base64, format_feed, format_stream
+from qbix_node.feeds.forks import FORM, ClassicFork
+from qbix_node.gossip.proofs import Proof, check_proof, form_of, log_of, proof_id, read_proof
+from qbix_node.http.fork_api import ForkRow
+from qbix_node.http.rows import read_rows
+from qbix_node.streams.forks import PROOF_BYTES_MAX, HeadFork, ResolveFork
+from qbix_node.wire.references import encode_base64, format_feed, format_message, format_stream
 from qbix_node.wire.v8json import JsonValue
 
 
@@ -32,24 +30,72 @@ def fork() -> None:
 def verify(context: Context, file: str) -> None:
     """Check a proof (- for stdin), without daemon or network. Ends with 1 if it proves nothing."""
     encoded = read_input(file, PROOF_BYTES_MAX)
-    proof = read_fork(encoded)
+    proof = _checked(encoded, file)
+    context.out.show(_data(encoded, proof), _lines(proof, context.out))
+
+
+@fork.command(name="list")
+@click.pass_obj
+def list_(context: Context) -> None:
+    """All proofs that the node holds, of streams and of feeds."""
+    with context.client() as client:
+        answer = client.get("/forks")
+    context.out.show(answer, _listed(read_rows(answer, ForkRow), context.out))
+
+
+def _listed(rows: list[ForkRow], out: Output) -> Iterator[str]:
+    for row in rows:
+        yield f"{row.id}  {row.form}  {out.paint(fork_text(row), 'red')}"
+        for key in row.convicted:
+            yield f"    signed both  {key}"
+
+
+def fork_text(row: ForkRow) -> str:
+    place = f"two messages {row.length}" if row.form == FORM else f"at length {row.length}"
+    return f"{row.log} forked: {place}"
+
+
+@fork.command()
+@click.argument("name", metavar="ID")
+@click.option("-o", "--output", metavar="FILE", help="Write the proof there, too.")
+@click.pass_obj
+def show(context: Context, name: str, output: str | None) -> None:
+    """Check a proof that the node holds; the beginning of its ID is enough."""
+    with context.client() as client, client.pieces("/forks/proof", {"id": name}) as pieces:
+        encoded = b"".join(pieces)
+    proof = _checked(encoded, f"what is stored as {name}")
+    data, told = _data(encoded, proof), [*_lines(proof, context.out)]
+    if output is not None:
+        write_file(iter([encoded]), Path(output))
+        data |= {"bytes": len(encoded), "file": output}
+        told.append(f"{output}: {len(encoded)} bytes; qbix-node fork verify checks it")
+    context.out.show(data, told)
+
+
+def _checked(encoded: bytes, file: str) -> Proof:
+    """Raises Malformed for what is no proof, LocalError for one that proves nothing."""
+    proof = read_proof(encoded)
     try:
-        check_fork(proof)
+        check_proof(proof)
     except Malformed as error:
         raise LocalError(f"{file} proves nothing: {error}") from error
+    return proof
+
+
+def _data(encoded: bytes, proof: Proof) -> dict[str, JsonValue]:
     convicted: list[JsonValue] = [format_feed(key) for key in proof.convicted()]
-    data: JsonValue = {
-        "id": encode_base64(fork_id(encoded)),
-        "form": str(proof.packable()[1]),
-        "stream": format_stream(proof.stream),
-        "forked_length": proof.forked_length,
-        "convicted": convicted,
-        "signed": [*_signed(proof)],
+    about: dict[str, JsonValue] = {
+        "id": encode_base64(proof_id(encoded)),
+        "form": form_of(proof),
     }
-    context.out.show(data, _lines(proof, context.out))
+    if isinstance(proof, ClassicFork):
+        about |= {"feed": format_feed(proof.feed), "sequence": proof.sequence}
+    else:
+        about |= {"stream": format_stream(proof.stream), "forked_length": proof.forked_length}
+    return {**about, "convicted": convicted, "signed": [*_signed(proof)]}
 
 
-def _signed(proof: StreamFork) -> Iterator[JsonValue]:
+def _signed(proof: Proof) -> Iterator[JsonValue]:
     """The two that contradict each other."""
     match proof:
         case HeadFork():
@@ -60,10 +106,13 @@ def _signed(proof: StreamFork) -> Iterator[JsonValue]:
             for signed in (proof.signed, proof.other):
                 chosen = encode_base64(signed.resolve.chosen_root)
                 yield {"fork_length": signed.resolve.fork_length, "chosen_root": chosen}
+        case ClassicFork():
+            for message in (proof.message, proof.other):
+                yield {"id": format_message(message.id), "timestamp": message.timestamp}
 
 
-def _lines(proof: StreamFork, out: Output) -> Iterator[str]:
-    yield f"{out.paint('forked', 'red')}  {format_stream(proof.stream)}"
+def _lines(proof: Proof, out: Output) -> Iterator[str]:
+    yield f"{out.paint('forked', 'red')}  {log_of(proof)}"
     match proof:
         case HeadFork(resolved=resolved):
             yield from _head_lines(proof)
@@ -74,6 +123,10 @@ def _lines(proof: StreamFork, out: Output) -> Iterator[str]:
             for signed in (proof.signed, proof.other):
                 root = encode_base64(signed.resolve.chosen_root)
                 yield f"  that with root {root} at length {signed.resolve.fork_length}"
+        case ClassicFork():
+            yield f"two messages {proof.sequence}, both signed:"
+            for message in (proof.message, proof.other):
+                yield f"  {format_message(message.id)}, {time_text(message.timestamp)}"
     signers = proof.convicted()
     for key in signers:
         yield f"signed both  {format_feed(key)}"

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import click
 
+from qbix_node.cli.forks import fork_text
 from qbix_node.cli.frame import Command, Context
 from qbix_node.cli.output import Output, duration_text, size_text
 from qbix_node.daemon.secret import read_secret
 from qbix_node.errors import NotRunning
 from qbix_node.http.api import Status
 from qbix_node.http.rows import read_row
-from qbix_node.wire.references import format_feed
+from qbix_node.wire.references import format_feed, is_stream
 
 
 @click.command(cls=Command)
@@ -35,11 +36,13 @@ def _lines(told: Status, out: Output) -> Iterator[str]:
     for peer in connected:
         yield f"            {peer.id}  {'we called' if peer.outgoing else 'called us'}"
     yield f"feeds     {told.feeds}, {told.following} followed"
-    yield f"streams   {told.streams}"
+    stream_forks = [fork for fork in told.forks if is_stream(fork.log)]
+    count = len({fork.log for fork in stream_forks})
+    forked = ", " + out.paint(f"{count} forked", "red") if count else ""
+    yield f"streams   {told.streams}{forked}"
     yield f"entries   {told.entries} messages and entries"
     for fork in told.forks:
-        where = f"{fork.feed} forked: two messages {fork.sequence}"
-        yield f"            {out.paint(where, 'red')}"
+        yield f"            {out.paint(fork_text(fork), 'red')}"
     wanted = f", {told.blobs.wanted} wanted" if told.blobs.wanted else ""
     yield f"blobs     {told.blobs.count}, {size_text(told.blobs.bytes)}{wanted}"
     yield f"store     {size_text(told.store.bytes)}"

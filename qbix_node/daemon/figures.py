@@ -24,7 +24,7 @@ def _node(status: Status) -> list[Metric]:
         _gauge("feeds_followed", "Feeds that are followed.", status.following),
         _gauge("streams", "Streams that are stored or followed.", status.streams),
         _gauge("entries", "Messages and entries of streams that are stored.", status.entries),
-        _gauge("forks", "Forked feeds.", len(status.forks)),
+        _gauge("forks", "Proofs of forks of feeds and streams.", len(status.forks)),
         _gauge("blobs", "Blobs that are here.", status.blobs.count),
         _gauge("blobs_bytes", "Blobs on disk.", status.blobs.bytes),
         _gauge("blobs_wanted", "Blobs that the operator waits for.", status.blobs.wanted),

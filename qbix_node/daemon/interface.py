@@ -6,6 +6,7 @@ import trio
 
 from qbix_node import __version__
 from qbix_node.daemon.figures import metrics_of
+from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
 from qbix_node.daemon.stream_interface import StreamInterface, entries_of, require_disk
@@ -30,6 +31,7 @@ class Interface:
         self._node = node
         self._home = home
         self.streams = StreamInterface(node, home)
+        self.forks = ForkInterface(node)
 
     # ---- how it is ----
 
@@ -50,7 +52,7 @@ class Interface:
             feeds=len(feeds),
             entries=sum([feed.sequence for feed in feeds]) + entries_of(streams),
             following=len(node.replication.following()),
-            forks=self._forks(),
+            forks=self.forks.forks(),
             blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
             store=api.StoreRow(node.store.size_bytes(), node.store.degraded),
             epoch=None,
@@ -59,17 +61,6 @@ class Interface:
 
     async def metrics(self) -> list[api.Metric]:
         return metrics_of(self._node, await self.status())
-
-    def _forks(self) -> list[api.ForkRow]:
-        return [
-            api.ForkRow(
-                format_feed(each.ours.author),
-                each.ours.sequence,
-                format_message(each.ours.id),
-                format_message(each.theirs.id),
-            )
-            for each in self._node.replication.evidence()
-        ]
 
     # ---- peers ----
 

@@ -1,6 +1,7 @@
 """Streams as the HTTP interface sees them: what people ask of them, and how they are."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import chain
 
 import trio
 
@@ -8,6 +9,7 @@ from qbix_node.crypto.entropy import random_bytes
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
+from qbix_node.gossip.service import Gossip
 from qbix_node.http.stream_api import (
     StreamDetails,
     StreamEntry,
@@ -15,7 +17,8 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
 from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.forks import check_fork, check_resolve
@@ -144,13 +147,15 @@ class StreamInterface:
         return self._streams.prove(stream, index).encoded
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
-        return self._streams.export(stream)
+        """SPEC streams 9: the segments, then the fork proofs that are here."""
+        segments = self._streams.export(stream)
+        return chain(segments, map(archive.frame, self._node.gossip.proofs(stream)))
 
     # ---- imported ----
 
     async def import_(self, pieces: AsyncIterator[bytes]) -> StreamImport:
         require_disk(self._node)
-        reader, done = ArchiveReader(), _Imported(self._streams)
+        reader, done = ArchiveReader(), _Imported(self._streams, self._node.gossip)
         async for piece in pieces:
             for frame in reader.take(piece):
                 await done.take(frame)
@@ -163,8 +168,9 @@ class StreamInterface:
 class _Imported:
     """What has come of one file so far."""
 
-    def __init__(self, streams: StreamReplication) -> None:
+    def __init__(self, streams: StreamReplication, gossip: Gossip) -> None:
         self._streams = streams
+        self._gossip = gossip
         self.stream: StreamId | None = None
         self._genesis: Genesis
         self.added = 0
@@ -194,6 +200,7 @@ class _Imported:
                 check_resolve(self._genesis, resolve)
             case fork:
                 check_fork(fork)
+                await self._gossip.submit(fork)
                 self.proofs += 1
 
     async def _take_first(self, segment: Segment) -> None:
@@ -235,6 +242,7 @@ def row_of(status: StreamStatus) -> StreamRow:
         timestamp=head.timestamp_ms if head else None,
         claimed=status.claimed,
         stopped=status.stopped,
+        forked=status.stopped == FORKED,
     )
 
 

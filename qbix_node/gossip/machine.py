@@ -10,17 +10,17 @@ from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.comparing import Standing, StandingOf, Verdict, VerdictOn
-from qbix_node.gossip.known import Known, Pending
+from qbix_node.gossip.knowledge import Knowledge, Known, Pending
 from qbix_node.gossip.peers import QUESTIONS_MAX, Listener, Question
 from qbix_node.gossip.work import Accused, Asked, Heard, Work
 from qbix_node.streams.forks import (
     ShownHead,
     StreamFork,
-    equal_fork,
+    encode_fork,
     read_fork,
 )
 from qbix_node.streams.genesis import Genesis
-from qbix_node.streams.messages import Head, SignedHead
+from qbix_node.streams.messages import SignedHead
 from qbix_node.streams.records import LogState, put_proof
 from qbix_node.streams.tree import Hash, bag, lead
 from qbix_node.wire.references import StreamId
@@ -46,10 +46,10 @@ class Gossiper:
         logs: Mapping[StreamId, LogState],
         proofs: Mapping[StreamId, Mapping[int, bytes]],
     ) -> None:
-        self._geneses = geneses
-        self._logs = logs
-        self._known = Known(proofs)
-        self._peers: dict[m.PeerId, Listener] = {}
+        streams = {stream: Known(proofs=dict(held)) for stream, held in proofs.items()}
+        self._known = known = Knowledge(geneses, logs, streams)
+        self._geneses, self._logs = known.geneses, known.logs
+        self._streams, self._peers = known.streams, known.peers
         self._tokens = m.Tokens()
         self._numbers = 0
         self._work: dict[m.Token, Work] = {}
@@ -59,7 +59,7 @@ class Gossiper:
         return self._known.proofs(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
-        return self._known.pending(stream)
+        return [each.shown.signed for each in self._known.pending(stream)]
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -70,10 +70,8 @@ class Gossiper:
                 self._peers[peer] = Listener(since=now)
             case m.Disconnected(peer):
                 self._peers.pop(peer, None)
-            case m.Requested(g.Announced(peer, streams, gone)) if peer in self._peers:
-                self._announced(peer, streams, gone, effects)
-            case m.Requested(g.Contradiction(peer, signed)) if peer in self._peers:
-                self._compare(peer, signed.head.stream, effects)
+            case m.Requested(request):
+                self._requested(request, effects)
             case m.Verified(token) | m.Answered(token) | m.Persisted(token):
                 if work := self._work.pop(token, None):
                     self._go_on(work, event, effects)
@@ -88,6 +86,17 @@ class Gossiper:
             effects.append(m.SetTimer(_ROUND, now + ROUND_S * spread))
         return tuple(effects)
 
+    def _requested(self, request: object, effects: Effects) -> None:
+        match request:
+            case g.Announced(peer) if peer in self._peers:
+                self._announced(request, effects)
+            case g.Contradiction(peer, signed) if peer in self._peers:
+                self._compare(peer, signed.head.stream, effects)
+            case g.Submitted(number, fork):
+                self._submitted(number, fork, effects)
+            case _:
+                pass
+
     def _go_on(
         self, work: Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
     ) -> None:
@@ -101,60 +110,30 @@ class Gossiper:
 
     # ---- what is told ----
 
-    def _announced(
-        self,
-        peer: m.PeerId,
-        streams: Sequence[StreamId],
-        gone: Sequence[StreamId],
-        effects: Effects,
-    ) -> None:
+    def _announced(self, said: g.Announced, effects: Effects) -> None:
         """SPEC gossip 2: who holds a stream hears of it, first of all that it is forked."""
-        listener = self._peers[peer]
-        for stream in gone:
-            listener.holds.pop(stream, None)
-        for stream in streams:
-            if stream not in listener.holds:
-                listener.holds[stream] = None
-                self._tell_proofs(peer, stream, effects)
-
-    def _may_read(self, peer: m.PeerId, stream: StreamId) -> bool:
-        genesis = self._geneses.get(stream)
-        return genesis is not None and (genesis.readers is None or peer in genesis.readers)
+        holds = self._peers[said.peer].holds
+        for stream in said.gone:
+            holds.pop(stream, None)
+        for stream in said.streams:
+            if stream not in holds:
+                holds[stream] = None
+                self._tell_proofs(said.peer, stream, effects)
 
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
-        for pending in self._known.waiting():
-            self._reconsider(pending, effects)
+        for stream, known in list(self._streams.items()):
+            for pending in list(known.pending.values()):
+                self._reconsider(stream, known, pending, effects)
         listeners = list(self._peers)
         for _ in range(min(PEERS_A_ROUND, len(listeners))):
             peer = listeners.pop(int(rng.random() * len(listeners)))
-            news = self._news_for(peer)
-            if news:
-                effects.append(m.Send(peer, g.Heads(tuple(news))))
-
-    def _news_for(self, peer: m.PeerId) -> list[ShownHead]:
-        listener, news = self._peers[peer], list[ShownHead]()
-        for stream in listener.holds:
-            if not self._may_read(peer, stream):
-                continue
-            for shown in self._known_heads(stream):
-                if len(news) < g.HEADS_MAX and listener.tell(stream, shown.head):
-                    news.append(shown)
-        return news
-
-    def _known_heads(self, stream: StreamId) -> list[ShownHead]:
-        state = self._logs.get(stream)
-        own = [state.signed] if state else []
-        # Heads of streams whose owners change have a chain; those that are gossiped have none.
-        return [ShownHead(signed) for signed in (*own, *self._known.pending(stream))]
+            if news := self._known.news_for(peer):
+                effects.append(m.Send(peer, g.Heads(news)))
 
     def _tell_proofs(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        listener = self._peers[peer]
-        if not self._may_read(peer, stream):
-            return
-        proofs = [proof for proof in self._known.proofs(stream) if listener.tell_proof(proof)]
-        if proofs:
-            effects.append(m.Send(peer, g.Proofs(tuple(proofs))))
+        if proofs := self._known.proofs_for(peer, stream):
+            effects.append(m.Send(peer, g.Proofs(proofs)))
 
     # ---- what is heard ----
 
@@ -198,10 +177,10 @@ class Gossiper:
 
     def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
         stream, head = shown.head.stream, shown.head
-        if stream not in self._logs or not self._may_read(peer, stream):
+        if stream not in self._logs or not self._known.may_read(peer, stream):
             return
         self._peers[peer].tell(stream, head)
-        if self._is_known(head):
+        if self._known.has_head(stream, head.length, head.root):
             return
         try:
             checks = shown.checks(self._geneses[stream])
@@ -209,11 +188,6 @@ class Gossiper:
             self._disbelieve(peer, str(error), effects)
             return
         self._verify(peer, Heard(peer, shown), checks, now, effects)
-
-    def _is_known(self, head: Head) -> bool:
-        return self._logs[head.stream].signed.head.identity == head.identity or (
-            self._known.is_pending(head)
-        )
 
     def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
         self._peers[peer].tell_proof(encoded)
@@ -223,19 +197,17 @@ class Gossiper:
         except Malformed as error:
             self._disbelieve(peer, str(error), effects)
             return
-        if self._wants_proof(fork):
+        if self._known.wants_proof(fork):
             self._verify(peer, Accused(peer, fork), checks, now, effects)
-
-    def _wants_proof(self, fork: StreamFork) -> bool:
-        return fork.stream in self._geneses and self._known.wants(fork)
 
     def _asked(self, asked: Asked, now: float, effects: Effects) -> None:
         """A Head with its peaks, which is shown to us."""
         peer, stream, head = asked.peer, asked.shown.head.stream, asked.shown.head
         refused = m.Send(peer, g.Unknown(asked.number))
-        busy = [each for each in self._work.values() if type(each) is Asked and each.peer == peer]
-        here = stream in self._logs and self._may_read(peer, stream)
-        if not here or len(busy) >= QUESTIONS_MAX:
+        busy = [work for work in self._work.values() if isinstance(work, Asked)]
+        mine = len([work for work in busy if work.peer == peer])
+        allowed = stream in self._logs and self._known.may_read(peer, stream)
+        if not allowed or mine >= QUESTIONS_MAX:
             effects += [] if asked.ours else [refused]
             return
         if bag(asked.peaks) != head.root or len(asked.peaks) != head.length.bit_count():
@@ -277,32 +249,28 @@ class Gossiper:
         if not all(oks):
             if peer in self._peers:
                 self._disbelieve(peer, "a signature does not match", effects)
+            self._settle(work, effects)
             return
         match work:
             case Heard():
                 self._consider(work, effects)
             case Asked():
                 self._judge(work, effects)
-            case Accused(fork=fork) if self._wants_proof(fork):
-                self._persist(work, effects)
             case Accused():
-                pass  # another was faster
+                self._persist(work, effects)
 
     def _consider(self, heard: Heard, effects: Effects) -> None:
         head = heard.shown.head
         stream, state = head.stream, self._logs[head.stream]
-        if self._is_known(head):
+        if self._known.has_head(stream, head.length, head.root):
             return
         if head.length <= state.length:
             token = self._later(heard)
             effects.append(m.Ask(token, StandingOf(stream, head.length, head.root)))
         elif head.length == state.signed.head.length:
-            self._accuse(None, self._equal(heard.shown, state.signed), effects)
+            self._accuse(None, self._known.equal_fork(stream, heard.shown, state.signed), effects)
         else:
-            self._known.put_pending(heard.shown, heard.peer)
-
-    def _equal(self, shown: ShownHead, ours: SignedHead) -> StreamFork:
-        return equal_fork(self._geneses[shown.head.stream], shown, ShownHead(ours))
+            self._known.of(stream).await_entries(Pending(heard.shown, heard.peer))
 
     def _judge(self, asked: Asked, effects: Effects) -> None:
         stream, head = asked.shown.head.stream, asked.shown.head
@@ -323,32 +291,34 @@ class Gossiper:
                 if peer in self._peers:
                     self._compare(peer, shown.head.stream, effects)
             case Heard(_, shown), Standing(agrees=False, ours=SignedHead() as ours):
-                self._accuse(None, self._equal(shown, ours), effects)
+                self._accuse(None, self._known.equal_fork(shown.head.stream, shown, ours), effects)
             case Asked(), Verdict(fork=None, frontier=frontier):
                 if not work.ours:
                     shown = ShownHead(self._logs[work.shown.head.stream].signed)
                     answered = g.Continues(work.number, shown, frontier)
                     effects.append(m.Send(work.peer, answered))
             case Asked(), Verdict(fork=fork) if fork is not None:
-                self._accuse(None if work.ours else work.peer, fork, effects)
+                self._accuse(None if work.ours else (work.peer, work.number), fork, effects)
             case _:
                 pass
 
     # ---- comparing ----
 
-    def _reconsider(self, pending: Pending, effects: Effects) -> None:
+    def _reconsider(
+        self, stream: StreamId, known: Known, pending: Pending, effects: Effects
+    ) -> None:
         """Of a Head that was pending since before this round."""
-        head = pending.shown.head
-        if head.length <= self._logs[head.stream].signed.head.length:
-            self._known.settle(head)
+        state, head = self._logs[stream], pending.shown.head
+        if head.length <= state.signed.head.length:
+            del known.pending[head.length, head.root]
             self._consider(Heard(pending.peer, pending.shown), effects)
         elif pending.peer in self._peers:
-            self._compare(pending.peer, head.stream, effects)
+            self._compare(pending.peer, stream, effects)
 
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
         listener, state = self._peers[peer], self._logs.get(stream)
-        if state is None or state.frontier or not self._may_read(peer, stream):
+        if state is None or state.frontier or not self._known.may_read(peer, stream):
             return
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return
@@ -371,28 +341,56 @@ class Gossiper:
         head, length = shown.head, question.length
         if lead(question.peaks, length, frontier, head.length) != head.root:
             self._disbelieve(peer, "its Head doesn't continue ours as it says", effects)
-        else:
-            self._known.settle(head)
+        elif known := self._streams.get(question.stream):
+            known.pending.pop((head.length, head.root), None)
 
     # ---- proofs ----
 
-    def _accuse(self, asker: m.PeerId | None, fork: StreamFork, effects: Effects) -> None:
+    def _submitted(self, number: int, fork: StreamFork, effects: Effects) -> None:
+        """By whoever has it at hand, say in a file; as little is believed as of a peer."""
+        accused = Accused(None, fork, submitted=number)
+        try:
+            checks = fork.checks()
+        except Malformed:
+            self._settle(accused, effects)
+            return
+        if self._known.wants_proof(fork):
+            effects.append(m.Verify(self._later(accused), checks))
+        else:
+            self._settle(accused, effects)
+
+    def _settle(self, work: Work, effects: Effects) -> None:
+        if isinstance(work, Accused) and work.submitted is not None:
+            effects.append(m.Emit(g.Settled(work.submitted)))
+
+    def _accuse(
+        self, answers: tuple[m.PeerId, int] | None, fork: StreamFork, effects: Effects
+    ) -> None:
         """Made here: its parts were checked, and it is checked as a whole, too."""
-        if self._wants_proof(fork):
-            token = self._later(Accused(None, fork, asker))
-            effects.append(m.Verify(token, fork.checks()))
-        elif asker in self._peers:
-            self._tell_proofs(asker, fork.stream, effects)
+        if not self._known.wants_proof(fork):
+            proofs = self.proofs(fork.stream)
+            if answers is not None and answers[0] in self._peers and proofs:
+                effects.append(m.Send(answers[0], g.Proofs(tuple(proofs))))
+            return
+        token = self._later(Accused(None, fork, answers))
+        effects.append(m.Verify(token, fork.checks()))
 
     def _persist(self, accused: Accused, effects: Effects) -> None:
         fork = accused.fork
-        token, encoded = self._later(accused), self._known.put_proof(fork)
+        if not self._known.wants_proof(fork):
+            self._settle(accused, effects)  # another was faster
+            return
+        encoded = encode_fork(fork)
+        self._known.of(fork.stream).writing[fork.forked_length] = encoded
+        token = self._later(accused)
         effects.append(m.Persist(token, (put_proof(fork.stream, fork.forked_length, encoded),)))
 
     def _proven(self, work: Work, effects: Effects) -> None:
         assert isinstance(work, Accused)
-        stream = work.fork.stream
+        stream, length = work.fork.stream, work.fork.forked_length
+        self._streams[stream].keep_written(length)
         effects.append(m.Emit(g.ForkProven(work.fork, work.peer)))
+        self._settle(work, effects)
         for peer, listener in self._peers.items():
-            if stream in listener.holds or peer == work.asker:
+            if stream in listener.holds or (work.answers and work.answers[0] == peer):
                 self._tell_proofs(peer, stream, effects)

@@ -89,15 +89,30 @@ class Announced:
     gone: tuple[StreamId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A proof that did not come from a peer. `number` names it in Settled."""
+
+    number: int
+    fork: StreamFork
+
+
 # ---- found ----
 
 
 @dataclass(frozen=True, slots=True)
 class ForkProven:
-    """The proof is durable. `source`: who sent it; None: we made it of what peers said."""
+    """The proof is durable. `source`: who sent it; None: made of what peers said, or submitted."""
 
     fork: StreamFork
     source: PeerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was submitted is durable, or passed over."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

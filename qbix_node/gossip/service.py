@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
 import structlog
 import trio
@@ -17,6 +18,7 @@ from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import FORKED, StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.messages import HeadContradicts, SignedHead
 from qbix_node.streams.records import read_proofs
 from qbix_node.wire.references import StreamId, format_feed, format_stream
@@ -48,6 +50,8 @@ class Gossip:
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._submitted: dict[int, trio.Event] = {}
+        self._numbers = count(1)
         self._left: deque[_Talk] = deque()  # those that are over, not told yet
         self._news = trio.Event()
         replication.listen(self.hear)
@@ -151,6 +155,18 @@ class Gossip:
 
     # ---- for the daemon ----
 
+    async def submit(self, fork: StreamFork) -> None:
+        """A proof that did not come from a peer. Returns once it is durable and told, or passed
+        over, as spec/gossip.md 6 has it.
+        """
+        number, settled = next(self._numbers), trio.Event()
+        self._submitted[number] = settled
+        try:
+            await self._runner.post(m.Requested(g.Submitted(number, fork)))
+            await settled.wait()
+        finally:
+            del self._submitted[number]
+
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
 
@@ -173,6 +189,8 @@ class Gossip:
                 log.warning("fork.proven", **named, source=format_feed(source) if source else None)
                 self._stops[fork.stream] = FORKED
                 self._news.set()
+            case g.Settled(number) if number in self._submitted:
+                self._submitted[number].set()
             case g.LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:

@@ -1,4 +1,4 @@
-"""What a Gossiper has under way: signatures being checked, questions to the store, writes."""
+"""Slow work of a Gossiper that is under way: what it is about."""
 
 from dataclasses import dataclass
 
@@ -28,9 +28,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Accused:
+    """`peer`: who sent the proof, if a peer did."""
+
     peer: PeerId | None
     fork: StreamFork
-    asker: PeerId | None = None  # to whose question this is the answer
+    answers: tuple[PeerId, int] | None = None  # a question that this is the answer to
+    submitted: int | None = None  # names it for whoever had it at hand
 
 
 Work = Heard | Asked | Accused

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from qbix_node.http.fork_api import ForkApi, ForkRow
 from qbix_node.http.stream_api import StreamApi
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
@@ -30,14 +31,6 @@ class FeedRow:
     following: bool
     forked: bool
     claimed: int  # of the newest message that a connected peer says it has
-
-
-@dataclass(frozen=True, slots=True)
-class ForkRow:
-    feed: str
-    sequence: int
-    ours: str
-    theirs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +105,9 @@ class Api(Protocol):
 
     @property
     def streams(self) -> StreamApi: ...
+
+    @property
+    def forks(self) -> ForkApi: ...
 
     async def status(self) -> Status: ...
 

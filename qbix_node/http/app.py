@@ -16,13 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qbix_node.errors import LocalError, RemoteError
 from qbix_node.http import answers
 from qbix_node.http.api import Api
+from qbix_node.http.fork_handlers import ForkHandlers
 from qbix_node.http.handlers import Handlers
 from qbix_node.http.stream_handlers import StreamHandlers
 
 
 def control_app(api: Api) -> ASGIApp:
     """Everything: who may open the control socket may do everything that the node can."""
-    to, streams = Handlers(api), StreamHandlers(api.streams)
+    to, streams, forks = Handlers(api), StreamHandlers(api.streams), ForkHandlers(api.forks)
     return _app(
         *_looking(to),
         Route("/peers", to.peers),
@@ -43,6 +44,8 @@ def control_app(api: Api) -> ASGIApp:
         Route("/streams/prove", streams.prove),
         Route("/streams/export", streams.export),
         Route("/streams/import", streams.import_, methods=["POST"]),
+        Route("/forks", forks.forks),
+        Route("/forks/proof", forks.proof),
         Route("/following", to.following),
         Route("/follow", to.follow, methods=["POST"]),
         Route("/unfollow", to.unfollow, methods=["POST"]),

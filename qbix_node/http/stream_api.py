@@ -24,6 +24,7 @@ class StreamRow:
     timestamp: int | None  # of that Head, as the owners claim
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
+    forked: bool  # that is because its owners forked it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class StreamImport:
     stream: str
     added: int  # entries that were not here before
     length: int
-    proofs: int  # of forks, in the file; checked, and not kept
+    proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
 
 
 class StreamApi(Protocol):

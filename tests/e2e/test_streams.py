@@ -11,13 +11,16 @@ import trio
 
 from qbix_node.cli.main import run
 from qbix_node.crypto.keys import KeyPair
+from qbix_node.feeds.forks import encode_classic_fork, fork_of
+from qbix_node.feeds.records import Evidence
 from qbix_node.streams.authoring import make_genesis, sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Head
 from qbix_node.streams.tree import Hash
-from qbix_node.wire.references import format_blob, format_feed, format_stream
+from qbix_node.wire.references import format_blob, format_feed, format_message, format_stream
 from tests.e2e.test_commands import Person
+from tests.feeds.authors import Author
 from tests.interop.node import Node, make_home, open_node
 
 ENTRIES = 500
@@ -257,3 +260,20 @@ def test_a_fork_is_proven_without_a_daemon(
         file.write_bytes(what)
         assert run(["fork", "verify", str(file)]) == 65
         assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_fork_of_a_feed_is_proven_without_a_daemon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mallory = Author("mallory")
+    messages = mallory.twin().write(), mallory.write({"type": "post", "text": "other"})
+    encoded = encode_classic_fork(fork_of(Evidence(0, *messages)))
+    file = tmp_path / "proof"
+    file.write_bytes(encoded)
+    assert run(["fork", "verify", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert f"signed both  {format_feed(mallory.feed)}" in told
+    assert all(format_message(message.id) in told for message in messages)
+    file.write_bytes(encoded.replace(b"other", b"bther"))
+    assert run(["fork", "verify", str(file)]) == 1
+    assert "a signature doesn't match" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.known import PENDING_MAX
+from qbix_node.gossip.knowledge import PENDING_MAX
 from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, equal_fork, read_fork
@@ -314,6 +314,48 @@ def test_a_proof_is_told_to_who_comes_later_and_after_a_restart(desk: Desk, auth
     again = Desk(desk.rows, desk.geneses, desk.logs)
     again.meet(DAVE, author.stream)
     assert proofs_in(again) == [(DAVE, proof)]
+
+
+def test_who_comes_while_a_proof_is_written_hears_of_it_when_it_is_durable(
+    desk: Desk, author: Author
+) -> None:
+    desk.held = []
+    desk.hear(BOB, g.Heads((head_of(author.write(*B)),)))
+    desk.meet(DAVE, author.stream)
+    assert proofs_in(desk) == []
+    assert desk.gossiper.proofs(author.stream) == []
+    [done] = desk.held
+    desk.do(done)
+    assert [to for to, _ in proofs_in(desk)] == [BOB, CAROL, DAVE]
+
+
+def test_a_proof_that_is_submitted_is_kept_and_told(desk: Desk, author: Author) -> None:
+    one, other = [head_of(author.write(*branch)) for branch in (A, B)]
+    fork = equal_fork(author.genesis, one, other)
+    desk.do(m.Requested(g.Submitted(7, fork)))
+    assert desk.found == [g.ForkProven(fork, None), g.Settled(7)]
+    assert [to for to, _ in proofs_in(desk)] == [BOB, CAROL]
+    desk.do(m.Requested(g.Submitted(8, fork)))
+    assert desk.found[2:] == [g.Settled(8)]
+    assert proofs_in(desk) == []
+
+
+def test_what_is_submitted_and_proves_nothing_is_passed_over(desk: Desk, author: Author) -> None:
+    one, other = [head_of(author.write(*branch)) for branch in (A, B)]
+    forged = ShownHead(sign_head(other.head, (0, keys_of("eve"))))
+    elsewhere = Author("elsewhere")
+    heads = [head_of(elsewhere.write(*branch)) for branch in (A, B)]
+    for number, fork in enumerate(
+        (
+            equal_fork(author.genesis, one, forged),
+            equal_fork(author.genesis, one, one),
+            equal_fork(elsewhere.genesis, heads[0], heads[1]),
+        )
+    ):
+        desk.found.clear()
+        desk.do(m.Requested(g.Submitted(number, fork)))
+        assert desk.found == [g.Settled(number)]
+    assert desk.gossiper.proofs(author.stream) == []
 
 
 def test_two_proofs_a_stream_are_kept_of_different_lengths(desk: Desk, author: Author) -> None:

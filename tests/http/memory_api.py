@@ -21,6 +21,7 @@ from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId, format_blob, format_feed
 from qbix_node.wire.v8json import JsonValue
+from tests.http.memory_forks import MemoryForks
 from tests.http.memory_streams import MemoryStreams
 
 ALICE = FeedId(bytes(range(32)))
@@ -37,6 +38,7 @@ class MemoryApi:
     files: dict[BlobId, bytes] = field(default_factory=dict)
     appended: trio.Event = field(default_factory=trio.Event)
     streams: MemoryStreams = field(default_factory=MemoryStreams)
+    forks: MemoryForks = field(default_factory=MemoryForks)
     _waiters: int = 0
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading
@@ -53,7 +55,7 @@ class MemoryApi:
             feeds=1,
             entries=len(self.messages),
             following=len(self.followed),
-            forks=[],
+            forks=self.forks.forks(),
             blobs=BlobsRow(0, 0, 0),
             store=StoreRow(4096, None),
             epoch=None,

@@ -45,7 +45,7 @@ class MemoryStreams:
 
     async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
         named = [format_feed(reader) for reader in readers] or None
-        here = True, False, 1, 1, "root", 7, 0, None
+        here = True, False, 1, 1, "root", 7, 0, None, False
         row = StreamRow(format_stream(STREAM), kind, uniqueness, [], named, *here)
         self.rows[STREAM], self.contents[STREAM] = row, [("", b"")]
         return row

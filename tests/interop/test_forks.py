@@ -9,7 +9,9 @@ import pytest
 
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.feeds.authoring import make_message
+from qbix_node.feeds.forks import check_classic_fork, read_classic_fork
 from qbix_node.feeds.messages import Head
+from qbix_node.wire.references import format_message
 from tests.interop.jspeer import Engine, needs_js_peers, open_js_peer
 from tests.interop.node import make_home, open_node
 
@@ -50,10 +52,13 @@ async def test_a_fork_served_by_two_peers_ends_as_evidence(engine: Engine, tmp_p
         forks = await node.until("/status", lambda status: status["forks"])
         kept = await node.log(mallory)
         (fork,) = forks
-        assert fork["feed"] == mallory
-        assert COMMON < fork["sequence"] <= SHORT
-        x_log, y_log, place = await x.log(), await y.log(), (mallory, fork["sequence"])
-        assert (fork["ours"], fork["theirs"]) == (x_log[place].key, y_log[place].key)
+        assert (fork["log"], fork["form"], fork["convicted"]) == (mallory, "c", [mallory])
+        assert COMMON < fork["length"] <= SHORT
+        proof = (await node.control.get("/forks/proof", params={"id": fork["id"]})).content
+        check_classic_fork(proven := read_classic_fork(proof))
+        x_log, y_log, place = await x.log(), await y.log(), (mallory, fork["length"])
+        both = {format_message(each.id) for each in (proven.message, proven.other)}
+        assert both == {x_log[place].key, y_log[place].key}
         assert kept == x_log, "nothing of the second branch may get into the feed"
 
 

@@ -33,6 +33,8 @@ def _line(row: StreamRow, out: Output) -> str:
 
 def _state(row: StreamRow) -> tuple[str, str]:
     """A word and its colour: nothing here is final, as nobody watches."""
+    if row.forked:
+        return "FORKED, takes no more: qbix-node fork list", "red"
     if row.stopped:
         return f"STOPPED: {row.stopped}", "red"
     if row.length == 0:

@@ -1,0 +1,110 @@
+"""What a Gossiper knows of streams and of peers, and who may hear of what (spec/gossip.md 2, 3).
+
+What to do with it is decided by the Gossiper.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qbix_node import machines as m
+from qbix_node.gossip import messages as g
+from qbix_node.gossip.peers import Listener
+from qbix_node.streams.forks import ShownHead, StreamFork, equal_fork
+from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.messages import SignedHead
+from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import Hash
+from qbix_node.wire.references import StreamId
+
+PENDING_MAX = 4  # Heads of a stream that nobody has backed; the oldest makes room
+PROOFS_MAX = 2  # of a stream
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    shown: ShownHead
+    peer: m.PeerId  # who told of it
+
+
+@dataclass(slots=True)
+class Known:
+    """Of one stream. Proofs by forked length: those that are durable, and those on their way."""
+
+    pending: dict[tuple[int, Hash], Pending] = field(default_factory=dict)
+    proofs: dict[int, bytes] = field(default_factory=dict)
+    writing: dict[int, bytes] = field(default_factory=dict)
+
+    def keep_written(self, length: int) -> None:
+        """That proof is durable; what no entries have reached says nothing any more."""
+        self.proofs[length] = self.writing.pop(length)
+        self.pending.clear()
+
+    def await_entries(self, pending: Pending) -> None:
+        while len(self.pending) >= PENDING_MAX:
+            del self.pending[next(iter(self.pending))]
+        head = pending.shown.head
+        self.pending[head.length, head.root] = pending
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """`geneses`, `logs`: of the streams that are replicated here."""
+
+    geneses: Mapping[StreamId, Genesis]
+    logs: Mapping[StreamId, LogState]
+    streams: dict[StreamId, Known]
+    peers: dict[m.PeerId, Listener] = field(default_factory=dict)
+
+    def of(self, stream: StreamId) -> Known:
+        return self.streams.setdefault(stream, Known())
+
+    def proofs(self, stream: StreamId) -> list[bytes]:
+        known = self.streams.get(stream)
+        return list(known.proofs.values()) if known else []
+
+    def pending(self, stream: StreamId) -> list[Pending]:
+        known = self.streams.get(stream)
+        return list(known.pending.values()) if known else []
+
+    def may_read(self, peer: m.PeerId, stream: StreamId) -> bool:
+        genesis = self.geneses.get(stream)
+        return genesis is not None and (genesis.readers is None or peer in genesis.readers)
+
+    def has_head(self, stream: StreamId, length: int, root: Hash) -> bool:
+        head, known = self.logs[stream].signed.head, self.streams.get(stream)
+        if (head.length, head.root) == (length, root):
+            return True
+        return known is not None and (length, root) in known.pending
+
+    def wants_proof(self, fork: StreamFork) -> bool:
+        if fork.stream not in self.geneses:
+            return False
+        known = self.streams.get(fork.stream, Known())
+        lengths = {**known.proofs, **known.writing}
+        return len(lengths) < PROOFS_MAX and fork.forked_length not in lengths
+
+    def equal_fork(self, stream: StreamId, shown: ShownHead, ours: SignedHead) -> StreamFork:
+        return equal_fork(self.geneses[stream], shown, ShownHead(ours))
+
+    # ---- what a peer has not been told ----
+
+    def news_for(self, peer: m.PeerId) -> tuple[ShownHead, ...]:
+        listener, news = self.peers[peer], list[ShownHead]()
+        for stream in listener.holds:
+            if not self.may_read(peer, stream):
+                continue
+            for shown in self._heads(stream):
+                if len(news) < g.HEADS_MAX and listener.tell(stream, shown.head):
+                    news.append(shown)
+        return tuple(news)
+
+    def _heads(self, stream: StreamId) -> list[ShownHead]:
+        state = self.logs.get(stream)
+        own = [ShownHead(state.signed)] if state else []
+        return own + [each.shown for each in self.pending(stream)]
+
+    def proofs_for(self, peer: m.PeerId, stream: StreamId) -> tuple[bytes, ...]:
+        if not self.may_read(peer, stream):
+            return ()
+        listener = self.peers[peer]
+        return tuple([proof for proof in self.proofs(stream) if listener.tell_proof(proof)])
