@@ -6,6 +6,7 @@ invalid breaks the one rule that it names, and else holds: its signatures are ri
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.streams import vectors_of_bytes, vectors_of_forks, vectors_of_trees
 
@@ -19,9 +20,11 @@ def make() -> dict[str, str]:
         "streams-bytes.json": vectors_of_bytes.make(),
         "streams-forks.json": vectors_of_forks.make(),
     }
-    return {
-        name: json.dumps(each, indent=1, ensure_ascii=False) + "\n" for name, each in made.items()
-    }
+    return {name: text_of(each) for name, each in made.items()}
+
+
+def text_of(vectors: dict[str, Any]) -> str:
+    return json.dumps(vectors, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

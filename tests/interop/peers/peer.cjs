@@ -30,6 +30,7 @@ const FLAGS = {
   timeout: { type: 'string' },
   exit: { type: 'boolean', default: false },
   dump: { type: 'string' },
+  streams: { type: 'boolean', default: false },
   blobs: { type: 'boolean', default: false },
   'add-blob': { type: 'string', multiple: true, default: [] },
   verbose: { type: 'boolean', default: false },
@@ -78,7 +79,7 @@ function readFlags() {
 }
 
 const keysOfSeed = (seed) => ssbKeys.generate(null, crypto.createHash('sha256').update(seed).digest())
-const feedOf = (name) => (name.startsWith('@') ? name : keysOfSeed(name).id)
+const feedOf = (name) => (/^(@|ssb:)/.test(name) ? name : keysOfSeed(name).id)
 
 /** Full multiserver addresses stay as they are; HOST:PORT:SEED is completed with the key of the seed. */
 function addressOf(address) {
@@ -93,6 +94,7 @@ function open(engine, flags, keys) {
   const stack = require('secret-stack')({ appKey: caps })
   engine.plugins.forEach((plugin) => stack.use(plugin))
   if (flags.mode === 'ebt') stack.use(require('ssb-ebt'))
+  if (flags.streams) stack.use(require('./qbix-v1.cjs'))
   if (flags.blobs) stack.use(require('ssb-blobs'))
   return stack({
     path: flags.dir,
@@ -270,8 +272,8 @@ const COMMANDS = {
   async head(peer, { id }) {
     say('head', { id: feedOf(id), sequence: await peer.engine.head(peer.sbot, feedOf(id)) })
   },
-  async clock(peer) {
-    say('clock', { clock: await promisify(peer.sbot.ebt.clock)({ format: 'classic' }) })
+  async clock(peer, { format = 'classic' }) {
+    say('clock', { clock: await promisify(peer.sbot.ebt.clock)({ format }) })
   },
   async status(peer, { id }) {
     say('status', peer.sbot.ebt.peerStatus(feedOf(id)))

@@ -1,4 +1,4 @@
-// Names of feeds, messages and blobs: 32 bytes in canonical base64, or their ssb: URI.
+// Names of feeds, streams, messages and blobs: 32 bytes in canonical base64, or their ssb: URI.
 
 const URI = /^ssb:blob\/(?:classic|sha256)\/(.*)$/
 
@@ -21,4 +21,14 @@ export function blobId(text) {
 export function feedId(text) {
   const inner = /^@(.*)\.ed25519$/.exec(text)
   return inner && fromBase64(inner[1], 32) ? text : null
+}
+
+const STREAM = 'ssb:feed/qbix-v1/'
+
+export const streamUri = (id) => STREAM + id.toString('base64').replaceAll('+', '-').replaceAll('/', '_')
+
+/** The bytes, or null if the text names no stream. */
+export function streamId(text) {
+  const id = Buffer.from(text.slice(STREAM.length), 'base64')
+  return id.length === 32 && streamUri(id) === text ? id : null
 }

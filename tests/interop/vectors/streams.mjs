@@ -4,6 +4,7 @@
 import { bag, climb, lead, leafHash, peaksOf, rootOf, spots } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { sha256, verifySignature } from './primitives.mjs'
+import { streamUri } from './references.mjs'
 
 const NUMBER_MAX = 2 ** 53 - 1
 const LENGTH_MAX = 2 ** 30 - 1
@@ -18,18 +19,18 @@ const H = (...parts) => sha256(Buffer.concat(parts.map((part) => Buffer.from(par
 
 // ---- fields ----
 
-function number(value, what, low = 0, high = NUMBER_MAX) {
+export function number(value, what, low = 0, high = NUMBER_MAX) {
   demand(typeof value === 'bigint' && value >= BigInt(low) && value <= BigInt(high), `${what}: no number in its range`)
   return Number(value)
 }
 
-function bytes(value, what, size, most = Infinity) {
+export function bytes(value, what, size, most = Infinity) {
   demand(Buffer.isBuffer(value), `${what}: no bytes`)
   demand((size === undefined || value.length === size) && value.length <= most, `${what}: ${value.length} bytes`)
   return value
 }
 
-function array(value, what, size, most = Infinity) {
+export function array(value, what, size, most = Infinity) {
   demand(Array.isArray(value), `${what}: no array`)
   demand((size === undefined || value.length === size) && value.length <= most, `${what}: ${value.length} items`)
   return value
@@ -45,11 +46,11 @@ function structure(value, what, size) {
   return value
 }
 
-function ascending(rows, compare, what) {
+export function ascending(rows, compare, what) {
   rows.slice(1).forEach((row, place) => demand(compare(rows[place], row) < 0, `${what}: not ascending`))
 }
 
-const hashes = (value, what) => array(value, what).map((each) => bytes(each, what, 32))
+export const hashes = (value, what) => array(value, what).map((each) => bytes(each, what, 32))
 const byText = (one, other) => (one < other ? -1 : one > other ? 1 : 0)
 
 // ---- 1: geneses ----
@@ -95,7 +96,7 @@ export function readGenesis(encoded) {
   else demand(uniqueness !== 'gossip' || ruling.owners.length === 1, 'genesis: no sequencer')
   if (readers) readReaders(readers)
   const id = H('qbix/stream/1\0', encoded)
-  return { ...ruling, kind, uniqueness, id, uri: 'ssb:feed/qbix-v1/' + id.toString('base64').replace(/\+/g, '-').replace(/\//g, '_'), leaf: encoded }
+  return { ...ruling, kind, uniqueness, id, uri: streamUri(id), leaf: encoded }
 }
 
 // ---- what is signed ----
@@ -199,11 +200,11 @@ export function chunkTree(chunks, size) {
 
 // ---- 5, 6.1, 7: what owners sign ----
 
-function readHead(value) {
+export function readHead(value) {
   const [body, signatures] = array(value, 'SignedHead', 2)
   const [, stream, length, root, timestamp] = structure(body, 'Head', 5)
   number(timestamp, 'Head: timestamp')
-  return { stream: bytes(stream, 'Head: stream', 32), length: number(length, 'Head: length', 1, LENGTH_MAX), root: bytes(root, 'Head: root', 32), body, signatures }
+  return { stream: bytes(stream, 'Head: stream', 32), length: number(length, 'Head: length', 1, LENGTH_MAX), root: bytes(root, 'Head: root', 32), timestamp, body, signatures }
 }
 
 export function checkHead(genesis, value, ruling = genesis) {

@@ -1,0 +1,231 @@
+"""Write spec/vectors/gossip-messages.json anew: `python -m tests.gossip.make_vectors`.
+
+As with those of streams: all of it follows from fixed seeds, and what is invalid breaks the one
+rule that it names.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from qbix_node.gossip import messages as g
+from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
+from qbix_node.wire.packing import pack, unpack
+from qbix_node.wire.references import format_stream
+from tests.streams import long_hex
+from tests.streams.branches import signing
+from tests.streams.make_vectors import FOLDER, text_of
+from tests.streams.vectors_of_bytes import changed, forms
+from tests.streams.vectors_of_forks import (
+    ALICE,
+    BOB,
+    BY_ALICE,
+    BY_BOB,
+    SEVERAL,
+    branches,
+    of_unequal,
+    several,
+    succession,
+)
+
+NAME = "gossip-messages.json"
+NUMBER = 7
+NUMBER_MAX = 2**53 - 1
+
+Invalid = list[tuple[str, bytes]]
+Valid = list[tuple[str, g.Message]]
+
+SHORT, LONG = branches(5, 7, 12)  # logs that have 5 leaves in common
+HEAD = LONG.shown(BY_ALICE)
+BY_TWO = several()[0].shown(signing(SEVERAL, ALICE, BOB))
+PASSED_ON = succession()[0].shown(BY_BOB, None, 2, 4)
+QUESTION = g.Compare(NUMBER, LONG.shown(BY_ALICE, 7), LONG.peaks(7))
+
+
+def fork_of_equal() -> bytes:
+    one, other = branches(3, 5, 5)
+    fork = equal_fork(one.genesis, one.shown(BY_ALICE), other.shown(BY_ALICE))
+    return encode_fork(fork)
+
+
+def proofs() -> tuple[bytes, ...]:
+    return fork_of_equal(), encode_fork(of_unequal(SHORT, LONG))
+
+
+def valid() -> Valid:
+    theirs = QUESTION.shown
+    return [
+        ("no Heads", g.Heads(())),
+        ("a Head", g.Heads((HEAD,))),
+        ("Heads of three streams", g.Heads((HEAD, BY_TWO, PASSED_ON))),
+        ("64 Heads", g.Heads((HEAD,) * 64)),
+        ("a question", QUESTION),
+        ("a question of number 0", g.Compare(0, BY_TWO, several()[0].peaks())),
+        ("a question with a chain", g.Compare(NUMBER_MAX, PASSED_ON, succession()[0].peaks())),
+        ("our log is longer", g.Continues(NUMBER, HEAD, LONG.frontier(7, 12))),
+        ("our log is as long", g.Continues(NUMBER, theirs, ())),
+        ("our log is shorter", g.Shorter(NUMBER, LONG.shown(BY_ALICE, 6), LONG.peaks(6))),
+        ("no such stream", g.Unknown(NUMBER)),
+        ("no proofs", g.Proofs(())),
+        ("proofs of forms a and b", g.Proofs(proofs())),
+        ("eight proofs", g.Proofs((fork_of_equal(),) * 8)),
+    ]
+
+
+# ---- malformed ----
+
+
+def row_of(message: g.Message) -> Any:  # noqa: ANN401  (msgpack)
+    return unpack(g.encode(message), "message")
+
+
+def invalid() -> Invalid:
+    kinds: list[g.Message] = [
+        g.Heads((HEAD,)),
+        QUESTION,
+        g.Continues(NUMBER, HEAD, LONG.frontier(7, 12)),
+        g.Shorter(NUMBER, LONG.shown(BY_ALICE, 6), LONG.peaks(6)),
+        g.Unknown(NUMBER),
+        g.Proofs(proofs()[:1]),
+    ]
+    rows = [row_of(message) for message in kinds]
+    found = [(f"{row[1]}: {rule}", data) for row in rows for rule, data in forms(list(row))]
+    found += [(f"{row[1]}: {rule}", pack(bad)) for row in rows for rule, bad in wrong_fields(row)]
+    found += [(f"heads: {rule}", pack([1, "heads", [bad]])) for rule, bad in wrong_heads()]
+    found += [
+        (f"compare: {rule}", pack(changed(rows[1], (3, bad)))) for rule, bad in wrong_heads()[:3]
+    ]
+    half = (bytes(64 * 1024),) * 2
+    return [
+        *found,
+        ("there is no such kind", pack([1, "head", []])),
+        ("the kind is bytes", pack([1, b"heads", []])),
+        ("there is no kind", pack([1])),
+        ("nothing at all", pack([])),
+        ("heads: 65 Heads", pack([1, "heads", (HEAD.packable(),) * 65])),
+        ("proofs: 9 proofs", pack([1, "proofs", (fork_of_equal(),) * 9])),
+        ("proofs: a proof of more than 64 KiB", pack([1, "proofs", [bytes(64 * 1024 + 1)]])),
+        ("more than 128 KiB", pack([1, "proofs", half])),
+    ]
+
+
+def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    """Behind version and kind."""
+    if row[1] in ("heads", "proofs"):
+        return [
+            ("nil in the place of the array", changed(row, (2, None))),
+            ("a nil in the array", changed(row, (2, [None]))),
+            ("a number in the array", changed(row, (2, [1]))),
+        ]
+    wrong: list[tuple[str, Any]] = [
+        ("the number is negative", changed(row, (2, -1))),
+        ("the number is 2⁵³", changed(row, (2, 2**53))),
+        ("the number is text", changed(row, (2, "7"))),
+        ("the number is true", changed(row, (2, True))),
+    ]
+    if row[1] != "unknown":
+        hashes = row[4]
+        wrong += [
+            ("the Head is nil", changed(row, (3, None))),
+            ("the hashes are nil", changed(row, (4, None))),
+            ("the hashes are bytes", changed(row, (4, b"".join(hashes)))),
+            ("a hash has 31 bytes", changed(row, (4, (hashes[0][:31], *hashes[1:])))),
+            ("a hash is text", changed(row, (4, ("a" * 32, *hashes[1:])))),
+        ]
+    return wrong
+
+
+def wrong_heads() -> list[tuple[str, Any]]:
+    """Shown Heads."""
+    shown: Any = row_of(g.Heads((HEAD,)))[2][0]
+    (body, signatures), chain = shown
+    (index, signature), by_two = signatures[0], row_of(g.Heads((BY_TWO,)))[2][0]
+    (link, _) = row_of(g.Heads((PASSED_ON,)))[2][0][1]
+
+    def head(*change: tuple[int, Any]) -> Any:  # noqa: ANN401
+        return [[changed(body, *change), signatures], chain]
+
+    def signed(*rows: Any) -> Any:  # noqa: ANN401
+        return [[body, list(rows)], chain]
+
+    return [
+        ("a Head has no chain", shown[:1]),
+        ("a Head has three fields", [*shown, None]),
+        ("a Head has a chain that is nil", [shown[0], None]),
+        ("a Head of version 2", head((0, 2))),
+        ("a Head of four fields", [[body[:4], signatures], chain]),
+        ("a stream of 31 bytes", head((1, body[1][:31]))),
+        ("a length of 0", head((2, 0))),
+        ("a length of 2³⁰", head((2, 2**30))),
+        ("a root of 33 bytes", head((3, body[3] + b"\0"))),
+        ("a root that is nil", head((3, None))),
+        ("a timestamp before 1970", head((4, -1))),
+        ("a timestamp of 2⁵³", head((4, 2**53))),
+        ("signatures that are nil", [[body, None], chain]),
+        ("a signature without its owner", signed([signature])),
+        ("a signature of 63 bytes", signed([index, signature[:63]])),
+        ("the signature of owner 64", signed([64, signature])),
+        ("two signatures of one owner", signed(*signatures, *signatures)),
+        ("signatures that don't ascend", [[by_two[0][0], by_two[0][1][::-1]], []]),
+        ("a chain of nine changes", [shown[0], [link] * 9]),
+        ("a change of two fields", [shown[0], [link[:2]]]),
+        ("a change without its content", [shown[0], [(link[0], None, link[2])]]),
+        ("a change whose path has a hash of 31 bytes", [shown[0], [(*link[:2], [bytes(31)])]]),
+    ]
+
+
+# ---- the file ----
+
+
+def told(shown: ShownHead) -> dict[str, Any]:
+    head, signatures = shown.head, shown.signed.signatures
+    return {
+        "stream": format_stream(head.stream),
+        "length": head.length,
+        "root": head.root.hex(),
+        "timestamp": head.timestamp_ms,
+        "signed_by": [index for index, _ in signatures],
+        "changes": len(shown.chain),
+    }
+
+
+def fields_of(message: g.Message) -> dict[str, Any]:
+    match message:
+        case g.Heads(heads):
+            return {"kind": "heads", "heads": [told(shown) for shown in heads]}
+        case g.Compare(number, shown, hashes):
+            kind, name = "compare", "peaks"
+        case g.Continues(number, shown, hashes):
+            kind, name = "continues", "frontier"
+        case g.Shorter(number, shown, hashes):
+            kind, name = "shorter", "peaks"
+        case g.Unknown(number):
+            return {"kind": "unknown", "number": number}
+        case g.Proofs(encoded):
+            return {"kind": "proofs", "ids": [sha256(each).hexdigest() for each in encoded]}
+    said = {"kind": kind, "number": number, "head": told(shown)}
+    return {**said, name: [each.hex() for each in hashes]}
+
+
+def vector_of(what: str, message: g.Message) -> dict[str, Any]:
+    vector = {"what": what, "message": fields_of(message)}
+    if isinstance(message, g.Continues):
+        vector["asked"] = fields_of(QUESTION)
+    return {**vector, "hex": long_hex.write(g.encode(message))}
+
+
+def make() -> dict[str, str]:
+    found = {
+        "hex": long_hex.NOTE,
+        "arguments": {
+            "valid": [[{"version": 1}]],
+            "invalid": [[], [{}], [{"version": 2}], [{"version": "1"}], [1], [None], ["1"]],
+        },
+        "valid": [vector_of(what, message) for what, message in valid()],
+        "invalid": [{"rule": rule, "hex": long_hex.write(data)} for rule, data in invalid()],
+    }
+    return {NAME: text_of(found)}
+
+
+if __name__ == "__main__":
+    for name, text in make().items():
+        (FOLDER / name).write_text(text)

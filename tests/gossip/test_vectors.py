@@ -1,0 +1,67 @@
+"""spec/vectors/gossip-messages.json is what the generator makes, and this package says the same."""
+
+import json
+from typing import Any
+
+import pytest
+
+from qbix_node.errors import Malformed
+from qbix_node.gossip import messages as g
+from qbix_node.streams.forks import check_fork, read_fork
+from qbix_node.streams.tree import Hash, bag, lead
+from qbix_node.wire.v8json import JsonValue
+from tests.gossip.make_vectors import NAME, fields_of, make
+from tests.streams.long_hex import read as data
+from tests.streams.make_vectors import FOLDER
+
+MADE = make()[NAME]
+VECTORS = json.loads(MADE)
+
+
+def test_the_committed_file_is_the_one_that_is_made() -> None:
+    assert (FOLDER / NAME).read_text() == MADE, "python -m tests.gossip.make_vectors"
+    assert len(MADE) < 300 * 1024
+
+
+@pytest.mark.parametrize("vector", VECTORS["valid"], ids=lambda vector: str(vector["what"]))
+def test_messages_are_read_and_written(vector: dict[str, Any]) -> None:
+    encoded = data(vector["hex"])
+    message = g.read_message(encoded)
+    assert g.encode(message) == encoded
+    assert fields_of(message) == vector["message"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["valid"], ids=lambda vector: str(vector["what"]))
+def test_what_they_show_holds(vector: dict[str, Any]) -> None:
+    match g.read_message(data(vector["hex"])):
+        case g.Compare(_, shown, peaks) | g.Shorter(_, shown, peaks):
+            assert bag(peaks) == shown.head.root
+        case g.Continues(number, shown, frontier):
+            asked = vector["asked"]
+            peaks = tuple([Hash(bytes.fromhex(each)) for each in asked["peaks"]])
+            length = asked["head"]["length"]
+            assert lead(peaks, length, frontier, shown.head.length) == shown.head.root
+            assert number == asked["number"]
+        case g.Proofs(proofs):
+            for proof in proofs:
+                check_fork(read_fork(proof))
+        case _:
+            pass
+
+
+@pytest.mark.parametrize("vector", VECTORS["invalid"], ids=lambda vector: str(vector["rule"]))
+def test_what_is_malformed_is_refused(vector: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        g.read_message(data(vector["hex"]))
+
+
+@pytest.mark.parametrize("arguments", VECTORS["arguments"]["valid"])
+def test_arguments(arguments: list[JsonValue]) -> None:
+    g.check_arguments(arguments)
+    assert arguments == g.ARGUMENTS
+
+
+@pytest.mark.parametrize("arguments", VECTORS["arguments"]["invalid"], ids=str)
+def test_other_arguments_are_refused(arguments: list[JsonValue]) -> None:
+    with pytest.raises(Malformed):
+        g.check_arguments(arguments)

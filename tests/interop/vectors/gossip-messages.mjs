@@ -1,0 +1,82 @@
+// What peers tell each other about Heads (spec/gossip.md 1), and whether what the messages show holds.
+
+import { longHex } from './long-hex.mjs'
+import { bag, lead } from './merkle.mjs'
+import { decode, encode } from './msgpack.mjs'
+import { hex, sha256 } from './primitives.mjs'
+import { streamUri } from './references.mjs'
+import { array, ascending, bytes, checkFork, demand, hashes, number, readHead } from './streams.mjs'
+
+const PACKET_BYTES_MAX = 128 * 1024
+const PROOF_BYTES_MAX = 64 * 1024
+
+/** [SignedHead, chain]: their form only, as the genesis that says who signs is not in the message. */
+function readShown(value) {
+  const [signed, chain] = array(value, 'Head', 2)
+  const { stream, length, root, timestamp, signatures } = readHead(signed)
+  const signers = array(signatures, 'signatures').map((row) => {
+    const [index, signature] = array(row, 'signature', 2)
+    bytes(signature, 'signature', 64)
+    return number(index, 'signature: owner', 0, 63)
+  })
+  ascending(signers, (one, other) => one - other, 'signatures')
+  for (const link of array(chain, 'chain', undefined, 8)) {
+    const [header, content, path] = array(link, 'change', 3)
+    bytes(header, 'change: header')
+    bytes(content, 'change: content')
+    hashes(path, 'change: path')
+  }
+  return { stream: streamUri(stream), length, root: plain(root), timestamp: Number(timestamp), signed_by: signers, changes: chain.length }
+}
+
+const plain = (each) => each.toString('hex')
+const about = (kind, name) => ([asked, shown, rows]) =>
+  ({ kind, number: number(asked, 'number'), head: readShown(shown), [name]: hashes(rows, name).map(plain) })
+
+const KINDS = {
+  heads: [1, ([rows]) => ({ kind: 'heads', heads: array(rows, 'heads', undefined, 64).map(readShown) })],
+  compare: [3, about('compare', 'peaks')],
+  continues: [3, about('continues', 'frontier')],
+  shorter: [3, about('shorter', 'peaks')],
+  unknown: [1, ([asked]) => ({ kind: 'unknown', number: number(asked, 'number') })],
+  proofs: [1, ([rows]) => ({
+    kind: 'proofs',
+    ids: array(rows, 'proofs', undefined, 8).map((proof) => plain(sha256(bytes(proof, 'proof', undefined, PROOF_BYTES_MAX)))),
+  })],
+}
+
+function read(packet) {
+  demand(packet.length <= PACKET_BYTES_MAX, 'packet: size')
+  const [version, kind, ...rest] = array(decode(packet), 'message')
+  demand(version === 1n, 'message: version')
+  demand(typeof kind === 'string' && Object.hasOwn(KINDS, kind), 'message: kind')
+  const [fields, readFields] = KINDS[kind]
+  demand(rest.length === fields, 'message: fields')
+  return readFields(rest)
+}
+
+/** What the message says of logs, as far as it shows it itself. */
+function holds({ kind, number: answered, head, peaks, frontier }, asked, packet) {
+  if (peaks) return plain(bag(peaks.map(hex))) === head.root
+  if (kind === 'proofs') return decode(packet)[2].every(checkFork)
+  if (kind !== 'continues') return true
+  const root = lead(asked.peaks.map(hex), asked.head.length, frontier.map(hex), head.length)
+  return plain(root) === head.root && answered === asked.number
+}
+
+function checkArguments(args) {
+  demand(args.length === 1 && JSON.stringify(args[0]) === '{"version":1}', 'arguments')
+}
+
+export function verify({ arguments: args, valid, invalid }, checks) {
+  for (const each of args.valid) checks.equal(checkArguments(each), undefined, `arguments ${JSON.stringify(each)}`)
+  for (const each of args.invalid) checks.refused(() => checkArguments(each), `arguments ${JSON.stringify(each)}`)
+  for (const { what, message, asked, hex: text } of valid) {
+    const packet = longHex(text)
+    const found = read(packet)
+    checks.equal(JSON.stringify(found), JSON.stringify(message), what)
+    checks.that(encode(decode(packet)).equals(packet), `${what}: encoded again`)
+    checks.that(holds(found, asked, packet), `${what}: what it shows`)
+  }
+  for (const { rule, hex: text } of invalid) checks.refused(() => read(longHex(text)), rule)
+}
