@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from netsim.drivers import NAMES
-from tests.netsim.eventful import live
+from netsim.plan import Fault
+from netsim.roles import ROLES
+from tests.netsim.eventful import live, plan
 
 
 def in_a_process_of_its_own(driver: str, seed: int, hash_seed: str) -> list[str]:
@@ -21,6 +23,11 @@ def in_a_process_of_its_own(driver: str, seed: int, hash_seed: str) -> list[str]
         timeout=60,
     )
     return found.stdout.split()
+
+
+def test_the_run_has_every_kind_of_fault_and_role() -> None:
+    assert {planned.fault for planned in plan(1).faults} == set(Fault)
+    assert {node.role for node in plan(1).nodes} == {"honest", *ROLES}
 
 
 @pytest.mark.parametrize("driver", NAMES)
