@@ -6,6 +6,7 @@
     s/c stream first           their contents
     s/n stream level index     roots of full subtrees of 256 leaves and more
     s/a stream author          the last intent of an author
+    s/o stream index           that this entry changed the owners
     s/x stream forked_length   a fork proof (spec/gossip.md 8)
 
 Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
@@ -24,9 +25,11 @@ from qbix_node.streams.messages import (
     Head,
     SignedHead,
     read_hashes,
+    read_header,
     read_signed_head,
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
+from qbix_node.streams.succession import OWNERS_SET
 from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, cut_of, grow, lead, leaf_hash, peaks_of
 from qbix_node.wire import fields
 from qbix_node.wire.packing import pack, unpack
@@ -38,6 +41,7 @@ LEAVES = b"s/e"
 CONTENTS = b"s/c"
 NODE = b"s/n"
 AUTHOR = b"s/a"
+CHANGE = b"s/o"
 PROOF = b"s/x"
 
 BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
@@ -118,6 +122,10 @@ def put_run(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> lis
     writes: list[Write] = [Put(key, pack((run.leaves, run.ending)))]
     if any(content is not None for content in contents):
         writes.append(Put(_place_key(CONTENTS, stream, run.first), pack(tuple(contents))))
+    # SPEC streams 7: an `owners.set` is the last entry under its Head, so the last of its run.
+    place = run.stop - 1
+    if place > 0 and run.ending is not None and read_header(run.leaves[-1]).kind == OWNERS_SET:
+        writes.append(Put(_place_key(CHANGE, stream, place), b""))
     return writes
 
 
@@ -300,6 +308,13 @@ def read_head_at(rows: Rows, stream: StreamId, length: int) -> SignedHead | None
         return None
     stamp_ms, signatures = run.ending
     return SignedHead(Head(stream, length, root_at(rows, stream, length), stamp_ms), signatures)
+
+
+def read_change(rows: Rows, stream: StreamId, first: int) -> int | None:
+    """The place of the first change of owners from `first` on."""
+    start = _place_key(CHANGE, stream, first)
+    found = rows.scan(start, CHANGE + stream + b"\xff" * 5, limit=1)
+    return int.from_bytes(found[0][0][-4:], "big") if found else None
 
 
 # ----

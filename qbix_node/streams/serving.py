@@ -1,13 +1,23 @@
-"""Segments made from what is stored (spec/streams.md 8): a run of a log, under its newest Head."""
+"""Segments made from what is stored (spec/streams.md 8): a run of a log, under its newest Head, or
+up to a change of owners under the one that ends with it.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from qbix_node.errors import DamagedStore
 from qbix_node.ports import Rows
 from qbix_node.streams.messages import ENTRIES_MAX, SEGMENT_BYTES_MAX, Segment
-from qbix_node.streams.records import LogState, StoredNodes, read_contents, read_runs
-from qbix_node.streams.tree import Hash, cut_of, frontier_of, node_hash
-from qbix_node.wire.references import StreamId
+from qbix_node.streams.records import (
+    LogState,
+    StoredNodes,
+    read_change,
+    read_contents,
+    read_head_at,
+    read_runs,
+)
+from qbix_node.streams.tree import Hash, cut_of, frontier_of, node_hash, peaks_of
+from qbix_node.wire.references import StreamId, format_stream
 
 OVERHEAD_BYTES = 16 * 1024  # of a segment beside its entries: Head, frontier, lengths; generously
 CONTENT_FIELD_BYTES = 5  # at most, before a content or a leaf
@@ -59,19 +69,41 @@ def make_segments(
     rows: Rows, state: LogState, first: int, stop: int, *, entries_max: int = ENTRIES_MAX
 ) -> list[Segment]:
     """The entries from `first` to before `stop`, in as few segments as hold them."""
-    nodes = CoveredNodes(rows, state)
-    segments, part, size = [], list[Entry](), 0
-    for entry in read_entries(rows, state.signed.head.stream, first, min(stop, state.length)):
+    segments, stop = list[Segment](), min(stop, state.length)
+    while first < stop:
+        # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
+        change = read_change(rows, state.signed.head.stream, first)
+        covered = state if change is None else _up_to(rows, state, change + 1)
+        end = min(stop, covered.length)
+        segments += _under_one_head(CoveredNodes(rows, covered), first, end, entries_max)
+        first = end
+    return segments
+
+
+def _up_to(rows: Rows, state: LogState, length: int) -> LogState:
+    """The log as it was when its owners changed."""
+    stream = state.signed.head.stream
+    signed = read_head_at(rows, stream, length)
+    if signed is None:
+        raise DamagedStore(f"{format_stream(stream)} has no Head over the change at {length - 1}")
+    peaks = peaks_of(StoredNodes(rows, stream), length)
+    return replace(state, length=length, peaks=peaks, signed=signed, frontier=())
+
+
+def _under_one_head(
+    nodes: CoveredNodes, first: int, stop: int, entries_max: int
+) -> Iterator[Segment]:
+    part, size = list[Entry](), 0
+    for entry in read_entries(nodes.rows, nodes.state.signed.head.stream, first, stop):
         more = len(entry.leaf) + len(entry.content or b"") + 2 * CONTENT_FIELD_BYTES
         full = size + more > SEGMENT_BYTES_MAX - OVERHEAD_BYTES or len(part) == entries_max
         if part and full:
-            segments.append(_segment(nodes, part))
+            yield _segment(nodes, part)
             part, size = [], 0
         part.append(entry)
         size += more
     if part:
-        segments.append(_segment(nodes, part))
-    return segments
+        yield _segment(nodes, part)
 
 
 def _segment(nodes: CoveredNodes, part: list[Entry]) -> Segment:
