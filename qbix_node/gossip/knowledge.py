@@ -66,9 +66,12 @@ class Knowledge:
         known = self.streams.get(stream)
         return list(known.pending.values()) if known else []
 
-    def may_read(self, peer: m.PeerId, stream: StreamId) -> bool:
-        genesis = self.geneses.get(stream)
-        return genesis is not None and (genesis.readers is None or peer in genesis.readers)
+    def shares(self, peer: m.PeerId, stream: StreamId) -> bool:
+        """SPEC gossip 2: whether the two speak about the stream."""
+        genesis, state = self.geneses.get(stream), self.logs.get(stream)
+        if genesis is None or (state is not None and state.owners != genesis.owners):
+            return False
+        return genesis.readers is None or peer in genesis.readers
 
     def has_head(self, stream: StreamId, length: int, root: Hash) -> bool:
         head, known = self.logs[stream].signed.head, self.streams.get(stream)
@@ -91,7 +94,7 @@ class Knowledge:
     def news_for(self, peer: m.PeerId) -> tuple[ShownHead, ...]:
         listener, news = self.peers[peer], list[ShownHead]()
         for stream in listener.holds:
-            if not self.may_read(peer, stream):
+            if not self.shares(peer, stream):
                 continue
             for shown in self._heads(stream):
                 if len(news) < g.HEADS_MAX and listener.tell(stream, shown.head):
@@ -104,7 +107,7 @@ class Knowledge:
         return own + [each.shown for each in self.pending(stream)]
 
     def proofs_for(self, peer: m.PeerId, stream: StreamId) -> tuple[bytes, ...]:
-        if not self.may_read(peer, stream):
+        if not self.shares(peer, stream):
             return ()
         listener = self.peers[peer]
         return tuple([proof for proof in self.proofs(stream) if listener.tell_proof(proof)])

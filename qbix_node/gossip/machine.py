@@ -177,7 +177,7 @@ class Gossiper:
 
     def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
         stream, head = shown.head.stream, shown.head
-        if stream not in self._logs or not self._known.may_read(peer, stream):
+        if stream not in self._logs or not self._known.shares(peer, stream):
             return
         self._peers[peer].tell(stream, head)
         if self._known.has_head(stream, head.length, head.root):
@@ -206,7 +206,7 @@ class Gossiper:
         refused = m.Send(peer, g.Unknown(asked.number))
         busy = [work for work in self._work.values() if isinstance(work, Asked)]
         mine = len([work for work in busy if work.peer == peer])
-        allowed = stream in self._logs and self._known.may_read(peer, stream)
+        allowed = stream in self._logs and self._known.shares(peer, stream)
         if not allowed or mine >= QUESTIONS_MAX:
             effects += [] if asked.ours else [refused]
             return
@@ -318,7 +318,7 @@ class Gossiper:
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
         listener, state = self._peers[peer], self._logs.get(stream)
-        if state is None or state.frontier or not self._known.may_read(peer, stream):
+        if state is None or state.frontier or not self._known.shares(peer, stream):
             return
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return

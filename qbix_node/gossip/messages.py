@@ -11,7 +11,7 @@ from qbix_node.streams.tree import Hash
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
 from qbix_node.wire.references import StreamId
-from qbix_node.wire.v8json import JsonValue
+from qbix_node.wire.v8json import JsonValue, compact
 
 METHOD = "qbix.heads"
 ARGUMENTS: list[JsonValue] = [{"version": 1}]
@@ -182,5 +182,5 @@ def _read_three(number: Any, shown: Any, hashes: Any) -> tuple[int, ShownHead, t
 
 def check_arguments(arguments: list[JsonValue]) -> None:
     """Raises Malformed."""
-    if arguments != ARGUMENTS:
+    if compact(arguments) != compact(ARGUMENTS):
         raise Malformed(f"{METHOD}: expected {{version: 1}}")

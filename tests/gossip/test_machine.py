@@ -1,15 +1,20 @@
 """What a Gossiper tells, believes and proves (spec/gossip.md)."""
 
+from dataclasses import replace
+
 import pytest
 
 from qbix_node import machines as m
+from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.knowledge import PENDING_MAX
 from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Head, Segment
+from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.tree import EMPTY_ROOT, Hash, bag, grow, leaf_hash
+from qbix_node.wire.v8json import JsonValue
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import STAMP_MS, Author
 from tests.replication.network import keys_of
@@ -392,3 +397,23 @@ def test_the_same_twice_changes_nothing(desk: Desk, author: Author) -> None:
     desk.hear(BOB, proof)
     assert desk.take_said() == []
     assert desk.found == found
+
+
+def test_a_stream_whose_owners_changed_is_not_spoken_of(desk: Desk, author: Author) -> None:
+    """Who has not that change would take the Head for forged."""
+    state = desk.logs[author.stream]
+    heir = Owners(((AuthorId(keys_of("heir").public), 1),), 1)
+    desk.logs[author.stream] = replace(state, owners=heir)
+    desk.round()
+    branch = author.write(*B)
+    desk.hear(BOB, g.Heads((head_of(branch),)))
+    desk.hear(BOB, g.Compare(1, head_of(branch), peaks_of(branch)))
+    assert desk.take_said() == [(BOB, g.Unknown(1))]
+    assert desk.found == []
+
+
+@pytest.mark.parametrize("said", [[], [{}], [{"version": 2}], [{"version": True}], [{}, {}]])
+def test_other_versions_of_gossip_are_refused(said: list[JsonValue]) -> None:
+    g.check_arguments([{"version": 1}])
+    with pytest.raises(Malformed, match="version: 1"):
+        g.check_arguments(said)
