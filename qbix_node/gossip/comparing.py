@@ -39,8 +39,9 @@ class StandingOf:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A fork, or how our Head continues theirs."""
+    """A fork, or how `ours` continues theirs."""
 
+    ours: SignedHead
     fork: HeadFork | None
     frontier: tuple[Hash, ...] = ()
 
@@ -58,9 +59,10 @@ class VerdictOn:
         theirs, ours = self.shown.head, self.state.signed
         if theirs.length == ours.head.length:
             same = theirs.root == ours.head.root
-            return Verdict(None if same else equal_fork(self.genesis, self.shown, ShownHead(ours)))
+            fork = None if same else equal_fork(self.genesis, self.shown, ShownHead(ours))
+            return Verdict(ours, fork)
         nodes, longer = CoveredNodes(rows, self.state), ShownHead(ours)
         fork = unequal_fork(self.genesis, self.shown, self.peaks, longer, nodes)
         if fork is not None:
-            return Verdict(fork)
-        return Verdict(None, frontier_of(nodes, theirs.length, ours.head.length))
+            return Verdict(ours, fork)
+        return Verdict(ours, None, frontier_of(nodes, theirs.length, ours.head.length))

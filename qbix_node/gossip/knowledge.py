@@ -14,10 +14,12 @@ from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import SignedHead
 from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import Hash
+from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 
 PENDING_MAX = 4  # Heads of a stream that nobody has backed; the oldest makes room
 PROOFS_MAX = 2  # of a stream
+NEWS_BYTES_MAX = 120 * 1024  # of Heads in a packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,15 @@ class Knowledge:
 
     def shares(self, peer: m.PeerId, stream: StreamId) -> bool:
         """SPEC gossip 2: whether the two speak about the stream."""
-        genesis, state = self.geneses.get(stream), self.logs.get(stream)
-        if genesis is None or (state is not None and state.owners != genesis.owners):
+        genesis = self.geneses.get(stream)
+        if genesis is None or not self.spoken_of(stream):
             return False
         return genesis.readers is None or peer in genesis.readers
+
+    def spoken_of(self, stream: StreamId) -> bool:
+        """Not where the owners have changed: by their Heads alone nobody can tell who they are."""
+        genesis, state = self.geneses.get(stream), self.logs.get(stream)
+        return genesis is not None and (state is None or state.owners == genesis.owners)
 
     def has_head(self, stream: StreamId, length: int, root: Hash) -> bool:
         head, known = self.logs[stream].signed.head, self.streams.get(stream)
@@ -80,7 +87,7 @@ class Knowledge:
         return known is not None and (length, root) in known.pending
 
     def wants_proof(self, fork: StreamFork) -> bool:
-        if fork.stream not in self.geneses:
+        if not self.spoken_of(fork.stream):
             return False
         known = self.streams.get(fork.stream, Known())
         lengths = {**known.proofs, **known.writing}
@@ -92,13 +99,17 @@ class Knowledge:
     # ---- what a peer has not been told ----
 
     def news_for(self, peer: m.PeerId) -> tuple[ShownHead, ...]:
-        listener, news = self.peers[peer], list[ShownHead]()
+        """At most what one packet holds."""
+        listener, news, size = self.peers[peer], list[ShownHead](), 0
         for stream in listener.holds:
             if not self.shares(peer, stream):
                 continue
             for shown in self._heads(stream):
-                if len(news) < g.HEADS_MAX and listener.tell(stream, shown.head):
+                more = len(pack(shown.packable()))
+                room = len(news) < g.HEADS_MAX and size + more < NEWS_BYTES_MAX
+                if room and listener.tell(stream, shown.head):
                     news.append(shown)
+                    size += more
         return tuple(news)
 
     def _heads(self, stream: StreamId) -> list[ShownHead]:

@@ -11,7 +11,7 @@ from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.comparing import Standing, StandingOf, Verdict, VerdictOn
 from qbix_node.gossip.knowledge import Knowledge, Known, Pending
-from qbix_node.gossip.peers import QUESTIONS_MAX, Listener, Question
+from qbix_node.gossip.peers import QUESTION_ROUNDS, QUESTIONS_MAX, Listener, Question
 from qbix_node.gossip.work import Accused, Asked, Heard, Work
 from qbix_node.streams.forks import (
     ShownHead,
@@ -51,7 +51,7 @@ class Gossiper:
         self._geneses, self._logs = known.geneses, known.logs
         self._streams, self._peers = known.streams, known.peers
         self._tokens = m.Tokens()
-        self._numbers = 0
+        self._numbers = self._rounds = 0
         self._work: dict[m.Token, Work] = {}
         self._ticking = False
 
@@ -122,7 +122,12 @@ class Gossiper:
 
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
+        self._rounds += 1
+        for listener in self._peers.values():
+            listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
         for stream, known in list(self._streams.items()):
+            if not self._known.spoken_of(stream):
+                known.pending.clear()
             for pending in list(known.pending.values()):
                 self._reconsider(stream, known, pending, effects)
         listeners = list(self._peers)
@@ -132,8 +137,8 @@ class Gossiper:
                 effects.append(m.Send(peer, g.Heads(news)))
 
     def _tell_proofs(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        if proofs := self._known.proofs_for(peer, stream):
-            effects.append(m.Send(peer, g.Proofs(proofs)))
+        for proof in self._known.proofs_for(peer, stream):
+            effects.append(m.Send(peer, g.Proofs((proof,))))  # two might not fit into a packet
 
     # ---- what is heard ----
 
@@ -170,8 +175,7 @@ class Gossiper:
             case g.Continues(_, shown, frontier):
                 self._continued(peer, question, shown, frontier, effects)
             case g.Shorter(number, shown, peaks) if shown.head.stream == question.stream:
-                asked = Asked(peer, number, shown, peaks, ours=True)
-                self._asked(asked, now, effects)
+                self._asked(Asked(peer, number, shown, peaks, ours=True), now, effects)
             case _:
                 pass
 
@@ -179,24 +183,24 @@ class Gossiper:
         stream, head = shown.head.stream, shown.head
         if stream not in self._logs or not self._known.shares(peer, stream):
             return
-        self._peers[peer].tell(stream, head)
-        if self._known.has_head(stream, head.length, head.root):
-            return
+        known = self._known.has_head(stream, head.length, head.root)
         try:
-            checks = shown.checks(self._geneses[stream])
+            checks = () if known else shown.checks(self._geneses[stream])
         except Malformed as error:
             self._disbelieve(peer, str(error), effects)
             return
-        self._verify(peer, Heard(peer, shown), checks, now, effects)
+        if known or self._verify(peer, Heard(peer, shown), checks, now, effects):
+            self._peers[peer].tell(stream, head)
 
     def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
-        self._peers[peer].tell_proof(encoded)
         try:
             fork = read_fork(encoded)
             checks = fork.checks()
         except Malformed as error:
             self._disbelieve(peer, str(error), effects)
             return
+        self._peers[peer].tell_proof(encoded)
+        self._peers[peer].forget_questions(stream=fork.stream)  # it may be the answer
         if self._known.wants_proof(fork):
             self._verify(peer, Accused(peer, fork), checks, now, effects)
 
@@ -204,10 +208,9 @@ class Gossiper:
         """A Head with its peaks, which is shown to us."""
         peer, stream, head = asked.peer, asked.shown.head.stream, asked.shown.head
         refused = m.Send(peer, g.Unknown(asked.number))
-        busy = [work for work in self._work.values() if isinstance(work, Asked)]
-        mine = len([work for work in busy if work.peer == peer])
+        busy = [each for each in self._work.values() if type(each) is Asked and each.peer == peer]
         allowed = stream in self._logs and self._known.shares(peer, stream)
-        if not allowed or mine >= QUESTIONS_MAX:
+        if not allowed or len(busy) >= QUESTIONS_MAX:
             effects += [] if asked.ours else [refused]
             return
         if bag(asked.peaks) != head.root or len(asked.peaks) != head.length.bit_count():
@@ -218,7 +221,8 @@ class Gossiper:
         except Malformed as error:
             self._disbelieve(peer, str(error), effects)
             return
-        self._verify(peer, asked, checks, now, effects)
+        if not self._verify(peer, asked, checks, now, effects) and not asked.ours:
+            effects.append(refused)
 
     def _verify(
         self,
@@ -227,11 +231,13 @@ class Gossiper:
         checks: tuple[m.SignatureCheck, ...],
         now: float,
         effects: Effects,
-    ) -> None:
+    ) -> bool:
+        """False: the peer has cost enough, or there is too much under way."""
         if len(self._work) >= WORK_MAX or not self._peers[peer].may_cost(len(checks), now):
-            return
+            return False
         token = self._later(work)
         effects.append(m.Verify(token, checks))
+        return True
 
     def _later(self, work: Work) -> m.Token:
         token = self._tokens.new()
@@ -252,12 +258,14 @@ class Gossiper:
             self._settle(work, effects)
             return
         match work:
+            case Accused():
+                self._persist(work, effects)
+            case _ if not self._known.spoken_of(work.shown.head.stream):
+                pass  # its owners have changed meanwhile
             case Heard():
                 self._consider(work, effects)
             case Asked():
                 self._judge(work, effects)
-            case Accused():
-                self._persist(work, effects)
 
     def _consider(self, heard: Heard, effects: Effects) -> None:
         head = heard.shown.head
@@ -292,11 +300,9 @@ class Gossiper:
                     self._compare(peer, shown.head.stream, effects)
             case Heard(_, shown), Standing(agrees=False, ours=SignedHead() as ours):
                 self._accuse(None, self._known.equal_fork(shown.head.stream, shown, ours), effects)
-            case Asked(), Verdict(fork=None, frontier=frontier):
-                if not work.ours:
-                    shown = ShownHead(self._logs[work.shown.head.stream].signed)
-                    answered = g.Continues(work.number, shown, frontier)
-                    effects.append(m.Send(work.peer, answered))
+            case Asked(ours=False), Verdict(ours, None, frontier):
+                answered = g.Continues(work.number, ShownHead(ours), frontier)
+                effects.append(m.Send(work.peer, answered))
             case Asked(), Verdict(fork=fork) if fork is not None:
                 self._accuse(None if work.ours else (work.peer, work.number), fork, effects)
             case _:
@@ -324,10 +330,9 @@ class Gossiper:
             return
         if len(listener.questions) >= QUESTIONS_MAX:
             del listener.questions[next(iter(listener.questions))]  # it was never answered
-        self._numbers += 1
-        listener.questions[self._numbers] = Question(stream, state.length, state.peaks)
-        shown = ShownHead(state.signed)
-        effects.append(m.Send(peer, g.Compare(self._numbers, shown, state.peaks)))
+        self._numbers = number = self._numbers + 1
+        listener.questions[number] = Question(stream, state.length, state.peaks, self._rounds)
+        effects.append(m.Send(peer, g.Compare(number, ShownHead(state.signed), state.peaks)))
 
     def _continued(
         self,
@@ -368,9 +373,8 @@ class Gossiper:
     ) -> None:
         """Made here: its parts were checked, and it is checked as a whole, too."""
         if not self._known.wants_proof(fork):
-            proofs = self.proofs(fork.stream)
-            if answers is not None and answers[0] in self._peers and proofs:
-                effects.append(m.Send(answers[0], g.Proofs(tuple(proofs))))
+            if answers is not None and answers[0] in self._peers:
+                self._tell_proofs(answers[0], fork.stream, effects)
             return
         token = self._later(Accused(None, fork, answers))
         effects.append(m.Verify(token, fork.checks()))

@@ -10,6 +10,7 @@ from qbix_node.wire.references import StreamId
 CHECKS_BURST = 256  # signatures that are checked for a peer at once
 CHECKS_A_SECOND = 32
 QUESTIONS_MAX = 8  # that one side may have open
+QUESTION_ROUNDS = 3  # an answer that has not come by then does not come
 TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is forgotten
 
 
@@ -20,6 +21,7 @@ class Question:
     stream: StreamId
     length: int
     peaks: tuple[Hash, ...]
+    round: int  # in which it was asked
 
 
 @dataclass(slots=True)
@@ -31,6 +33,14 @@ class Listener:
     _told: dict[StreamId, dict[tuple[int, Hash], None]] = field(default_factory=dict)
     _proofs: dict[bytes, None] = field(default_factory=dict)  # by their hash, told or heard
     _checks: float = CHECKS_BURST
+
+    def forget_questions(self, *, before_round: int = 0, stream: StreamId | None = None) -> None:
+        """Those that were never answered, or are of no use any more."""
+        self.questions = {
+            number: each
+            for number, each in self.questions.items()
+            if each.round >= before_round and each.stream != stream
+        }
 
     def tell(self, stream: StreamId, head: Head) -> bool:
         """Whether it has not been told yet, nor told us."""

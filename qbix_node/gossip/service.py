@@ -47,6 +47,8 @@ class Gossip:
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._observe = observe
         self._talks: dict[m.PeerId, _Talk] = {}
+        # Who calls again would be told all again, and get another allowance of signatures.
+        self._called: set[Link] = set()  # links that are up; never gone through
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
@@ -70,19 +72,22 @@ class Gossip:
 
     async def on_link(self, link: Link) -> None:
         """Gossip over this link until cancelled, where we dialled."""
-        if link.outgoing:
-            with suppress(LinkClosed):
-                await self._converse(link, await link.open(g.METHOD, g.ARGUMENTS, "duplex"))
-        await trio.sleep_forever()
+        try:
+            if link.outgoing:
+                with suppress(LinkClosed):
+                    await self._converse(link, await link.open(g.METHOD, g.ARGUMENTS, "duplex"))
+            await trio.sleep_forever()
+        finally:
+            self._called.discard(link)
 
     async def _answer(
         self, link: Link, arguments: list[JsonValue], stream: Stream | None
     ) -> JsonValue:
         assert stream is not None
         g.check_arguments(arguments)
-        earlier = self._talks.get(link.peer)
-        if link.outgoing or (earlier and earlier.link is link):
+        if link.outgoing or link in self._called:
             raise Malformed(f"{g.METHOD} is called by the side that dialled, and once")
+        self._called.add(link)
         await self._converse(link, stream)
         return None
 

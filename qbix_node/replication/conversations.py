@@ -158,6 +158,8 @@ class Conversations(Generic[LogId]):
         """Who may read it is known only now, and this peer is none of them."""
         peer = self.peers[peer_id]
         if peer.exchanges.pop(feed, None) is not None:
+            if self.sources.peer_of(feed) == peer_id:
+                del self.sources.active[feed]
             self._notes.setdefault(peer_id, {})[feed] = REFUSED
             peer.refuse(feed)
 

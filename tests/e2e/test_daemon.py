@@ -299,7 +299,7 @@ async def test_the_supervisor_hears_how_it_goes(home: Path) -> None:
                 told += (await supervisor.recv(4096)).decode().split("\n")
             assert await process.wait() == 0
     assert told[:2] == ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=opening the store"]
-    assert "STATUS=0 peers, 1 feeds, 0 messages" in told
+    assert "STATUS=0 peers, 1 feeds, 0 messages, 0 streams" in told
     assert told.index("READY=1") < told.index("WATCHDOG=1")
 
 

@@ -28,6 +28,7 @@ class Desk:
     checked: int = 0
     now: float = 0.0
     held: list[m.Persisted] | None = None  # a list: writes wait in it
+    asked: list[m.Answered] | None = None  # a list: answers of the store wait in it
 
     def __post_init__(self) -> None:
         self.rng = random.Random(1)
@@ -80,7 +81,9 @@ class Desk:
                         self.checked += len(checks)
                         waiting.append(m.Verified(token, verify_checks(checks)))
                     case m.Ask(token, question):
-                        waiting.append(m.Answered(token, question.answer(self.rows)))
+                        answered = m.Answered(token, question.answer(self.rows))
+                        waiting += [answered] if self.asked is None else []
+                        self.asked = None if self.asked is None else [*self.asked, answered]
                     case m.Persist(token, writes):
                         self.write(writes)
                         (waiting if self.held is None else self.held).append(m.Persisted(token))
@@ -88,6 +91,11 @@ class Desk:
                         self.timer = at
                     case m.Load():
                         raise AssertionError("gossip loads nothing")
+
+    def answer_all(self) -> None:
+        answers, self.asked = self.asked or [], None
+        for answer in answers:
+            self.do(answer)
 
     def take_said(self, kind: type[g.Message] | None = None) -> list[tuple[m.PeerId, g.Message]]:
         said, self.said = self.said, []

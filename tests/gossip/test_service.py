@@ -4,11 +4,14 @@ import pytest
 import trio
 import trio.testing
 
-from qbix_node.net.link import Body, BodyKind, Stream
+from qbix_node.gossip.messages import ARGUMENTS, METHOD
+from qbix_node.net.link import Body, BodyKind, RemoteRefusal, Stream
 from qbix_node.replication.streams.messages import Format, format_arguments, format_stream_notes
 from qbix_node.streams.forks import HeadFork, check_fork, read_fork
 from qbix_node.streams.messages import Segment
 from tests.gossip.gossips import Author, Node, joined, running
+from tests.net.links import linked
+from tests.replication.network import keys_of
 from tests.replication.streams.holders import peer_of
 
 X = [["same"], ["x", "y"]]
@@ -80,3 +83,19 @@ async def test_an_honest_stream_is_never_accused(autojump_clock: trio.testing.Mo
     assert [proven(node, author) for node in nodes] == [None] * 3
     assert not any(node.streams.status(author.stream).stopped for node in nodes)
     assert [node.gossip.pending(author.stream) for node in nodes] == [[]] * 3
+
+
+async def test_who_calls_gossip_again_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """Else a peer gets another allowance of signatures with every call."""
+    alice = Node("alice")
+    links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
+    async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
+        nursery.start_soon(alice.attend, link)
+        first = await peer.open(METHOD, ARGUMENTS, "duplex")
+        await trio.sleep(1)
+        await first.end()
+        await trio.sleep(1)
+        again = await peer.open(METHOD, ARGUMENTS, "duplex")
+        with pytest.raises(RemoteRefusal, match="once"):
+            await again.receive_many()
+        nursery.cancel_scope.cancel()
