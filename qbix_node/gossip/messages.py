@@ -1,7 +1,6 @@
 """What peers say to each other about Heads, and what gossip finds (spec/gossip.md 1)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
@@ -175,7 +174,9 @@ def read_message(data: bytes) -> Message:
             raise Malformed(f"{what}: a message of no known kind")
 
 
-def _read_three(number: Any, shown: Any, hashes: Any) -> tuple[int, ShownHead, tuple[Hash, ...]]:  # noqa: ANN401
+def _read_three(
+    number: object, shown: object, hashes: object
+) -> tuple[int, ShownHead, tuple[Hash, ...]]:
     read = fields.number(number, f"{METHOD}: number"), read_shown_head(shown)
     return *read, read_hashes(hashes, f"{METHOD}: hashes")
 

@@ -82,7 +82,7 @@ async def import_into(node: Node, segments: Sequence[Segment]) -> None:
 
 async def wait_for_proofs(node: Node, logs: set[str]) -> float:
     """When it lists one about each."""
-    while not logs <= {row["log"] for row in await node.ask("/forks")}:  # noqa: ASYNC110
+    while not logs <= {row["log"] for row in await node.ask("/forks")}:  # noqa: ASYNC110  (another process)
         await trio.sleep(LOOK_AGAIN_S)
     return trio.current_time()
 

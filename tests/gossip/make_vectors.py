@@ -108,7 +108,7 @@ def invalid() -> Invalid:
     ]
 
 
-def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
     """Behind version and kind."""
     if row[1] in ("heads", "proofs"):
         return [
@@ -141,10 +141,10 @@ def wrong_heads() -> list[tuple[str, Any]]:
     (index, signature), by_two = signatures[0], row_of(g.Heads((BY_TWO,)))[2][0]
     (link, _) = row_of(g.Heads((PASSED_ON,)))[2][0][1]
 
-    def head(*change: tuple[int, Any]) -> Any:  # noqa: ANN401
+    def head(*change: tuple[int, Any]) -> Any:  # noqa: ANN401  (msgpack)
         return [[changed(body, *change), signatures], chain]
 
-    def signed(*rows: Any) -> Any:  # noqa: ANN401
+    def signed(*rows: Any) -> Any:  # noqa: ANN401  (msgpack)
         return [[body, list(rows)], chain]
 
     return [
