@@ -40,7 +40,7 @@ from qbix_node.streams.messages import (
     read_segment,
 )
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import bag, grow, leaf_hash, peaks_of
+from qbix_node.streams.tree import bag, grow, leaf_hash, leaf_hashes, peaks_of
 from tests.streams.logs import UniformNodes
 
 ENTRIES = 2048  # taken in, or appended, in a round
@@ -64,7 +64,7 @@ def new_genesis(owner: KeyPair, chance: random.Random) -> Genesis:
 def grown(before: LogState | None, genesis: Genesis, segment: Segment) -> LogState:
     """The log with a segment of ours."""
     peaks, length = (before.peaks, before.length) if before else ((), 0)
-    peaks, _ = grow(peaks, length, [leaf_hash(leaf) for leaf in segment.leaves])
+    peaks, _ = grow(peaks, length, leaf_hashes(segment.leaves))
     return LogState(segment.stop, peaks, segment.signed_head, (), genesis.owners, STAMP_MS)
 
 
