@@ -17,7 +17,6 @@ from qbix_node.dht.ids import NodeId, closest, identity
 from qbix_node.dht.limits import Limits
 from qbix_node.dht.machine import Dht
 from qbix_node.dht.messages import Told
-from qbix_node.dht.table import Contact
 from qbix_node.dht.wire import Sealing
 from qbix_node.machines import PeerId
 
@@ -183,13 +182,12 @@ class Network:
             self.run(every_s)
         self.run(20)
 
-    def warm(self, known: int) -> None:
-        """Tables as after a long time: contacts that anybody may have, the near ones among them."""
+    def warm(self, known: int = 400, near: int = 24) -> None:
+        """Tables as after a long time: contacts from everywhere, and all that are near."""
         for node in self.nodes:
-            for other in [*self.nearest(node.id, 24, but=node), *self.rng.sample(self.nodes, known)]:
-                node.dht.table.answered(
-                    Contact(identity(other.key), other.endpoint), self.now
-                )
+            chosen = self.rng.sample(self.nodes, min(known, len(self.nodes)))
+            others = [*self.nearest(node.id, near, but=node), *chosen]
+            node.dht.warm([told(each) for each in others], self.now)
 
     def ids(self, but: Node | None = None) -> list[NodeId]:
         return [each.id for each in self.nodes if each.alive and each is not but]
