@@ -31,6 +31,7 @@ from qbix_node.net.service import Network, Post
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
+from qbix_node.sequencing.service import Sequencing
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
@@ -47,6 +48,7 @@ class Node:
     replication: Replication
     streams: StreamReplication
     gossip: Gossip
+    sequencing: Sequencing
     blobs: Blobs
     keeper: ConnectionKeeper
     network: Network
@@ -139,6 +141,18 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             verify=edges.verify,
         )
         await nursery.start(gossip.run)
+        sequencing = Sequencing(
+            keys,
+            streams,
+            guarded,
+            rng=edges.rng("sequencing"),
+            executor=executor,
+            may_sign=lambda: not edges.brought(),
+            observe=edges.observe,
+            wall_clock=edges.wall_clock,
+            verify=edges.verify,
+        )
+        await nursery.start(sequencing.run)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
@@ -152,7 +166,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             observe=edges.observe,
         ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
-            parts = replication, streams, gossip, blobs
+            parts = replication, streams, gossip, sequencing, blobs
             methods = {name: each for part in parts for name, each in part.methods().items()}
             network = _network(edges, config, methods, post)
             keeping = Runner(keeper, network, guarded, edges.rng("connections"), executor)
@@ -186,6 +200,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             nursery.start_soon(node.replication.on_link, link)
             nursery.start_soon(node.streams.on_link, link)
             nursery.start_soon(node.gossip.on_link, link)
+            nursery.start_soon(node.sequencing.on_link, link)
             nursery.start_soon(node.blobs.on_link, link)
 
     async with trio.open_nursery() as nursery:

@@ -160,6 +160,9 @@ class StreamBook:
             return "that stream is not here"
         if not self.owns(stream):
             return "this node is not the only owner of that stream"
+        genesis = self.geneses[stream]
+        if genesis.sequenced and self.logs[stream].owners == genesis.owners:
+            return "what is appended to that stream goes through its sequencer"  # that only signs
         if stream in self.stopped:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:

@@ -193,6 +193,15 @@ class StreamReplication:
     def logs(self) -> Mapping[StreamId, LogState]:
         return self._machine.book.logs
 
+    @property
+    def stopped(self) -> Mapping[StreamId, str]:
+        """Those that take no entries any more, and why."""
+        return self._machine.book.stopped
+
+    def replicates(self, stream: StreamId) -> bool:
+        """Whether this node owns it alone, or its people follow it."""
+        return self._machine.choice.replicates(stream)
+
     def held_by(self, peer: m.PeerId) -> list[StreamId]:
         """Streams that we share with a connected peer."""
         return self._machine.held_by(peer)
