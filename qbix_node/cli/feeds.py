@@ -28,7 +28,11 @@ CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 charac
 @click.argument("feed")
 @click.pass_obj
 def follow(context: Context, feed: str) -> None:
-    """Ask peers for this feed or stream, store it, and pass it on."""
+    """Ask peers for this feed or stream, store it, and pass it on.
+
+    If this node is an owner of a stream of several, it signs from then on what their sequencer
+    proposes.
+    """
     _decide(context, "/follow", feed, "following")
 
 

@@ -5,30 +5,30 @@ from itertools import chain
 
 import trio
 
-from qbix_node.crypto.entropy import random_bytes
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
+from qbix_node.daemon.stream_founding import founded, handed_in, sequenced
+from qbix_node.daemon.stream_rows import details_of, row_of
 from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
 from qbix_node.gossip.service import Gossip
 from qbix_node.http.stream_api import (
+    NewStream,
     StreamDetails,
     StreamEntry,
     StreamImport,
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import StreamReplication, StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
-from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.forks import check_fork, check_resolve
-from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import begin
 from qbix_node.streams.messages import NewEntry, Segment, SignedResolve, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.wire.fields import is_name
 from qbix_node.wire.references import (
-    FeedId,
     StreamId,
     encode_base64,
     format_blob,
@@ -38,7 +38,6 @@ from qbix_node.wire.references import (
 
 CONFIRM_S = 30.0  # entries that are not on disk by then may still get there
 COUNTED = 256  # entries that are looked at before others have their turn
-SALT_BYTES = 16
 
 
 class StreamInterface:
@@ -64,7 +63,7 @@ class StreamInterface:
             part = self._streams.entries(stream, first, min(first + COUNTED, length))
             missing += sum([entry.content is None for entry in part])
             await trio.lowlevel.checkpoint()
-        return StreamDetails(row_of(status), missing)
+        return details_of(self._node, status, missing)
 
     def _known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)
@@ -91,20 +90,13 @@ class StreamInterface:
 
     # ---- written ----
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
+    async def create(self, wish: NewStream) -> StreamDetails:
         require_disk(self._node)
-        if uniqueness not in list(Uniqueness):
-            raise BadInput(f"{uniqueness[:40]!r} is no uniqueness: none or gossip")
-        if uniqueness == Uniqueness.WATCHED:
-            raise LocalError(
-                "this version has no watchers, so it makes no watched streams",
-                hint="gossip: every fork of the stream can be proven, but nothing prevents it",
-            )
-        salt, keys = random_bytes(SALT_BYTES), self._node.keys
-        genesis = make_genesis(keys, kind, Uniqueness(uniqueness), salt=salt, readers=readers)
+        genesis = founded(self._node.keys, wish)
+        alone = genesis.owners.only is not None
         with trio.move_on_after(CONFIRM_S):
-            await self._streams.create(genesis)
-            return row_of(self._streams.status(genesis.stream))
+            await (self._streams.create if alone else self._node.sequencing.begin)(genesis)
+            return details_of(self._node, self._streams.status(genesis.stream), 0)
         raise _not_confirmed("stream list")
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
@@ -113,9 +105,11 @@ class StreamInterface:
         if not is_name(kind):
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
+        if sequenced(self._streams.status(stream)):
+            return await handed_in(self._node, stream, entries)
         with trio.move_on_after(CONFIRM_S):
             done = await self._streams.append(stream, entries)
-            return StreamPlace(format_stream(stream), done.first, done.stop)
+            return StreamPlace(format_stream(stream), done.first, done.stop, len(entries))
         raise _not_confirmed("stream log")
 
     def _require_own_streams(self) -> None:
@@ -219,31 +213,6 @@ class _Imported:
         before = self.length
         await self._streams.take(segment)
         self.added += max(0, self.length - max(before, 1))  # the genesis is no entry
-
-
-def row_of(status: StreamStatus) -> StreamRow:
-    genesis, state = status.genesis, status.state
-    owners = state.owners if state else genesis.owners if genesis else None
-    keys = [key for key, _ in owners.weights] if owners else []
-    readers = genesis.readers if genesis else None
-    others = None if readers is None else sorted(readers - set(keys))
-    head = state.signed.head if state else None
-    return StreamRow(
-        stream=format_stream(status.stream),
-        kind=genesis.kind if genesis else None,
-        uniqueness=genesis.uniqueness.value if genesis else None,
-        owners=[format_feed(key) for key in keys],
-        readers=None if others is None else [format_feed(key) for key in others],
-        own=status.own,
-        following=status.following,
-        length=state.length if state else 0,
-        head_length=head.length if head else 0,
-        root=encode_base64(head.root) if head else None,
-        timestamp=head.timestamp_ms if head else None,
-        claimed=status.claimed,
-        stopped=status.stopped,
-        forked=status.stopped == FORKED,
-    )
 
 
 def entry_of(entry: Entry) -> StreamEntry:

@@ -1,7 +1,7 @@
 """What the HTTP interface asks of the node about streams, and the answers (docs/http-api.md)."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from qbix_node.wire.references import FeedId, StreamId
@@ -25,6 +25,21 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    weights: list[int] = field(default_factory=list)  # of the owners, in their order
+    threshold: int | None = None  # the weight that decides
+    sequencer: str | None = None  # who puts entries in order, where others than it may write
+    writers: list[str] | None = None  # besides the owners; []: all readers; None: nobody
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """Entries that this node has put together and that are not signed by enough owners yet."""
+
+    first: int
+    stop: int
+    signed: list[str]
+    waiting_for: list[str]  # owners who have not signed
+    refused: dict[str, str]  # those of them who said why
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,28 @@ class StreamDetails:
 
     row: StreamRow
     contents_missing: int
+    signs: bool = False  # whether this node signs what the sequencer proposes
+    signed_length: int | None = None  # of the newest Head that it signed with others
+    proposal: ProposalRow | None = None  # of this node, if it is the sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class NewOwner:
+    key: FeedId
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """`owners`: besides this node, or with it where it is to have another weight than 1."""
+
+    kind: str
+    uniqueness: str
+    readers: Sequence[FeedId] = ()
+    owners: Sequence[NewOwner] = ()
+    threshold: int | None = None  # None: more than half of all weight
+    writers: Sequence[FeedId] = ()
+    anybody_writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +88,12 @@ class StreamEntry:
 
 @dataclass(frozen=True, slots=True)
 class StreamPlace:
-    """Where entries stand: from index `first` to before `stop`."""
+    """Where entries stand: from index `first` to before `stop`, others' among them."""
 
     stream: str
     first: int
     stop: int
+    entries: int  # that were appended
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +117,7 @@ class StreamApi(Protocol):
 
     async def unfollow(self, stream: StreamId) -> None: ...
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow: ...
+    async def create(self, wish: NewStream) -> StreamDetails: ...
 
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]

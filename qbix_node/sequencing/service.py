@@ -141,8 +141,10 @@ class Sequencing:
         """What this node has proposed and is not in the log yet."""
         return self._machine.proposals.get(stream)
 
-    def proposed(self) -> list[StreamId]:
-        return list(self._machine.proposals)
+    def signed_length(self, stream: StreamId) -> int | None:
+        """Of the newest Head that this node signed together with others."""
+        signed = self._machine.signed.get(stream)
+        return signed.length if signed else None
 
     async def begin(self, genesis: Genesis) -> None:
         """A stream of several owners, which is followed from now on. Returns once its beginning

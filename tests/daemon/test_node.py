@@ -21,6 +21,7 @@ from qbix_node.daemon.interface import Interface
 from qbix_node.daemon.node import Node, open_node
 from qbix_node.errors import LocalError
 from qbix_node.feeds.messages import Appended, Published
+from qbix_node.http.stream_api import NewStream
 from qbix_node.net.lan import UdpLan
 from qbix_node.net.messages import Dial, LinkDown, LinkUp
 from qbix_node.runtime import InlineExecutor, verify_checks
@@ -77,8 +78,8 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
     internet = Internet()
     async with living("alice", internet) as alice, living("bob", internet) as bob:
         ours, theirs = [Interface(each.node, Home(tmp_path)) for each in (alice, bob)]
-        row = await ours.streams.create("test", "gossip", [])
-        stream = parse_stream(row.stream)
+        made = await ours.streams.create(NewStream("test", "gossip"))
+        stream = parse_stream(made.row.stream)
         await theirs.streams.follow(stream)
         await theirs.add_peer(alice.node.address)
         await ours.streams.append(stream, "post", [b"one", b"\xff"])
@@ -98,7 +99,8 @@ async def test_an_identity_from_elsewhere_does_not_append(
     async with living("alice", Internet()) as alice:
         home = Home(tmp_path)
         streams = Interface(alice.node, home).streams
-        stream = parse_stream((await streams.create("test", "none", [])).stream)
+        made = await streams.create(NewStream("test", "none"))
+        stream = parse_stream(made.row.stream)
         home.brought_marker.touch()
         with pytest.raises(LocalError, match="used elsewhere"):
             await streams.append(stream, "post", [b"one"])

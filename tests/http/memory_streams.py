@@ -7,13 +7,14 @@ import trio
 
 from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.stream_api import (
+    NewStream,
     StreamDetails,
     StreamEntry,
     StreamImport,
     StreamPlace,
     StreamRow,
 )
-from qbix_node.wire.references import FeedId, StreamId, format_blob, format_feed, format_stream
+from qbix_node.wire.references import StreamId, format_blob, format_feed, format_stream
 
 STREAM = StreamId(b"s" * 32)
 
@@ -22,6 +23,7 @@ STREAM = StreamId(b"s" * 32)
 class MemoryStreams:
     rows: dict[StreamId, StreamRow] = field(default_factory=dict)
     contents: dict[StreamId, list[tuple[str, bytes]]] = field(default_factory=dict)
+    wishes: list[NewStream] = field(default_factory=list)
     followed: set[StreamId] = field(default_factory=set)
     appended: trio.Event = field(default_factory=trio.Event)
     imported: list[int] = field(default_factory=list)  # the sizes of the pieces
@@ -43,12 +45,13 @@ class MemoryStreams:
     async def unfollow(self, stream: StreamId) -> None:
         self.followed.discard(stream)
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
-        named = [format_feed(reader) for reader in readers] or None
+    async def create(self, wish: NewStream) -> StreamDetails:
+        self.wishes.append(wish)
+        named = [format_feed(reader) for reader in wish.readers] or None
         here = True, False, 1, 1, "root", 7, 0, None, False
-        row = StreamRow(format_stream(STREAM), kind, uniqueness, [], named, *here)
+        row = StreamRow(format_stream(STREAM), wish.kind, wish.uniqueness, [], named, *here)
         self.rows[STREAM], self.contents[STREAM] = row, [("", b"")]
-        return row
+        return StreamDetails(row, 0)
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
         self._known(stream)
@@ -56,7 +59,8 @@ class MemoryStreams:
         self.contents[stream] += [(kind, content) for content in contents]
         self.appended.set()
         self.appended = trio.Event()
-        return StreamPlace(format_stream(stream), first, len(self.contents[stream]))
+        stop = len(self.contents[stream])
+        return StreamPlace(format_stream(stream), first, stop, len(contents))
 
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]:
         self._known(stream)

@@ -52,14 +52,22 @@ async def test_streams_are_listed_and_shown(control: httpx.AsyncClient) -> None:
         [format_feed(ALICE)],
     )
     shown = (await control.get("/streams/show", params={"stream": NAME})).json()
-    assert shown == {**row, "contents_missing": 2}
+    assert shown == {
+        **row,
+        "contents_missing": 2,
+        "signs": False,
+        "signed_length": None,
+        "proposal": None,
+    }
     assert (await control.get("/status")).json()["streams"] == 1
 
 
 async def test_the_body_is_the_content(control: httpx.AsyncClient) -> None:
     content = bytes(range(256))
     answer = await append(control, content, kind="picture")
-    assert (answer.status_code, answer.json()) == (201, {"stream": NAME, "first": 1, "stop": 2})
+    assert (answer.status_code, answer.json()) == (
+        *(201, {"stream": NAME, "first": 1, "stop": 2, "entries": 1}),
+    )
     got = await control.get("/streams/content", params={"stream": NAME, "index": 1})
     assert got.content == content
 

@@ -2,11 +2,11 @@
 
 from qbix_node.sequencing import messages as q
 from qbix_node.wire.references import StreamId
-from tests.sequencing.town import ALICE, BOB, CAROL, DAVE, Member, Town, genesis_of
+from tests.sequencing.town import ALICE, BOB, CAROL, Member, Town, genesis_of
 
 
-def trio_of_owners(threshold: int = 2, **params: tuple[str, ...]) -> tuple[Town, StreamId]:
-    genesis = genesis_of(ALICE, BOB, CAROL, threshold=threshold, **params)
+def trio_of_owners(threshold: int = 2) -> tuple[Town, StreamId]:
+    genesis = genesis_of(ALICE, BOB, CAROL, threshold=threshold)
     alice, bob, carol = members = [Member(name) for name in (ALICE, BOB, CAROL)]
     town = Town(*members, stream=genesis.stream)
     request = alice.begin(genesis)

@@ -132,6 +132,8 @@ class Member:
                 self.tell(m.Received(m.PeerId(b"export"), OfferedSegment(segment)), self.book)
             case Grown(stream, first, stop):
                 self.tell(m.Requested(q.Grew(stream, first, stop)))
+            case _:
+                pass
 
     def sync(self) -> bool:
         """The oldest write."""

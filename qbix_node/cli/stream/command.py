@@ -10,7 +10,7 @@ from qbix_node.cli.frame import Group
 _HERE = "qbix_node.cli.stream"
 _COMMANDS: program.Table = {
     "create": (f"{_HERE}.writing:create", "Begin a stream of this node. Prints its id."),
-    "append": (f"{_HERE}.writing:append", "Put entries at the end of an own stream."),
+    "append": (f"{_HERE}.writing:append", "Put entries at the end of a stream."),
     "list": (f"{_HERE}.reading:list_", "All streams that are stored or followed."),
     "show": (f"{_HERE}.reading:show", "How one stream is."),
     "log": (f"{_HERE}.reading:log", "The entries of a stream, oldest first."),

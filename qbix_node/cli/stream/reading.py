@@ -1,6 +1,8 @@
 """`qbix-node stream list`, `show`, `log` and `get`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -9,10 +11,20 @@ from qbix_node.cli.frame import Command, Context
 from qbix_node.cli.output import Output, printable, size_text, time_text
 from qbix_node.cli.transfer import write_file
 from qbix_node.http.rows import read_row, read_rows
-from qbix_node.http.stream_api import StreamEntry, StreamRow
+from qbix_node.http.stream_api import ProposalRow, StreamEntry, StreamRow
 from qbix_node.wire import v8json
 from qbix_node.wire.references import format_stream, parse_stream
 from qbix_node.wire.v8json import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLook:
+    """What `show` tells besides the row."""
+
+    contents_missing: int
+    signs: bool = False
+    signed_length: int | None = None
+    proposal: dict[str, JsonValue] | None = None
 
 
 @click.command(cls=Command, name="list")
@@ -49,9 +61,9 @@ def show(context: Context, stream: str) -> None:
     """How one stream is: what it says of itself, its newest Head, and what is missing here."""
     with context.client() as client:
         answer = client.get("/streams/show", {"stream": format_stream(parse_stream(stream))})
-    missing = answer.get("contents_missing") if isinstance(answer, dict) else None
-    row = read_row(answer, StreamRow)
-    context.out.show(answer, _about(row, int(str(missing)), context.out))
+    row, looked = read_row(answer, StreamRow), read_row(answer, StreamLook)
+    told = chain(_about(row, looked.contents_missing, context.out), _signing(row, looked))
+    context.out.show(answer, told)
 
 
 def _about(row: StreamRow, contents_missing: int, out: Output) -> Iterator[str]:
@@ -61,7 +73,6 @@ def _about(row: StreamRow, contents_missing: int, out: Output) -> Iterator[str]:
     if row.length:
         yield f"kind        {row.kind}"
         yield f"uniqueness  {row.uniqueness}"
-        yield from _keys("owners", row.owners)
         yield from _keys("readers", ["everybody"] if row.readers is None else row.readers)
         yield f"head        length {row.head_length}, root {row.root}"
         yield f"            {time_text(row.timestamp)}"
@@ -71,6 +82,40 @@ def _about(row: StreamRow, contents_missing: int, out: Output) -> Iterator[str]:
         yield f"contents    {lost}"
     if row.claimed > row.length:
         yield f"peers       one says that it has {row.claimed - 1} entries"
+
+
+def _signing(row: StreamRow, looked: StreamLook) -> Iterator[str]:
+    """Who decides, who writes, and whose signatures are waited for."""
+    yield from _keys("owners", _weighed(row) if row.owners else ["not known yet"])
+    if row.sequencer is not None:
+        yield f"threshold   {row.threshold} of {sum(row.weights)}"
+        yield f"sequencer   {row.sequencer}"
+        yield from _keys("writers", _writers(row))
+    if looked.signs:
+        upto = f", up to length {looked.signed_length} so far" if looked.signed_length else ""
+        yield f"signs       this node signs for it what the sequencer proposes{upto}"
+    if looked.proposal is not None:
+        proposal = read_row(looked.proposal, ProposalRow)
+        yield f"proposed    entries {proposal.first} to {proposal.stop - 1}"
+        yield from _keys("signed by", proposal.signed)
+        refused = proposal.refused
+        waiting = [
+            f"{key}{f': {refused[key]}' if key in refused else ''}" for key in proposal.waiting_for
+        ]
+        yield from _keys("waiting for", [printable(each) for each in waiting])
+
+
+def _weighed(row: StreamRow) -> list[str]:
+    if len(set(row.weights)) < 2:
+        return row.owners
+    pairs = zip(row.owners, row.weights, strict=True)
+    return [f"{key}, weight {weight}" for key, weight in pairs]
+
+
+def _writers(row: StreamRow) -> list[str]:
+    if row.writers is None:
+        return ["nobody but the owners"]
+    return row.writers or ["whoever may read it"]
 
 
 def _keys(name: str, keys: list[str]) -> Iterator[str]:
