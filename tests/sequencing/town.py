@@ -121,8 +121,13 @@ class Member:
 
     def _send(self, to: m.PeerId, message: object) -> None:
         assert isinstance(message, q.Message)
-        if isinstance(message, q.Signature):
-            self.signed.append((message.length, message.root))
+        match message:
+            case q.Signature(_, length, root):
+                self.signed.append((length, root))
+            case q.Propose(head=head):  # the sequencer has signed it, too
+                self.signed.append((head.length, head.root))
+            case _:
+                pass
         self.out.append((to, q.encode(message)))
 
     def _found(self, finding: object) -> None:
