@@ -71,9 +71,7 @@ def _owners(here: FeedId, wish: NewStream) -> Owners:
 def sequenced(status: StreamStatus) -> bool:
     """Whether what is appended goes through a sequencer, be it this node."""
     genesis, state = status.genesis, status.state
-    if genesis is None or state is None or state.owners != genesis.owners:
-        return False
-    return genesis.sequenced and genesis.sequencer is not None
+    return genesis is not None and state is not None and genesis.sequenced_under(state.owners)
 
 
 async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...]) -> StreamPlace:

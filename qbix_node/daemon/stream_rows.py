@@ -41,7 +41,7 @@ def row_of(status: StreamStatus) -> StreamRow:
 
 
 def _sequencer(genesis: Genesis | None) -> str | None:
-    if genesis is None or not genesis.sequenced or genesis.sequencer is None:
+    if genesis is None or genesis.sequencer is None or not genesis.sequenced:
         return None
     return format_feed(genesis.sequencer)
 

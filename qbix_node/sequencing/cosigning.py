@@ -145,7 +145,7 @@ class Cosigner:
         desk, head = self._desk, judged.said.head
         signed = desk.signed[head.stream] = Signed(head.length, head.root)
         told = partial(desk.emit, q.CoSigned(head.stream, head.length))
-        token = desk.persist(put_signed(head.stream, signed), then=told)
+        token = desk.persist(put_signed(head.stream, signed), then=told, marked=True)
         desk.send(judged.peer, self._signature(judged.said, judged.owner), after=token)
 
     def _signature(self, said: q.Propose, owner: int) -> q.Signature:

@@ -96,7 +96,7 @@ class Desk:
             return reason
         if genesis.uniqueness is Uniqueness.WATCHED:
             return "the owners of a watched stream sign no Heads"
-        if not genesis.sequenced or genesis.sequencer is None:
+        if not genesis.sequenced:
             return "nobody puts together what comes next in that stream"
         if state is not None and state.owners != genesis.owners:
             return "the owners of that stream have changed"
@@ -125,10 +125,11 @@ class Desk:
         self._checks[token] = then
         self.effects.append(m.Verify(token, checks))
 
-    def persist(self, *writes: m.Write, then: Callable[[], None]) -> m.Token:
+    def persist(self, *writes: m.Write, then: Callable[[], None], marked: bool = False) -> m.Token:
+        """`marked`: where this node signs."""
         token = self._tokens.new()
         self._writes[token] = then
-        self.effects.append(m.Persist(token, writes))
+        self.effects.append(m.Persist(token, writes, marked))
         return token
 
     def go_on(self, event: m.Answered | m.Verified | m.Persisted) -> None:

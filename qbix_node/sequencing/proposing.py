@@ -253,7 +253,7 @@ class Proposer:
         self.proposals[stream] = proposal
         signed = desk.signed[stream] = Signed(run.head.length, run.head.root)
         writes = put_run(run), put_signed(stream, signed)
-        desk.persist(*writes, then=partial(self._proposed, proposal))
+        desk.persist(*writes, then=partial(self._proposed, proposal), marked=True)
 
     def _proposed(self, proposal: Proposal) -> None:
         proposal.durable = True

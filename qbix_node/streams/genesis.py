@@ -73,7 +73,12 @@ class Genesis:
     @property
     def sequenced(self) -> bool:
         """Whether what comes next is put together by a sequencer, from what others hand to it."""
-        return self.writers is not None or self.owners.only is None
+        several = self.writers is not None or self.owners.only is None
+        return several and self.sequencer is not None
+
+    def sequenced_under(self, owners: Owners) -> bool:
+        """The same where `owners` sign what comes next: those of the genesis have a sequencer."""
+        return self.sequenced and owners == self.owners
 
     def may_read(self, key: bytes) -> bool:
         return self.readers is None or key in self.readers

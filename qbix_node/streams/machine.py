@@ -26,7 +26,7 @@ from qbix_node.streams.growth import (
     needs,
     read_headers,
 )
-from qbix_node.streams.line import FactsOf, Line, Offer
+from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import (
     LogState,
@@ -160,9 +160,8 @@ class StreamBook:
             return "that stream is not here"
         if not self.owns(stream):
             return "this node is not the only owner of that stream"
-        genesis = self.geneses[stream]
-        if genesis.sequenced and self.logs[stream].owners == genesis.owners:
-            return "what is appended to that stream goes through its sequencer"  # that only signs
+        if self.geneses[stream].sequenced_under(self.logs[stream].owners):
+            return "what is appended to that stream goes through its sequencer"  # which signs
         if stream in self.stopped:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
@@ -288,12 +287,14 @@ class StreamBook:
         line.growth, line.busy = growth, True
         token = self.tokens.new()
         self._writes[token] = stream
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth))))
+        # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
+        own = line.offer is None
+        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
 
     def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
         state, writes = growth.state, list[Write]()
         if stream not in self.geneses:
-            writes.append(put_genesis(_genesis_of(growth)))
+            writes.append(put_genesis(read_genesis(growth.leaves[0])))
         if growth.leaves:
             signed = state.signed
             ends = not state.frontier
@@ -309,8 +310,11 @@ class StreamBook:
         growth, offer = line.growth, line.offer
         assert growth is not None
         if stream not in self.geneses:
-            self.geneses[stream] = _genesis_of(growth)
+            self.geneses[stream] = read_genesis(growth.leaves[0])
+        before = self.logs.get(stream)
         self.logs[stream] = growth.state
+        if before is not None and before.frontier and before.signed != growth.state.signed:
+            effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
         effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
@@ -346,10 +350,6 @@ def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) ->
     verdict = continue_log(genesis, state, segment, headers)
     assert not isinstance(verdict, Contradicted)  # we have just made it
     return verdict
-
-
-def _genesis_of(growth: Growth) -> Genesis:
-    return read_genesis(growth.leaves[0])
 
 
 def _why_never(wish: s.Create | s.Append) -> str | None:

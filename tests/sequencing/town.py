@@ -145,7 +145,7 @@ class Member:
         if not self.writes:
             return False
         machine, effect = self.writes.popleft()
-        self.disk.append(effect.writes)
+        self.disk.append(effect.writes, marked=effect.marked)
         self.disk.sync()
         if machine is self.machine:
             for send in self.held.pop(effect.token):
