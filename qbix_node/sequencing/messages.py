@@ -158,6 +158,7 @@ class Failed:
     reason: str
     later: bool = False  # it may go another time
     placed: int = 0  # of its entries; these are in the log here
+    hint: str = ""  # the next step
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,9 +174,11 @@ class Sequencing:
                 self._given_up.append(number)
                 self._news.set()
         if isinstance(wish.outcome, q.Failed):
-            placed = wish.outcome.placed
-            hint = f"{placed} of its entries are in the stream" if placed else ""
-            raise (Temporary if wish.outcome.later else LocalError)(wish.outcome.reason, hint=hint)
+            failed = wish.outcome
+            hint = failed.hint
+            if failed.placed:
+                hint = f"{failed.placed} of its entries are in the stream"
+            raise (Temporary if failed.later else LocalError)(failed.reason, hint=hint)
         assert wish.outcome is not None
         return wish.outcome
 

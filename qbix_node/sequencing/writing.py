@@ -23,7 +23,8 @@ from qbix_node.wire.references import StreamId, format_feed
 
 REQUESTS_MAX = 64  # of the people here, that are not done
 LOOKED_UP = 1024  # entries at a time, for those of ours
-AT_ONCE = 16  # entries of one request that are on their way
+CONNECT = "qbix-node status shows who is connected; qbix-node peer add connects"
+AT_ONCE = 32  # entries that are on their way to one sequencer; fewer than wait for a slow peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,19 @@ class Writer:
 
     def write(self, wish: q.Write) -> None:
         desk, stream = self._desk, wish.stream
-        reason, later = self._why_not(stream)
-        if reason is not None:
-            desk.emit(q.Failed(wish.request, reason, later))
+        if reason := self._why_never(stream):
+            desk.emit(q.Failed(wish.request, reason))
             return
         sequencer = m.PeerId(desk.geneses[stream].sequencer or b"")
+        if sequencer != desk.me and sequencer not in desk.peers:
+            who = format_feed(sequencer)
+            reason = f"{who} puts the entries of that stream in order, and is not connected"
+            desk.emit(q.Failed(wish.request, reason, later=True, hint=CONNECT))
+            return
+        if len(self._requests) >= REQUESTS_MAX:
+            reason = "too much waits to be appended already"
+            desk.emit(q.Failed(wish.request, reason, later=True))
+            return
         self._requests[wish.request] = _Request(wish, sequencer)
         self._begin_next(stream)
 
@@ -100,24 +109,17 @@ class Writer:
         question = FactsOf(stream, Needs((desk.author,), ()), desk.length(stream))
         desk.learn(question, partial(self._learned, request))
 
-    def _why_not(self, stream: StreamId) -> tuple[str | None, bool]:
-        """And whether it may go another time."""
+    def _why_never(self, stream: StreamId) -> str | None:
         desk, genesis = self._desk, self._desk.geneses.get(stream)
         if genesis is None or stream not in desk.logs:
-            return "that stream is not here yet", True
+            return "that stream is not here"
         if reason := desk.why_not(stream, genesis):
-            return reason, False
+            return reason
         if not desk.replicates(stream):
-            return "who writes into a stream of others follows it", False
+            return "who writes into a stream of others follows it"
         if not genesis.may_write(desk.me):
-            return "this node is neither an owner nor among the writers of that stream", False
-        sequencer = m.PeerId(genesis.sequencer or b"")
-        if sequencer != desk.me and sequencer not in desk.peers:
-            name = format_feed(sequencer)
-            return f"{name} puts that stream's entries in order, and is not connected", True
-        if len(self._requests) >= REQUESTS_MAX:
-            return "too much waits to be appended already", True
-        return None, False
+            return "this node is neither an owner nor among the writers of that stream"
+        return None
 
     def _unsigned(self, stream: StreamId, entry: NewEntry) -> Header:
         return make_header(stream, 1, self._desk.author, entry, self._desk.wall_ms)
@@ -145,8 +147,8 @@ class Writer:
 
     def _send(self, request: _Request) -> None:
         desk, wish = self._desk, request.wish
-        while len(request.open) < AT_ONCE and not request.declined:
-            if request.sent == len(request.headers):
+        while not request.declined and request.sent < len(request.headers):
+            if self._under_way(request.sequencer) >= AT_ONCE:
                 break
             if request.sequencer != desk.me and request.sequencer not in desk.peers:
                 break  # goes on once it has come
@@ -162,12 +164,19 @@ class Writer:
             else:
                 desk.send(request.sequencer, intent)
 
+    def _under_way(self, sequencer: m.PeerId) -> int:
+        open_ = [len(e.open) for e in self._requests.values() if e.sequencer == sequencer]
+        return sum(open_)
+
     def greet(self, peer: m.PeerId) -> None:
         """What has not been sent goes to the sequencer that has come. What has been is not sent
         again: it may stand in the log, and would be declined.
         """
+        self._send_on(peer)
+
+    def _send_on(self, sequencer: m.PeerId) -> None:
         for request in list(self._requests.values()):
-            if request.sequencer == peer:
+            if request.sequencer == sequencer:
                 self._send(request)
 
     def give_up(self, request: int) -> None:
@@ -189,8 +198,8 @@ class Writer:
             request.declined[place] = said
         elif isinstance(said, q.Placed) and peer == self._desk.me:
             request.places[place] = said.place
-        self._send(request)
         self._finish(request)
+        self._send_on(peer)
 
     def grew(self, grown: q.Grew) -> None:
         """Whether entries of ours have come into the log, which is what counts."""
@@ -209,8 +218,8 @@ class Writer:
                     request.places[number] = places[header.author_seq]
                     request.declined.pop(number, None)
                     request.open.discard(number)
-            self._send(request)
             self._finish(request)
+            self._send_on(request.sequencer)
 
     def _finish(self, request: _Request) -> None:
         number = request.wish.request
