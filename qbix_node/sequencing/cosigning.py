@@ -47,9 +47,11 @@ class Cosigner:
 
     def hear(self, peer: m.PeerId, said: q.Propose) -> None:
         desk, stream = self._desk, said.head.stream
-        genesis = desk.geneses.get(stream) or _begun(said)
         # SPEC sequencing 4: whose people don't follow the stream have not agreed to sign for it.
-        if genesis is None or not desk.replicates(stream):
+        if not desk.replicates(stream):
+            return
+        genesis = desk.geneses.get(stream) or _begun(said)
+        if genesis is None:
             return
         owner, state = genesis.owners.index(desk.author), desk.logs.get(stream)
         if owner is None or AuthorId(peer) != genesis.sequencer:

@@ -48,8 +48,9 @@ class Proposal:
     def replace(self, again: Waiting) -> bool:
         """Whether this very entry is in it; whoever asked last is told."""
         header = again.header
+        assert header.author_sig is not None
         for place, leaf in enumerate(self.run.leaves, self.run.first):
-            if place and leaf == header._replace(place=place).encoded:
+            if header.author_sig in leaf and leaf == header._replace(place=place).encoded:
                 self.askers[place] = again.asker
                 return True
         return False

@@ -25,6 +25,7 @@ CHECKING_MAX = 1024  # entries whose signatures are being checked
 AHEAD_MS = 10 * 60 * 1000  # by which an author's clock may go before ours
 
 NOT_HERE = "this node does not put entries into that stream"  # also to who may not read it
+OTHER_LOG = "the sequencer has signed another log of that stream than the one that it has"
 TOO_MUCH = "too much waits at this node already"
 
 
@@ -106,7 +107,7 @@ class Proposer:
             return NOT_HERE
         if not desk.replicates(stream):
             return NOT_HERE
-        if reason := desk.why_not(stream, genesis):
+        if reason := self._why_ended(stream, genesis):
             return reason
         if m.PeerId(header.author) != peer:
             return "authors hand in their entries themselves"
@@ -119,6 +120,12 @@ class Proposer:
         if header.timestamp_ms > desk.wall_ms + AHEAD_MS:
             return "its time lies in the future"
         return None
+
+    def _why_ended(self, stream: StreamId, genesis: Genesis) -> str | None:
+        proposal = self.proposals.get(stream)
+        if proposal is not None and proposal.barred:
+            return OTHER_LOG
+        return self._desk.why_not(stream, genesis)
 
     def _why_not_now(self, waiting: Waiting) -> str | None:
         desk, header = self._desk, waiting.header
@@ -207,7 +214,7 @@ class Proposer:
         genesis, signed = desk.geneses[stream], desk.signed.get(stream)
         reason = self._why_not_propose(stream, genesis, before)
         if signed is not None and facts.roots.get(signed.length) != signed.root:
-            reason = "this node has signed another log of that stream than the one here"
+            reason = OTHER_LOG
         if reason is not None:
             for waiting in drawn:
                 self._tell(waiting.asker, q.Declined(waiting.asker.number, reason))
@@ -357,6 +364,9 @@ class Proposer:
         self._comparing.discard(head.stream)
         if facts.roots[head.length] != head.root:
             proposal.barred = True  # for ever: what comes next would not continue it
+            for asker in proposal.askers.values():
+                self._tell(asker, q.Declined(asker.number, OTHER_LOG))
+            proposal.askers.clear()
             return
         self._desk.persist(delete_run(head.stream), then=partial(self._draw, head.stream))
         del self.proposals[head.stream]

@@ -273,13 +273,18 @@ def test_what_a_log_contradicts_is_never_completed() -> None:
     assert isinstance(alice.outcome(request), q.Done)
     alice.disk.roll_back(before)
     alice.restart()
-    alice.write(stream, "other")
+    other = alice.write(stream, "other")
     told(alice)
     proposal = alice.machine.proposals[stream]
     alice.learn_from(carol, stream)
     told(alice)
     assert alice.machine.proposals[stream] is proposal
     assert proposal.barred
+    for request in (other, alice.write(stream, "more")):
+        told(alice)
+        failed = alice.outcome(request)
+        assert isinstance(failed, q.Failed)
+        assert "another log" in failed.reason
     bob.restart()
     town = Town(alice, bob, stream=stream)
     town.live()
