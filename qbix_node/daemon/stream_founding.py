@@ -10,6 +10,7 @@ from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import NewOwner, NewStream, StreamPlace
 from qbix_node.replication.streams.service import StreamStatus
+from qbix_node.sequencing.proposals import Proposal
 from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.genesis import WRITERS_MAX, Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry
@@ -68,24 +69,35 @@ def _owners(here: FeedId, wish: NewStream) -> Owners:
     return Owners(tuple(sorted([(AuthorId(each.key), each.weight) for each in named])), threshold)
 
 
-def sequenced(status: StreamStatus) -> bool:
+def sequenced(node: Node, status: StreamStatus) -> bool:
     """Whether what is appended goes through a sequencer, be it this node."""
     genesis, state = status.genesis, status.state
-    return genesis is not None and state is not None and genesis.sequenced_under(state.owners)
+    if genesis is None or state is None:
+        return node.sequencing.proposal(status.stream) is not None
+    return genesis.sequenced_under(state.owners)
 
 
 async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...]) -> StreamPlace:
     """Returns once they are in the log here. Raises LocalError."""
+    proposal = node.sequencing.proposal(stream)
+    if proposal is not None and proposal.run.first == 0:
+        raise Temporary(
+            f"{format_stream(stream)} has not begun yet; it waits for {_missing(proposal)}",
+            hint=f"each of them agrees by: qbix-node follow {format_stream(stream)}",
+        )
     with trio.move_on_after(SIGNED_S):
         places = await node.sequencing.append(stream, entries)
         return StreamPlace(format_stream(stream), places[0], places[-1] + 1, len(places))
     proposal = node.sequencing.proposal(stream)
     waiting = "the sequencer has not put them into the stream"
     if proposal is not None:
-        keys = proposal.genesis.owners.weights
-        names = [format_feed(keys[index][0]) for index in proposal.unsigned]
-        waiting = f"too few owners have signed; these have not: {', '.join(names)}"
+        waiting = f"too few owners have signed; these have not: {_missing(proposal)}"
     raise Temporary(
         f"after {SIGNED_S:.0f} s {waiting}; the entries may still get there",
         hint="look at `qbix-node stream show` and `stream log` before you append them again",
     )
+
+
+def _missing(proposal: Proposal) -> str:
+    weights = proposal.genesis.owners.weights
+    return ", ".join([format_feed(weights[index][0]) for index in proposal.unsigned])

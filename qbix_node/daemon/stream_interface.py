@@ -105,7 +105,7 @@ class StreamInterface:
         if not is_name(kind):
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
-        if sequenced(self._streams.status(stream)):
+        if sequenced(self._node, self._streams.status(stream)):
             return await handed_in(self._node, stream, entries)
         with trio.move_on_after(CONFIRM_S):
             done = await self._streams.append(stream, entries)

@@ -193,3 +193,8 @@ async def test_a_stream_that_would_not_do_is_refused(
         )
         assert (row["threshold"], row["length"], row["proposal"]["stop"]) == (3, 0, 1)
         assert "sequencer" in await alice.types("stream", "show", stream)
+        entry = tmp_path / "entry"
+        entry.write_text("too early")
+        early = await alice.is_refused("stream", "append", stream, str(entry), code=75)
+        assert "has not begun" in early
+        assert keys[0] in early
