@@ -69,10 +69,7 @@ class Cosigner:
             self._judge(peer, said, genesis, owner)
 
     def grew(self, stream: StreamId) -> None:
-        self._refused.pop(stream, None)
-        self._again(stream)
-
-    def _again(self, stream: StreamId) -> None:
+        """A proposal may have waited for that."""
         peer, said = self._early.pop(stream, (None, None))
         if peer in self._desk.peers and said is not None:
             self.hear(peer, said)
@@ -165,7 +162,7 @@ class Cosigner:
 
     def _free(self, stream: StreamId) -> None:
         self._busy.discard(stream)
-        self._again(stream)
+        self.grew(stream)
 
 
 def _begun(said: q.Propose) -> Genesis | None:

@@ -6,8 +6,9 @@ from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.proposals import exactly_enough
 from qbix_node.streams.authoring import make_intent
-from qbix_node.streams.messages import Head, Header, NewEntry, intent_body
+from qbix_node.streams.messages import Head, Header, NewEntry, OfferedSegment, intent_body
 from qbix_node.streams.records import LogState
+from qbix_node.streams.serving import make_segments
 from qbix_node.streams.tree import Hash, bag, grow, leaf_hash
 from qbix_node.wire.references import StreamId
 from tests.sequencing.town import ALICE, BOB, CAROL, DAVE, Member, Town, genesis_of
@@ -138,6 +139,44 @@ def test_a_run_waits_for_the_entries_before_it() -> None:
         pass
     (sent,) = [q.read_message(data) for _, data in bob.out]
     assert isinstance(sent, q.Signature)
+
+
+def test_a_log_that_moved_meanwhile_is_not_contradicted() -> None:
+    """The sequencer shows another run to this owner than to those who complete theirs."""
+    for done_before in range(3):
+        (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=2)
+        state = state_of(alice, stream)
+        other = proposed(state, intents(state, "other"))
+        bob.slow = True
+        bob.tell(m.Received(alice.id, other))
+        for _ in range(done_before):
+            bob.do_work()
+        alice.write(stream, "one")
+        Town(alice, carol, stream=stream).live()
+        bob.learn_from(alice, stream)
+        while bob.do_work(bob.book) or bob.sync():
+            pass
+        assert bob.length(stream) == 2
+        assert len(bob.work) == (1 if done_before < 2 else 0)
+        while bob.do_work() or bob.sync():
+            pass
+        assert bool(bob.signed) == (done_before == 2)
+
+
+def test_a_run_waits_where_a_head_covers_more_than_is_here() -> None:
+    """What is missing was signed: another entry in its place would contradict it."""
+    (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    request = alice.write(stream, "one", "two", "three")
+    Town(alice, carol, stream=stream).live()
+    assert isinstance(alice.outcome(request), q.Done)
+    whole = make_segments(alice.disk, state_of(alice, stream), 1, 2)
+    bob.tell(m.Received(alice.id, OfferedSegment(whole[0])), bob.book)
+    while bob.sync():
+        pass
+    state = state_of(bob, stream)
+    assert (state.length, state.signed.head.length) == (2, 4)
+    assert answers(bob, proposed(state, intents(state, "other", first_seq=9))) == []
+    assert not bob.signed
 
 
 def broken(state: LogState) -> dict[str, q.Propose]:

@@ -78,6 +78,9 @@ def test_a_proposal_is_durable_before_it_leaves_and_the_same_after_a_restart() -
     alice.write(stream, "one", "two")
     assert not alice.out
     alice.sync()  # the numbers
+    assert alice.machine.proposals
+    alice.tell(m.Connected(bob.id, outgoing=False))
+    alice.tell(m.TimerFired("sequencing/round"))
     assert not alice.out
     first = proposals(alice)
     assert {to for to, _ in first} == {bob.id, m.PeerId(keys_of(CAROL).public)}

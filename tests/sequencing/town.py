@@ -57,6 +57,7 @@ class Member:
     stopped: dict[StreamId, str] = field(default_factory=dict)
     found: list[object] = field(default_factory=list)
     signed: list[tuple[int, bytes]] = field(default_factory=list)  # length and root, ever
+    slow: bool = False  # questions and signature checks wait until they are told to be done
 
     def __post_init__(self) -> None:
         self.keys: KeyPair = keys_of(self.name)
@@ -79,6 +80,7 @@ class Member:
         self.machine = Sequencer(self.keys, view, kept, epoch_s=START_S)
         self.out: deque[tuple[m.PeerId, bytes]] = deque()
         self.writes: deque[tuple[m.Machine, m.Persist]] = deque()
+        self.work: deque[tuple[m.Machine, m.Ask | m.Verify]] = deque()
         self.held: dict[m.Token, list[m.Send]] = {}
         self.alarms: dict[str, float] = {}
         self.tell(m.Requested(q.Start()))
@@ -108,10 +110,10 @@ class Member:
                 self.writes.append((machine, effect))
                 if machine is self.machine:
                     self.held[token] = []
-            case m.Verify(token, checks):
-                self.tell(m.Verified(token, verify_checks(checks)), machine)
-            case m.Ask(token, question):
-                self.tell(m.Answered(token, question.answer(self.disk)), machine)
+            case m.Verify() | m.Ask():
+                self.work.append((machine, effect))
+                if not self.slow:
+                    self.do_work()
             case m.SetTimer(name, at):
                 self.alarms[name] = at
             case m.Emit(finding):
@@ -139,6 +141,19 @@ class Member:
                 self.tell(m.Requested(q.Grew(stream, first, stop)))
             case _:
                 pass
+
+    def do_work(self, of: m.Machine | None = None) -> bool:
+        """The oldest, of one machine if it is named."""
+        found = [work for work in self.work if of in (None, work[0])]
+        if not found:
+            return False
+        machine, effect = found[0]
+        self.work.remove(found[0])
+        if isinstance(effect, m.Verify):
+            self.tell(m.Verified(effect.token, verify_checks(effect.checks)), machine)
+        else:
+            self.tell(m.Answered(effect.token, effect.question.answer(self.disk)), machine)
+        return True
 
     def sync(self) -> bool:
         """The oldest write."""
@@ -264,10 +279,11 @@ class Town:
         moved = True
         while moved:
             self.replicate()
+            worked = [member.do_work() for member in self.members.values()]
             synced = [member.sync() for member in self.members.values()]
             self.collect()
             delivered = [self.deliver(*pair) for pair in list(self.wires)]
-            moved = any(synced) or any(delivered)
+            moved = any([*worked, *synced, *delivered])
 
     def tick(self) -> None:
         """To the next timer, if there is one."""
