@@ -285,7 +285,9 @@ class StreamBook:
         line.growth, line.busy = growth, True
         token = self.tokens.new()
         self._writes[token] = stream
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth))))
+        # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
+        own = line.offer is None
+        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
 
     def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
         state, writes = growth.state, list[Write]()
