@@ -3,7 +3,7 @@
 What to do with it is decided by the Gossiper.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
@@ -90,10 +90,11 @@ class Known:
 
 @dataclass(slots=True)
 class Knowledge:
-    """`geneses`, `logs`: of the streams that are replicated here."""
+    """`geneses`, `logs`: of the streams that are here. `followed`: those that are to come, too."""
 
     geneses: Mapping[StreamId, Genesis]
     logs: Mapping[StreamId, LogState]
+    followed: Container[StreamId]
     streams: dict[StreamId, Known]
     peers: dict[m.PeerId, Listener] = field(default_factory=dict)
 
@@ -119,6 +120,10 @@ class Knowledge:
         """Whether its Heads are told and compared: forks of others are no matter."""
         genesis = self.geneses.get(stream)
         return genesis is not None and genesis.uniqueness is Uniqueness.GOSSIP
+
+    def awaits(self, stream: StreamId) -> bool:
+        """Whether it is followed, and nothing of it has come."""
+        return stream in self.followed and stream not in self.logs
 
     def is_forked(self, stream: StreamId) -> bool:
         known = self.streams.get(stream)

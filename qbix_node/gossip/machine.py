@@ -4,7 +4,7 @@ A Gossiper reads the logs that a StreamBook keeps and never changes them. What b
 decided by its Accuser.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
@@ -35,8 +35,9 @@ _ROUND = "gossip/round"
 
 
 class Gossiper:
-    """`geneses`, `logs`: of the streams that are replicated here, kept by a StreamBook. `proofs`:
-    what the store holds, by stream and forked length.
+    """`geneses`, `logs`: of the streams that are here, kept by a StreamBook. `proofs`: what the
+    store holds, by stream and forked length. `followed`: the streams that are replicated here
+    without being this node's own.
     """
 
     def __init__(
@@ -44,9 +45,10 @@ class Gossiper:
         geneses: Mapping[StreamId, Genesis],
         logs: Mapping[StreamId, LogState],
         proofs: Mapping[StreamId, Mapping[int, bytes]],
+        followed: Container[StreamId] = (),
     ) -> None:
         streams = {stream: Known(proofs=dict(held)) for stream, held in proofs.items()}
-        self._known = known = Knowledge(geneses, logs, streams)
+        self._known = known = Knowledge(geneses, logs, followed, streams)
         self._geneses, self._logs, self._peers = known.geneses, known.logs, known.peers
         self._bench = Workbench()
         self._accuser = Accuser(known, self._bench)
@@ -135,6 +137,7 @@ class Gossiper:
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
             listener.proofs_left = PROOFS_A_ROUND
             self._accuser.go_on(peer, effects)
+        self._accuser.remember(effects)
         for known in list(self._known.streams.values()):
             for pending in list(known.pending.values()):
                 self._reconsider(pending, effects)
@@ -219,7 +222,7 @@ class Gossiper:
         if not all(oks):
             if claim.peer in self._peers:
                 effects.append(self._known.disbelieve(claim.peer, "a signature does not match"))
-        else:
+        elif self._compares(claim.shown.head.stream):  # still
             self._judge(claim, effects)
 
     def _judge(self, claim: Claim, effects: Effects) -> None:
@@ -259,7 +262,9 @@ class Gossiper:
 
     def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
-        shown, state = pending.shown, self._logs[pending.shown.head.stream]
+        shown, state = pending.shown, self._logs.get(pending.shown.head.stream)
+        if state is None:
+            return
         if pending.judged is not state:
             self._judge(Claim(pending.peer, shown, pending.prefix), effects)
         elif pending.peer in self._peers and not pending.backed and pending.compared is not state:
