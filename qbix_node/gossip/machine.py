@@ -92,8 +92,11 @@ class Gossiper:
         match request:
             case g.Announced(peer) if peer in self._peers:
                 self._announced(request, effects)
-            case g.Contradiction(peer, signed) if peer in self._peers:
-                self._compare(peer, signed.head.stream, effects)
+            case g.Contradiction(peer, signed) if self._compares(signed.head.stream):
+                bare = Prefix(signed.head.length, (), ())
+                self._judge(Claim(peer, ShownHead(signed), bare), effects)
+                if peer in self._peers:
+                    self._compare(peer, signed.head.stream, effects)
             case g.Replaced(before) if self._compares(before.signed.head.stream):
                 self._judge(Claim(None, ShownHead(before.signed), before.prefix), effects)
             case g.Submitted(number, fork):
