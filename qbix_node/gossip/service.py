@@ -43,7 +43,9 @@ class Gossip:
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(replication.geneses, replication.logs, read_proofs(store))
+        self._machine = Gossiper(
+            replication.geneses, replication.logs, read_proofs(store), replication.choice.followed
+        )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._observe = observe
         self._talks = Conversations(_LANGUAGE, self._runner.post, begun=self._know_again)

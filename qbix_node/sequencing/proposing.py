@@ -79,8 +79,6 @@ class Proposer:
         waiting = Waiting(said.header, said.content, asker)
         if declined := self._why_decline(waiting):
             self._tell(asker, declined)
-        elif self._asked_again(waiting):
-            pass
         elif peer == desk.me:
             self._take(waiting)
         elif self._checking >= CHECKING_MAX or not desk.peers[peer].may_cost(1, desk.now):

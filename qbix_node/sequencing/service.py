@@ -59,7 +59,10 @@ class Sequencing:
     ) -> None:
         self._replication = replication
         book = Book(
-            replication.geneses, replication.logs, replication.stopped, replication.replicates
+            replication.geneses,
+            replication.logs,
+            replication.stopped,
+            replication.choice.replicates,
         )
         kept = Kept(read_runs(store), read_signed(store), read_written(store))
         epoch_s = wall_clock() - trio.current_time()

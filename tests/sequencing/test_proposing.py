@@ -1,12 +1,15 @@
 """What the sequencer takes, proposes and brings together; writers and owners are the attackers."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing.proposing import TOO_MUCH, WAITING_BYTES_MAX
 from qbix_node.sequencing.queue import STREAM_ENTRIES_MAX, WRITER_ENTRIES_MAX
+from qbix_node.sequencing.records import Signed, put_signed, read_signed
 from qbix_node.streams.authoring import make_intent
 from qbix_node.streams.messages import Header, NewEntry, intent_body
 from qbix_node.streams.tree import Hash
@@ -84,6 +87,7 @@ def test_a_proposal_is_durable_before_it_leaves_and_the_same_after_a_restart() -
     assert not alice.out
     first = proposals(alice)
     assert {to for to, _ in first} == {bob.id, m.PeerId(keys_of(CAROL).public)}
+    assert read_signed(alice.disk)[stream].length == 2
     alice.restart()  # before anybody signed
     alice.tell(m.Connected(bob.id, outgoing=False))
     again = proposals(alice)
@@ -123,9 +127,14 @@ def test_a_wrong_signature_completes_nothing(wrong: str) -> None:
     }[wrong]
     for _ in range(1000):
         alice.tell(m.Received(bob.id, bad))
+    told(alice)
     assert alice.length(stream) == 1
     lies = [found for found in alice.found if isinstance(found, q.LiarFound)]
     assert len(lies) == (1 if wrong == "signature" else 0)
+    if lies:  # it is not listened to any more
+        alice.tell(m.Received(bob.id, good))
+        told(alice)
+        assert alice.length(stream) == 1
     carols = q.Signature(*head.identity, other, carol.keys.sign(head.body))
     alice.tell(m.Received(carol.id, carols))
     told(alice)
@@ -293,3 +302,59 @@ def test_what_a_log_contradicts_is_never_completed() -> None:
     town.live()
     assert alice.length(stream) == 2
     assert len({tuple(member.leaves(stream)) for member in (alice, bob, carol)}) == 1
+
+
+def test_a_log_that_moves_while_a_run_is_put_together_is_not_contradicted() -> None:
+    (alice, bob, _), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    before = alice.disk.snapshot()
+    alice.write(stream, "one")
+    Town(alice, bob, stream=stream).live()
+    alice.disk.roll_back(before)
+    alice.restart()
+    alice.slow = True
+    alice.tell(m.Connected(m.PeerId(keys_of(CAROL).public), outgoing=False))
+    header = intent(alice, stream, CAROL)
+    hand_in(alice, header, CAROL)
+    alice.do_work()  # its signature; what the log says of it is looked up now
+    alice.learn_from(bob, stream)
+    while alice.do_work(alice.book) or alice.sync():
+        pass
+    assert (alice.length(stream), len(alice.work)) == (2, 1)
+    while alice.do_work() or alice.sync():
+        pass
+    assert alice.machine.proposals[stream].run.first == 2
+
+
+def test_what_this_node_has_signed_and_does_not_have_ends_the_stream_here() -> None:
+    (alice, *_), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    for signed_ in (Signed(1, Hash(bytes(32))), Signed(2, Hash(bytes(32)))):
+        alice.disk.append([put_signed(stream, signed_)])
+        alice.disk.sync()
+        alice.restart()
+        request = alice.write(stream, "one")
+        told(alice)
+        failed = alice.outcome(request)
+        assert isinstance(failed, q.Failed)
+        assert "another log" in failed.reason
+
+
+def test_what_waits_in_all_streams_has_a_limit() -> None:
+    content = bytes(64 * 1024)
+    alice = Member(ALICE)
+    answers = list[q.Message]()
+    anybody = genesis_of(ALICE, threshold=1, writers=())
+    geneses = [replace(anybody, salt=bytes([number] * 16)) for number in range(3)]
+    for genesis in geneses:
+        alice.create(genesis)
+    told(alice)
+    for genesis in geneses:
+        state = state_of(alice, genesis.stream)
+        for writer in range(WAITING_BYTES_MAX // len(content) // 3 + 20):
+            keys = keys_of(f"writer {writer}")
+            alice.tell(m.Connected(m.PeerId(keys.public), outgoing=False))
+            header = make_intent(state, keys, 1, NewEntry("note", content), STAMP_MS)
+            alice.tell(m.Received(m.PeerId(keys.public), q.Intent(1, header, content)))
+        answers += [q.read_message(data) for _, data in alice.out]
+        alice.out.clear()
+    assert answers
+    assert all(said == q.Declined(1, TOO_MUCH, later=True) for said in answers)

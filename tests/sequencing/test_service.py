@@ -181,7 +181,7 @@ async def test_a_stream_that_is_not_to_be_is_not_followed(
     async with running(bob):
         with pytest.raises(LocalError, match="not the sequencer"):
             await bob.sequencing.begin(genesis)
-        assert not bob.streams.replicates(genesis.stream)
+        assert not bob.streams.choice.replicates(genesis.stream)
 
 
 async def test_a_packet_that_is_none_ends_the_link(

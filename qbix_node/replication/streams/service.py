@@ -198,9 +198,9 @@ class StreamReplication:
         """Those that take no entries any more, and why."""
         return self._machine.book.stopped
 
-    def replicates(self, stream: StreamId) -> bool:
-        """Whether this node owns it alone, or its people follow it."""
-        return self._machine.choice.replicates(stream)
+    @property
+    def choice(self) -> StreamChoice:
+        return self._machine.choice
 
     def held_by(self, peer: m.PeerId) -> list[StreamId]:
         """Streams that we share with a connected peer."""
