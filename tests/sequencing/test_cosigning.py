@@ -160,7 +160,7 @@ def test_a_log_that_moved_meanwhile_is_not_contradicted() -> None:
         assert len(bob.work) == (1 if done_before < 2 else 0)
         while bob.do_work() or bob.sync():
             pass
-        assert bool(bob.signed) == (done_before == 2)
+        assert bool(bob.signed) == bool(bob.out) == (done_before == 2)
 
 
 def test_a_run_waits_where_a_head_covers_more_than_is_here() -> None:

@@ -39,6 +39,7 @@ def test_what_the_log_has_of_this_author_counts_as_used() -> None:
     Town(alice, bob, stream=stream).live()
     assert bob.length(stream) == 3
     bob.disk.append([m.Delete(WRITTEN + stream)])  # as in a new home with the old secret
+    bob.disk.sync()
     bob.restart()
     request = bob.write(stream, "three")
     assert isinstance(bob.outcome(request), q.Failed)  # nobody is connected
@@ -111,13 +112,14 @@ def test_only_the_sequencer_declines() -> None:
 
 
 def test_what_stands_in_the_log_was_not_declined() -> None:
-    alice, bob, stream = writer()
+    (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=2)
     request = bob.write(stream, "one", "two")
     first, second = handed_over(bob)
     alice.tell(m.Received(bob.id, first))
-    alice.tell(m.Received(bob.id, q.read_message(q.encode(first))))
-    town = Town(alice, bob, stream=stream)
-    town.live()
+    alice.tell(m.Received(bob.id, first))
+    Town(alice, carol, stream=stream).live()
+    bob.learn_from(alice, stream)
+    told(bob)
     assert bob.length(stream) == 2
     bob.tell(m.Received(alice.id, q.Declined(first.number, "no")))
     assert bob.outcome(request) is None
