@@ -33,7 +33,22 @@ def follow(context: Context, feed: str) -> None:
     If this node is an owner of a stream of several, it signs from then on what their sequencer
     proposes.
     """
-    _decide(context, "/follow", feed, "following")
+    name = _decide(context, "/follow", feed, "following")
+    if is_stream(name) and not context.out.json:
+        with context.client() as client:
+            shown = client.get("/streams/show", {"stream": name})
+        if agreed := _agreed(shown):
+            context.out.text(agreed)
+
+
+def _agreed(shown: JsonValue) -> str | None:
+    """What following means for who is, or may be, an owner."""
+    assert isinstance(shown, dict)
+    if shown["signs"]:
+        return "this node is an owner: from now on it signs what the sequencer proposes"
+    if shown["length"] == 0:
+        return "if this node is an owner, it signs from now on what the sequencer proposes"
+    return None
 
 
 @click.command(cls=Command)
@@ -54,11 +69,12 @@ def following(context: Context) -> None:
     context.out.show(feeds, [str(feed) for feed in feeds] or "following nobody")
 
 
-def _decide(context: Context, path: str, feed: str, done: str) -> None:
+def _decide(context: Context, path: str, feed: str, done: str) -> str:
     name = format_stream(parse_stream(feed)) if is_stream(feed) else format_feed(parse_feed(feed))
     with context.client() as client:
         client.post(path, {"feed": name})
     context.out.show({done: name}, f"{done} {name}")
+    return name
 
 
 @click.group(cls=Group)

@@ -54,7 +54,8 @@ async def test_three_owners_and_a_follower(
         stream = made["stream"]
         assert set(made["proposal"]["waiting_for"]) == {two.id, three.id}
         for person, node in ((bob, two), (carol, three), (dave, four)):
-            await person.types("follow", stream)
+            said = await person.types("follow", stream)
+            assert "if this node is an owner, it signs" in said
             await node.dial(one.address)
         for node in (one, two, three, four):
             await begun(node, stream)
@@ -70,6 +71,8 @@ async def test_three_owners_and_a_follower(
         assert "neither an owner nor among the writers" in refusal
         shown = await bob.asks("stream", "show", stream)
         assert (shown["signs"], shown["sequencer"], shown["threshold"]) == (True, one.id, 2)
+        assert "from now on it signs" in await bob.types("follow", stream)
+        assert await dave.types("follow", stream) == f"following {stream}\n"
         assert "this node signs for it" in await bob.types("stream", "show", stream)
 
 
