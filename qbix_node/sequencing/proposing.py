@@ -174,8 +174,10 @@ class Proposer:
         state, genesis = desk.logs.get(stream), desk.geneses[stream]
         assert state is not None  # a genesis is here with its log
         if (reason := self._why_not_propose(stream, genesis, state)) is not None:
-            for waiting in queue.draw():
-                self._tell(waiting.asker, q.Declined(waiting.asker.number, reason))
+            del self._queues[stream]
+            while drawn := queue.draw():
+                for waiting in drawn:
+                    self._tell(waiting.asker, q.Declined(waiting.asker.number, reason, later=True))
             return
         drawn = queue.draw()
         if not queue:

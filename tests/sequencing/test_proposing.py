@@ -325,6 +325,26 @@ def test_a_log_that_moves_while_a_run_is_put_together_is_not_contradicted() -> N
     assert alice.machine.proposals[stream].run.first == 2
 
 
+def test_what_waits_is_declined_where_nothing_is_put_together_any_more() -> None:
+    (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    requests = [alice.write(stream, "one")]
+    told(alice)
+    for number in range(1, 11):
+        hand_in(alice, intent(alice, stream, BOB, number), BOB, number=number)
+    (proposal,) = alice.machine.proposals.values()
+    index = proposal.genesis.owners.index(carol.id)
+    assert index is not None
+    head = proposal.run.head
+    signature = q.Signature(*head.identity, index, carol.keys.sign(head.body))
+    alice.tell(m.Received(carol.id, signature))
+    alice.sync()  # the entry; what was proposed is deleted next
+    alice.followed.clear()
+    sent = [said for to, said in told(alice) if to == bob.id]
+    declined = [said for said in sent if isinstance(said, q.Declined)]
+    assert [said.number for said in declined] == list(range(1, 11))
+    assert isinstance(alice.outcome(requests[0]), q.Done)
+
+
 def test_what_this_node_has_signed_and_does_not_have_ends_the_stream_here() -> None:
     (alice, *_), stream = founded(ALICE, BOB, CAROL, threshold=2)
     for signed_ in (Signed(1, Hash(bytes(32))), Signed(2, Hash(bytes(32)))):
