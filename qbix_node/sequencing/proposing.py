@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from qbix_node import machines as m
@@ -129,12 +130,12 @@ class Proposer:
         desk, header = self._desk, waiting.header
         if header.base_length > desk.length(header.stream):
             return "its author has seen more of the stream than is here"
-        owner = desk.geneses[header.stream].owners.index(header.author) is not None
-        if not owner:
+        waiting = self._attributed(waiting)
+        if not waiting.owner:
             every = sum([each.bytes for each in self._queues.values()])
             if every + waiting.bytes > WAITING_BYTES_MAX:
                 return TOO_MUCH
-        return self._queues.get(header.stream, Queue()).why_full(waiting, owner=owner)
+        return self._queues.get(header.stream, Queue()).why_full(waiting)
 
     def _asked_again(self, waiting: Waiting) -> bool:
         """Whether this entry is on its way already; whoever asked last is told."""
@@ -158,11 +159,14 @@ class Proposer:
             self._take(waiting)
 
     def _take(self, waiting: Waiting) -> None:
-        stream, author = waiting.header.stream, waiting.header.author
-        queue = self._queues.setdefault(stream, Queue())
-        owner = self._desk.geneses[stream].owners.index(author) is not None
-        queue.add(waiting, owner=owner)
+        stream = waiting.header.stream
+        self._queues.setdefault(stream, Queue()).add(self._attributed(waiting))
         self._draw(stream)
+
+    def _attributed(self, waiting: Waiting) -> Waiting:
+        """Whether its author is an owner."""
+        owners = self._desk.geneses[waiting.header.stream].owners
+        return replace(waiting, owner=owners.index(waiting.header.author) is not None)
 
     # ---- a run is put together ----
 
@@ -171,14 +175,7 @@ class Proposer:
         desk, queue = self._desk, self._queues.get(stream)
         if not queue or stream in self.proposals or stream in self._drawing:
             return
-        state, genesis = desk.logs.get(stream), desk.geneses[stream]
-        assert state is not None  # a genesis is here with its log
-        if (reason := self._why_not_propose(stream, genesis, state)) is not None:
-            del self._queues[stream]
-            while drawn := queue.draw():
-                for waiting in drawn:
-                    self._tell(waiting.asker, q.Declined(waiting.asker.number, reason, later=True))
-            return
+        state = desk.logs[stream]  # a genesis is here with its log
         drawn = queue.draw()
         if not queue:
             del self._queues[stream]
@@ -217,7 +214,8 @@ class Proposer:
             reason = OTHER_LOG
         if reason is not None:
             for waiting in drawn:
-                self._tell(waiting.asker, q.Declined(waiting.asker.number, reason))
+                declined = q.Declined(waiting.asker.number, reason, later=bool(before.frontier))
+                self._tell(waiting.asker, declined)
         elif placed := self._place(before, genesis, drawn, facts):
             askers = {header.place: waiting.asker for header, waiting in placed}
             self._propose(Proposal(self._run(before, placed), genesis, askers))

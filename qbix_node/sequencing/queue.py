@@ -1,7 +1,7 @@
 """Entries that wait for their place in one stream, fair to each writer (spec/sequencing.md 3)."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qbix_node.machines import PeerId
 from qbix_node.sequencing.messages import LEAVES_MAX
@@ -29,6 +29,7 @@ class Waiting:
     header: Header
     content: bytes | None
     asker: Asker
+    owner: bool = False  # whether its author is one
 
     @property
     def bytes(self) -> int:
@@ -40,32 +41,28 @@ class Queue:
     entries: int = 0  # of who is no owner
     bytes: int = 0  # of those, too
     _lines: dict[AuthorId, deque[Waiting]] = field(default_factory=dict)
-    _strangers: dict[AuthorId, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def why_full(self, waiting: Waiting, *, owner: bool) -> str | None:
+    def why_full(self, waiting: Waiting) -> str | None:
         line = [waiting, *self._lines.get(waiting.header.author, ())]
         if len(line) > WRITER_ENTRIES_MAX or sum([each.bytes for each in line]) > WRITER_BYTES_MAX:
             return "too much of this author waits already"
-        if not owner and self.entries >= STREAM_ENTRIES_MAX:
+        if not waiting.owner and self.entries >= STREAM_ENTRIES_MAX:
             return "too much waits already"
         return None
 
-    def add(self, waiting: Waiting, *, owner: bool) -> None:
-        author = waiting.header.author
-        if not owner:
-            self._strangers[author] = None
+    def add(self, waiting: Waiting) -> None:
         self._count(waiting, 1)
-        self._lines.setdefault(author, deque()).append(waiting)
+        self._lines.setdefault(waiting.header.author, deque()).append(waiting)
 
     def replace(self, again: Waiting) -> bool:
         """Whether this very entry waits already; whoever asked last is told."""
         line = self._lines.get(again.header.author, deque())
         for place, waiting in enumerate(line):
             if waiting.header == again.header:
-                line[place] = again
+                line[place] = replace(waiting, asker=again.asker)
                 return True
         return False
 
@@ -91,6 +88,6 @@ class Queue:
             self._lines.setdefault(waiting.header.author, deque()).appendleft(waiting)
 
     def _count(self, waiting: Waiting, change: int) -> None:
-        if waiting.header.author in self._strangers:
+        if not waiting.owner:
             self.entries += change
             self.bytes += change * waiting.bytes

@@ -17,18 +17,18 @@ from qbix_node.wire.references import StreamId
 STREAM = StreamId(bytes(32))
 
 
-def waiting(author: int, number: int, content: bytes = b"") -> Waiting:
+def waiting(author: int, number: int, content: bytes = b"", *, owner: bool = False) -> Waiting:
     key = AuthorId(bytes([author]) * 32)
     header = make_header(STREAM, 1 + number, key, NewEntry("note", content), 0)
-    return Waiting(header, content, Asker(PeerId(key), number))
+    return Waiting(header, content, Asker(PeerId(key), number), owner)
 
 
 def test_authors_take_turns_and_each_keeps_its_order() -> None:
     queue = Queue()
     for number in range(3):
-        queue.add(waiting(1, number), owner=True)
-    queue.add(waiting(2, 0), owner=False)
-    queue.add(waiting(3, 0), owner=False)
+        queue.add(waiting(1, number, owner=True))
+    queue.add(waiting(2, 0))
+    queue.add(waiting(3, 0))
     drawn = queue.draw()
     assert [(each.header.author[0], each.asker.number) for each in drawn] == [
         *((1, 0), (2, 0), (3, 0)),
@@ -36,21 +36,24 @@ def test_authors_take_turns_and_each_keeps_its_order() -> None:
     ]
     assert not queue
     assert (queue.entries, queue.bytes) == (0, 0)
+    queue = Queue()
     queue.put_back(drawn)
-    assert queue.entries == 2
-    assert sorted(each.asker.number for each in queue.draw()) == [0, 0, 0, 1, 2]
+    queue.add(waiting(2, 1))
+    assert queue.entries == 3
+    assert sorted(each.asker.number for each in queue.draw()) == [0, 0, 0, 1, 1, 2]
+    assert (queue.entries, queue.bytes) == (0, 0)
 
 
 def test_a_run_holds_so_many_entries_and_bytes() -> None:
     queue, content = Queue(), bytes(64 * 1024)
     for number in range(20):
-        queue.add(waiting(1, number, content), owner=True)
+        queue.add(waiting(1, number, content, owner=True))
     first = queue.draw()
     assert len(first) * len(content) <= RUN_BYTES_MAX
     assert [each.asker.number for each in [*first, *queue.draw()]] == list(range(2 * len(first)))
     small = Queue()
     for author in range(LEAVES_MAX + 10):
-        small.add(waiting(author, 0), owner=False)
+        small.add(waiting(author, 0))
     assert len(small.draw()) == LEAVES_MAX
     assert len(small.draw()) == 10
 
