@@ -1,8 +1,8 @@
 """The state in which a run left its nodes: what both drivers have to agree on.
 
 It is what people asked for and what they got: logs, follows, blocks, blobs, wants and streams of
-the honest nodes. Left out is what depends on who was quicker: which branch of a forked feed a node saw first,
-how far a byzantine feed got, and blobs that are only here because peers wanted them.
+the honest nodes. Left out is what depends on who was quicker: which branch of a forked feed a node
+saw first, how far a byzantine feed got, and blobs that are only here because peers wanted them.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ An Accuser is a part of a Gossiper. A proof is durable before anybody hears of i
 stream stops is told to whoever runs it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
@@ -15,6 +15,8 @@ from qbix_node.streams.forks import StreamFork, encode_fork, read_fork
 from qbix_node.streams.records import put_proof
 from qbix_node.wire.references import StreamId
 
+EARLY_MAX = 64  # proofs about streams of which nothing is here yet; the oldest makes room
+
 Effects = list[m.Effect]
 
 
@@ -22,6 +24,7 @@ Effects = list[m.Effect]
 class Accuser:
     known: Knowledge
     bench: Workbench
+    _early: dict[tuple[StreamId, int], StreamFork] = field(default_factory=dict)
 
     def tell(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """What the peer has not heard of it."""
@@ -44,6 +47,16 @@ class Accuser:
             checking := self.bench.verify(listener, Accused(peer, fork), checks, now)
         ):
             effects.append(checking)
+        elif fork.stream not in self.known.geneses:
+            # Whoever sent it does not send it again, while the entries may be on their way.
+            self._early[fork.stream, fork.forked_length] = fork
+            if len(self._early) > EARLY_MAX:
+                del self._early[next(iter(self._early))]
+
+    def look_again(self, effects: Effects) -> None:
+        """At what came before the stream that it is about."""
+        for name in [name for name in self._early if name[0] in self.known.geneses]:
+            self.accuse(self._early.pop(name), None, effects)
 
     def submit(self, number: int, fork: StreamFork, effects: Effects) -> None:
         """By whoever has it at hand, say in a file; as little is believed as of a peer."""

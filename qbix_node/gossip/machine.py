@@ -123,6 +123,7 @@ class Gossiper:
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
         self._rounds += 1
+        self._accuser.look_again(effects)
         for listener in self._peers.values():
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
         for stream, known in list(self._known.streams.items()):

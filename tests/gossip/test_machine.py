@@ -7,6 +7,7 @@ import pytest
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.accusing import EARLY_MAX
 from qbix_node.gossip.knowledge import PENDING_MAX
 from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
@@ -376,6 +377,32 @@ def test_proofs_about_streams_that_are_not_here_cost_nothing(desk: Desk) -> None
     desk.hear(BOB, g.Proofs((proof_between(stranger, A, B),)))
     assert desk.checked == 0
     assert desk.found == []
+
+
+def test_a_proof_that_came_before_its_stream_is_taken_up_with_it(
+    desk: Desk, author: Author
+) -> None:
+    """Who comes to follow a stream is told at once that it is forked, and only then of entries."""
+    late = Author("late")
+    proof = proof_between(late, A, B)
+    desk.hear(BOB, g.Proofs((proof,)))
+    desk.round()
+    assert desk.gossiper.proofs(late.stream) == []
+    desk.take(late.genesis, late.write(*A))
+    desk.round()
+    assert desk.gossiper.proofs(late.stream) == [proof]
+
+
+def test_proofs_that_came_before_their_streams_are_bounded(desk: Desk) -> None:
+    late = [Author(f"late {number}") for number in range(EARLY_MAX + 1)]
+    for each in late:
+        desk.hear(BOB, g.Proofs((proof_between(each, A, B),)))
+    for each in late:
+        desk.take(each.genesis, each.write(*A))
+    desk.round()
+    assert [bool(desk.gossiper.proofs(each.stream)) for each in late] == [False] + [
+        True
+    ] * EARLY_MAX
 
 
 def test_the_same_twice_changes_nothing(desk: Desk, author: Author) -> None:
