@@ -144,6 +144,8 @@ class Branches:
     ) -> Iterator[Seen]:
         """The leaves after that place, as they are on the disk."""
         place, known = before, self.end(node, stream)
+        if known is not None and log.length < known.length:
+            yield Odd(CHANGED, stream, f"it had {known.length} leaves, and says {log.length}")
         first = before.length if before else 0
         for leaf in self._leaves(node, stream, first):
             place, new = self._put(stream, place, leaf)
@@ -153,7 +155,7 @@ class Branches:
         if place is None or length != log.length:
             yield Odd(UNEVEN, stream, f"it says to have {log.length} leaves, and has {length}")
             return
-        if known is not None and place.at(known.length) is not known and length >= known.length:
+        if known is not None and place.at(known.length) is not known.at(length):
             yield Odd(CHANGED, stream, f"another branch stands in the place of {known.length}")
         self._ends.setdefault(node, {})[stream] = place
         yield NowAt(stream, place, log)

@@ -5,9 +5,6 @@
   whoever a chain of such nodes leads to.
 - If they have different branches, both hold a proof; and if one holds a proof, so does the other.
 - What was to be made or appended is, or was refused.
-
-Excused are two branches of which one is under a Head that goes beyond its entries: such logs are
-not compared (spec/gossip.md 5), so that nobody can prove that fork before the entries come.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,8 +23,8 @@ _CONVERGES = (
     " stalls of sections 2 and 3"
 )
 _PROVEN = (
-    "spec/gossip.md 6: then every peer that hears of the stream and has not sent it is sent it, at"
-    " once. It is sent again to each such peer in a new connection."
+    "spec/gossip.md 6: and then every peer that hears of the stream (section 2) and has not sent it"
+    " is sent it, at once."
 )
 _APPENDED = (
     "spec/streams.md 10: A Head leaves the node only when the batch with its entries is durable"
@@ -116,11 +113,6 @@ class Converging:
             short, long = (node, other) if lengths[0] < lengths[1] else (other, node)
             what = f"node {short} has {least} entries of {name}, node {long} has {max(lengths)}"
             yield Complaint(_CONVERGES, what)
-        elif not same and not (self._ahead(node, stream) or self._ahead(other, stream)):
+        elif not same:
             what = f"nodes {node} and {other} have two branches of {name}, and no proof"
             yield Complaint(_PROVEN, what)
-
-    def _ahead(self, node: int, stream: StreamId) -> bool:
-        """Whether the Head of its log goes beyond its entries."""
-        log = self._view.branches.record(node, stream)
-        return log is not None and log.length < log.head[0]

@@ -46,11 +46,13 @@ class StreamLiar(StreamScheme):
             yield m.Send(peer, Heads((ShownHead(sign_head(head, self._signer)),)))
 
     def lie_about_root(self, peer: m.PeerId, rng: m.Rng) -> Iterable[m.Effect]:
-        """The next entry, under a Head with another root; now and then not even signed by it."""
+        """The next entry, under a Head with another root, or under a right one of somebody else."""
         for state in self._pick(rng):
             segment = self._next(state)
-            head = segment.signed_head.head._replace(root=Hash(rng.randbytes(32)))
-            signed = sign_head(head, self._signer if below(rng, 2) else (0, keys_of_face(0, 1)))
+            head = segment.signed_head.head
+            signed = sign_head(head, (0, keys_of_face(0, 1)))
+            if below(rng, 2):
+                signed = sign_head(head._replace(root=Hash(rng.randbytes(32))), self._signer)
             yield m.Send(peer, OfferedSegment(replace(segment, signed_head=signed)))
 
     def lie_about_frontier(self, peer: m.PeerId, rng: m.Rng) -> Iterable[m.Effect]:
