@@ -18,8 +18,9 @@ class Gossiping:
     def __init__(self, process: Process, writer: Writer) -> None:
         self._process = process
         self.streaming = Streaming(process, writer, self._hear)
-        book = self.streaming.machine.book
-        self.machine = Gossiper(book.geneses, book.logs, read_proofs(process.site.disk))
+        machine = self.streaming.machine
+        proofs, followed = read_proofs(process.site.disk), machine.choice.followed
+        self.machine = Gossiper(machine.book.geneses, machine.book.logs, proofs, followed)
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("gossip"))
         self._talks: dict[m.PeerId, Link] = {}
 
