@@ -16,7 +16,9 @@ _ALL = 1 << 30
 
 class NoFalseProof(Check):
     name = "no proof is about an honest owner"
-    guards = "spec/streams.md 6: Nobody can make one about owners who never signed twice."
+    guards = (
+        "spec/streams.md 6: Nobody can make one about owners who never contradicted themselves."
+    )
     watches: ClassVar[Facts] = (ForkProven,)
 
     def handle(self, node: int, fact: object) -> None:

@@ -43,6 +43,7 @@ _QUALITIES = (
 )
 _ALWAYS = ("messages", "streams", "appends")
 _TOGETHER = {"stream_conspirator": 2}  # so many of these come at once
+_DIVIDED = 0.5  # chance that a partition divides them
 _SPLITS = (Fault.PARTITION, Fault.ONE_WAY, Fault.HOLD)
 _MOMENTARY = (Fault.CUT,)
 _ALL = "all"
@@ -152,10 +153,28 @@ def draw_swarm_faults(
     swarm: Swarm, cast: Cast, duration_s: float, chance: Chance
 ) -> list[PlannedFault]:
     return [
-        fault
-        for kind in _kinds(swarm, chance.draws("swarm/kinds"))
-        for fault in _draw_faults(swarm, kind, cast, duration_s, chance)
+        *[
+            fault
+            for kind in _kinds(swarm, chance.draws("swarm/kinds"))
+            for fault in _draw_faults(swarm, kind, cast, duration_s, chance)
+        ],
+        *_draw_division(swarm, cast, duration_s, chance.draws("swarm/division")),
     ]
+
+
+def _draw_division(
+    swarm: Swarm, cast: Cast, duration_s: float, draws: Draws
+) -> Iterator[PlannedFault]:
+    """Those who act together do so, half of the time, on two sides of a partition."""
+    plotting = [node for node in cast.byzantine if cast.roles[node][0] in _TOGETHER]
+    if Fault.PARTITION not in swarm.faults or len(plotting) < 2 or not draws.chance(_DIVIDED):
+        return
+    others = [node for node in cast.nodes if node not in plotting]
+    side = draws.sample(others, len(others) // 2)
+    for_s = draw_evenly(Range(0.2 * duration_s, 0.4 * duration_s), draws)
+    at_s = draw_evenly(Range(0, duration_s - for_s), draws)
+    nodes = tuple(sorted([plotting[0], *side]))
+    yield PlannedFault(at_s, for_s, Fault.PARTITION, nodes)
 
 
 def _kinds(swarm: Swarm, draws: Draws) -> list[Fault]:
