@@ -17,7 +17,8 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
 from qbix_node.streams.authoring import make_genesis

@@ -294,12 +294,15 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves."""
+    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves.
+    `lacking`: perhaps without some contents.
+    """
 
     stream: StreamId
     first: int
     stop: int
     source: PeerId | None
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
