@@ -32,6 +32,8 @@ from qbix_node.wire.references import StreamId
 EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
 STALL_CHECK_S = 1.0  # how often stalled sources are looked for, while a peer claims more
 _STALL = "streams/stall"
+ACKNOWLEDGE_S = 2.0  # after entries came, with all that came meanwhile
+_ACKNOWLEDGE = "streams/acknowledge"
 
 Effects = list[m.Effect]
 
@@ -71,6 +73,7 @@ class StreamReplicator:
         self._formats: dict[m.PeerId, Format] = {}  # in which we talk, or have called
         self._then: dict[m.Token, list[m.Effect]] = {}  # by the write that they wait for
         self._watching = False  # for stalls
+        self._unsaid: dict[tuple[m.PeerId, StreamId], None] = {}  # who sent what grew
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects = [*self._decide(event, now, rng), *self._keeper.handle(event, now)]
@@ -131,16 +134,24 @@ class StreamReplicator:
                 self.book.stopped[stream] = reason
                 self.talks.stop_asking(stream)
                 return []
-            case m.TimerFired(name) if name == _STALL:
-                self._watching = False
-                self.talks.check_stalls(now)
-                self.talks.send_again(now)
+            case m.TimerFired(name):
+                self._fire(name, now)
                 return []
             case m.Persisted(token):
                 then = self._then.pop(token, [])
                 return [*then, *self._judge(self.book.handle(event, now, rng), now)]
             case _:
                 return self._judge(self.book.handle(event, now, rng), now)
+
+    def _fire(self, name: str, now: float) -> None:
+        if name == _STALL:
+            self._watching = False
+            self.talks.check_stalls(now)
+            self.talks.send_again(now)
+        elif name == _ACKNOWLEDGE:
+            unsaid, self._unsaid = self._unsaid, {}
+            for peer, stream in unsaid:
+                self.talks.acknowledge(peer, stream)
 
     # ---- peers ----
 
@@ -273,6 +284,7 @@ class StreamReplicator:
                     if source is None and first == 0:
                         self._own(stream, now)
                     self.talks.grown(stream, stop, source, now)
+                    follow_up += self._acknowledge_soon(source, stream, now)
                     follow_up += self._keeper.lacks(stream, now) if lacking else []
                 case m.Emit(s.SegmentRefused(peer, stream)):
                     self.talks.mute(peer, stream, now)
@@ -281,6 +293,14 @@ class StreamReplicator:
                 case _:
                     pass
         return follow_up
+
+    def _acknowledge_soon(self, source: m.PeerId | None, stream: StreamId, now: float) -> Effects:
+        """SPEC replication 10: a source hears how far the log is durable here."""
+        if source not in self.talks.peers:
+            return []
+        first = not self._unsaid
+        self._unsaid[source, stream] = None
+        return [m.SetTimer(_ACKNOWLEDGE, now + ACKNOWLEDGE_S)] if first else []
 
     def _own(self, stream: StreamId, now: float) -> None:
         """It was made just now."""

@@ -43,9 +43,10 @@ def contents(holder: Holder, stream: StreamId) -> list[bytes | None]:
 async def whole(holder: Holder, stream: StreamId) -> None:
     """Wait until no content is missing."""
     length = holder.length(stream)
+    kept = holder.streams.contents
     with trio.fail_after(600):
-        while (await holder.streams.contents.gaps(stream, 1, length)).missing:
-            await holder.streams.contents.wait_filled(stream)
+        while (await kept.gaps(stream, 1, length)).missing:
+            await kept.coming(stream).wait()
 
 
 async def test_who_follows_headers_only_is_sent_no_contents(
@@ -421,7 +422,7 @@ async def test_of_a_stream_without_contents_some_can_be_asked_for(
         async with joined(alice, bob):
             await bob.streams.wait_beyond(stream, 10)
             await bob.streams.contents.change(AskFor(stream, 4, 6))
-            await bob.streams.contents.wait_filled(stream)
+            await bob.streams.contents.coming(stream).wait()
             await trio.sleep(1000)
     here = contents(alice, stream)
     assert contents(bob, stream) == [None] * 4 + here[4:6] + [None] * 5

@@ -22,7 +22,7 @@ from qbix_node.replication.streams.contents.messages import (
     NoContents,
     WantContents,
 )
-from qbix_node.replication.streams.contents.search import Pass, Search
+from qbix_node.replication.streams.contents.search import REST_S, Pass, Search
 from qbix_node.streams.records import LogState
 from qbix_node.streams.shelf import AskFor, Edit, Edited, Fill, Found, LackingIn, Missing
 from qbix_node.wire.references import StreamId
@@ -58,6 +58,7 @@ class _Work:
     source: m.PeerId | None = None
     contents: int = 0
     bytes: int = 0
+    wrote: bool = False
 
 
 @dataclass(slots=True)
@@ -123,9 +124,16 @@ class ContentKeeper:
 
     def begin(self, stream: StreamId, now: float) -> Effects:
         """There is more to fetch than before: every peer is asked anew."""
-        if search := self._searches.get(stream):
-            search.passes.clear()
+        search = self._searches.setdefault(stream, Search())
+        search.passes.clear()
+        search.begun_at = now
         return self.lacks(stream, now)
+
+    def _ask_again(self, stream: StreamId, now: float, *, more: bool) -> Effects:
+        """Somebody wants contents now; the same ones again and again are one wish."""
+        search = self._searches.get(stream)
+        early = search is not None and now < search.begun_at + REST_S
+        return self.wake(stream, now) if early and not more else self.begin(stream, now)
 
     def end(self, stream: StreamId) -> None:
         """It is replicated no longer."""
@@ -316,6 +324,7 @@ class ContentKeeper:
         works = self._works[stream]
         work = works[0]
         work.contents, work.bytes = work.contents + edited.contents, work.bytes + edited.bytes
+        work.wrote = work.wrote or bool(edited.writes)
         if edited.rest is not None:
             work.edit = edited.rest
             self._ask(work, effects)
@@ -328,7 +337,9 @@ class ContentKeeper:
         if work.number is not None:
             effects.append(m.Emit(Changed(work.number, work.contents, work.bytes, edited.wrong)))
             if isinstance(work.edit, AskFor):
-                effects += self.begin(stream, now)
+                effects += self._ask_again(stream, now, more=work.wrote)
+            elif isinstance(work.edit, Fill) and work.contents:
+                effects.append(m.Emit(Filled(stream, None, work.contents)))
         elif work.source is not None:
             self._filled(stream, work.source, work.contents, now, effects)
 

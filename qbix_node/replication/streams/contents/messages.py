@@ -83,10 +83,10 @@ class ChangeRefused:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """So many contents came from a peer, and are durable."""
+    """So many contents that were missing are durable. `peer`: None, if a file brought them."""
 
     stream: StreamId
-    peer: PeerId
+    peer: PeerId | None
     contents: int
 
 

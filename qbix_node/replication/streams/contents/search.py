@@ -67,6 +67,7 @@ class Search:
 
     passes: dict[PeerId, Pass] = field(default_factory=dict)
     busy: bool = False
+    begun_at: float = -math.inf  # when there last was more to fetch than before
 
     def choose(self, lengths: dict[PeerId, int], now: float) -> PeerId | None:
         """Of these peers, with how much of the log each has: one that may be asked now."""

@@ -91,8 +91,8 @@ class StreamContents:
         match finding:
             case c.Changed(number) | c.ChangeRefused(number) if number in self._changes:
                 self._changes.pop(number).decide(finding)
-            case c.Filled(stream, contents=contents):
-                self.fetched += contents
+            case c.Filled(stream, peer, contents):
+                self.fetched += contents if peer else 0
                 self._news.pop(stream, trio.Event()).set()
             case c.ContentsRefused(peer, stream, reason):
                 named = {"peer": format_feed(peer), "stream": format_stream(stream)}
@@ -140,9 +140,9 @@ class StreamContents:
             await trio.lowlevel.checkpoint()
         return Gaps(missing, dropped, asked)
 
-    async def wait_filled(self, stream: StreamId) -> None:
-        """Return once some more contents have come."""
-        await self._news.setdefault(stream, trio.Event()).wait()
+    def coming(self, stream: StreamId) -> trio.Event:
+        """Set once some more contents have come."""
+        return self._news.setdefault(stream, trio.Event())
 
 
 class _Change:
