@@ -14,10 +14,9 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
-    RESERVED_KINDS,
     Contradicted,
     Facts,
     Growth,
@@ -26,7 +25,7 @@ from qbix_node.streams.growth import (
     needs,
     read_headers,
 )
-from qbix_node.streams.line import FactsOf, Line, Offer
+from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import (
     LogState,
@@ -38,14 +37,12 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.wire.fields import NUMBER_MAX, is_name
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
 OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
-BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
-ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 Effects = list[m.Effect]
 
@@ -134,7 +131,7 @@ class StreamBook:
             effects.append(_refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
             effects.append(_refused(wish, "that stream is here already"))
-        elif reason := _why_never(wish):
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
@@ -145,7 +142,7 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(_refused(wish, reason))
-        elif reason := _why_never(wish):
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
@@ -191,9 +188,9 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], _bytes(first), len(first.entries)
+        together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + _bytes(wish), count + len(wish.entries)
+            size, count = size + bytes_of(wish), count + len(wish.entries)
             if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
                 break
             together.append(wish)
@@ -285,7 +282,9 @@ class StreamBook:
         line.growth, line.busy = growth, True
         token = self.tokens.new()
         self._writes[token] = stream
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth))))
+        # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
+        own = line.offer is None
+        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
 
     def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
         state, writes = growth.state, list[Write]()
@@ -307,7 +306,10 @@ class StreamBook:
         assert growth is not None
         if stream not in self.geneses:
             self.geneses[stream] = _genesis_of(growth)
+        before = self.logs.get(stream)
         self.logs[stream] = growth.state
+        if before is not None and before.frontier and before.signed != growth.state.signed:
+            effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
         source = offer.peer if offer else None
@@ -351,49 +353,5 @@ def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
 
 
-def _why_never(wish: s.Create | s.Append) -> str | None:
-    """Why nobody would take this: of what the owner says, not of how things are."""
-    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
-        return "entries can't have that time"
-    if isinstance(wish, s.Create):
-        return _why_no_stream(wish.genesis)
-    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    if reason := _why_no_entries(wish.entries):
-        return reason
-    if _bytes(wish) > BATCH_BYTES_MAX:
-        return f"together they have more than {BATCH_BYTES_MAX} bytes"
-    return None
-
-
-def _why_no_stream(genesis: Genesis) -> str | None:
-    try:
-        read_genesis(genesis.encoded)
-    except Malformed as error:
-        return str(error)
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        return "the owners of a watched stream sign no Heads"
-    return None
-
-
 def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
-
-
-def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
-    for entry in entries:
-        if len(entry.beside or b"") > s.CONTENT_BYTES_MAX:
-            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-        if entry.beside is None and not s.CONTENT_BYTES_MAX < entry.named[0] <= NUMBER_MAX:
-            return "a content of that size is no blob"
-        if not is_name(entry.kind):
-            return (
-                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
-            )
-        if entry.kind in RESERVED_KINDS:
-            return f"entries of kind {entry.kind} are not appended so: it is reserved"
-    return None
-
-
-def _bytes(wish: s.Append) -> int:
-    return sum([len(entry.beside or b"") + ENTRY_BYTES for entry in wish.entries])

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from qbix_node.crypto.keys import verify
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.machine import (
-    BATCH_BYTES_MAX,
-    ENTRY_BYTES,
     OFFERS_MAX,
     WISHES_PER_STREAM_MAX,
 )
@@ -27,6 +25,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.wire.fields import NUMBER_MAX
 from tests.streams.desk import PETE, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of
@@ -328,3 +327,18 @@ def test_wishes_of_any_sizes_all_come_in_their_order(sizes: list[int], syncs: in
     assert contents == [None, *expected]
     assert len(desk.appended) == len(sizes) + 1
     check_stored(desk)
+
+
+def test_what_this_node_signs_is_marked_and_what_peers_send_is_not() -> None:
+    """SPEC streams 10: a database that is put back must not seem to be the newest."""
+    foreign = genesis_of(ALICE)
+    desk = Desk([foreign.stream])
+    desk.create(OWN)
+    assert [write.marked for write in desk.writes] == [True]
+    desk.settle()
+    desk.append(STREAM)
+    assert [write.marked for write in desk.writes] == [True]
+    desk.settle()
+    desk.offer(Log(foreign).write_many(1).segment(0, 2))
+    desk.verify()
+    assert [write.marked for write in desk.writes] == [False]
