@@ -194,6 +194,7 @@ class ContentKeeper:
         for stream in [stream for stream, until in self._asleep.items() if until <= now]:
             del self._asleep[stream]
             self._step(stream, now, effects)
+        self._take_turns(now, effects)
         self._set_alarm(effects)
 
     def _looked(self, look: _Look, found: Found, now: float, effects: Effects) -> None:
@@ -201,6 +202,7 @@ class ContentKeeper:
         stream = question.stream
         search = self._searches.get(stream)
         if search is None:
+            self._take_turns(now, effects)
             return
         search.busy = False
         state = search.passes.get(peer)
@@ -213,11 +215,13 @@ class ContentKeeper:
             self._asking[peer] = _Question(stream, found.missing)
             places = tuple([each.place for each in found.missing])
             effects.append(m.Send(peer, WantContents(stream, places)))
-        elif state.done and not state.found and state.high >= self._length(stream):
+            return
+        if state.done and not state.found and state.high >= self._length(stream):
             del self._searches[stream]
             self._complete[stream] = None
         else:
             self._step(stream, now, effects)
+        self._take_turns(now, effects)
 
     def _may_ask(self, peer: m.PeerId, stream: StreamId) -> bool:
         """Others may have been quicker, or it has left meanwhile."""
@@ -289,6 +293,10 @@ class ContentKeeper:
                 return
             del self._turns[stream]
             self._step(stream, now, effects)  # which puts it at the end, if it has to wait on
+        if self._turns and not self._looks and not self._asking:
+            # None of those had any use for the peers that are free: the next ones.
+            self._asleep[next(iter(self._turns))] = now
+            self._set_alarm(effects)
 
     # ---- changes, one after the other ----
 
