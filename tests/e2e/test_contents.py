@@ -2,13 +2,24 @@
 
 import hashlib
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+from qbix_node.crypto.keys import KeyPair
+from qbix_node.daemon.config import MAIN_NETWORK_KEY
+from qbix_node.net.address import parse_address
+from qbix_node.net.handshake import ACCEPT_BYTES, HELLO_BYTES, ClientHandshake
+from qbix_node.net.limits import Limits
+from qbix_node.net.link import Body, Link
+from qbix_node.replication.streams.contents.messages import WantContents
+from qbix_node.wire.references import parse_stream
 from tests.e2e.test_streams import come, person_with_home
-from tests.interop.node import open_node
+from tests.interop.node import Node, open_node
+from tests.replication.streams.content_peers import Peer, answered, nothing
 
 MIB = 1024 * 1024
 
@@ -152,3 +163,69 @@ async def test_dropped_contents_come_again_when_they_are_asked_for(
         assert "1 of 1 contents did not come within 1 s; no connected peer" in told
         assert (await a.asks("stream", "import", file))["contents"] == 1
         assert "all here" in await a.types("stream", "show", name)
+
+
+# ---- peers that keep contents back, or send others ----
+
+
+@asynccontextmanager
+async def peer_over_tcp(node: Node, peer: Peer) -> AsyncIterator[Link]:
+    """A peer that dials the daemon, says that it has the stream, and is asked for contents."""
+    address = parse_address(node.address)
+    keys = KeyPair.from_seed(b"mallory".ljust(32, b"."))
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    shake = ClientHandshake(MAIN_NETWORK_KEY, keys, address.key, b"e" * 32)
+    await stream.send_all(shake.hello)
+    await stream.send_all(shake.receive_hello(await exactly(stream, HELLO_BYTES)))
+    session = shake.receive_accept(await exactly(stream, ACCEPT_BYTES))
+    methods = peer.methods()
+    link = Link(stream, session, methods, Limits(), outgoing=True, address="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run)
+        nursery.start_soon(peer.dials, link)
+        yield link
+        nursery.cancel_scope.cancel()
+
+
+async def exactly(stream: trio.SocketStream, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = await stream.receive_some(size - len(data))
+        assert piece
+        data += piece
+    return data
+
+
+def lies(question: WantContents) -> list[Body]:
+    return answered([b"a lie"] * len(question.places))
+
+
+async def test_what_peers_withhold_or_forge_comes_from_somebody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home_a, a = await person_with_home(tmp_path, "a", capsys)
+    home_b, b = await person_with_home(tmp_path, "b", capsys)
+    (tmp_path / "lines").write_text("".join([f"line {number}\n" for number in range(20)]))
+    async with open_node(home_b) as two:
+        async with open_node(home_a) as one:
+            name = (await a.types("stream", "create")).strip()
+            await a.types("stream", "append", name, str(tmp_path / "lines"), "--lines")
+            await b.types("follow", name, "--headers-only")
+            await two.dial(one.address)
+            await come(two, name, 20)
+            ours = await a.lists("stream", "log", name)
+        await b.types("follow", name)
+        for answer in (nothing, lies):
+            peer = Peer(parse_stream(name), 21, answer)
+            async with peer_over_tcp(two, peer):
+                told = await b.is_refused(
+                    "stream", "fetch", name, "1", "20", "--wait", "2", code=75
+                )
+                assert "20 of 20 contents did not come within 2 s" in told
+                assert 1 <= len(peer.questions) <= 2
+            assert (await b.asks("stream", "show", name))["contents_missing"] == 20
+        async with open_node(home_a) as one:
+            await two.dial(one.address)
+            await b.types("stream", "fetch", name, "1", "20")
+            assert await b.lists("stream", "log", name) == ours
+    assert "contents.refused" in home_b.with_suffix(".stderr").read_text()
