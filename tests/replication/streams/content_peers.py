@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from qbix_node.net.link import Body, BodyKind, Link, Stream
+from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.replication.streams.contents import messages as c
 from qbix_node.replication.streams.messages import (
@@ -24,6 +24,7 @@ class Peer:
         self.stream = stream
         self.length = length
         self.questions: list[c.WantContents] = []
+        self.ended = 0  # conversations about contents
         self._answer = answer
 
     def methods(self) -> Methods:
@@ -49,10 +50,11 @@ class Peer:
     async def _serve(self, _: Link, args: list[JsonValue], stream: Stream | None) -> JsonValue:
         assert stream is not None
         c.check_arguments(args)
-        while bodies := await stream.receive_many():
+        while bodies := await _received(stream):
             for body in bodies:
                 self.questions.append(c.read_question(body.data))
                 await stream.send(self._answer(self.questions[-1]))
+        self.ended += 1
         return None
 
 
@@ -62,3 +64,10 @@ def nothing(question: c.WantContents) -> list[Body]:
 
 def answered(contents: list[bytes | None]) -> list[Body]:
     return [Body(BodyKind.BINARY, c.encode_answer(c.Contents(tuple(contents))))]
+
+
+async def _received(stream: Stream) -> list[Body]:
+    try:
+        return await stream.receive_many()
+    except RemoteRefusal:
+        return []  # it was given up

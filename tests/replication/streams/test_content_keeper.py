@@ -17,6 +17,7 @@ from qbix_node.replication.streams.contents.machine import (
 )
 from qbix_node.replication.streams.contents.search import REST_MAX_S, REST_S
 from qbix_node.store.memory import MemoryDisk
+from qbix_node.streams.messages import ENTRIES_MAX
 from qbix_node.streams.records import LogState, Run, put_run
 from qbix_node.streams.serving import read_entries
 from qbix_node.streams.shelf import AskFor, Drop, Fill
@@ -61,8 +62,9 @@ class Bench:
     def add(self, number: int = 0, entries: int = ENTRIES) -> StreamId:
         """A log that came without contents."""
         log = Log(genesis_of(salt=bytes([number >> 8, number & 255]) * 8)).write_many(entries)
-        run = Run(0, tuple(log.leaves), None)
-        self.disk.append(put_run(log.stream, run, [None] * log.length))
+        for first in range(0, log.length, ENTRIES_MAX):
+            run = Run(first, tuple(log.leaves[first : first + ENTRIES_MAX]), None)
+            self.disk.append(put_run(log.stream, run, [None] * len(run.leaves)))
         self.disk.sync()
         self.logs[log.stream] = log
         self.states[log.stream] = LogState(
@@ -156,6 +158,30 @@ def test_what_is_missing_is_fetched_from_who_has_it(bench: Bench) -> None:
     assert bench.found == [c.Filled(stream, PETE, 5)]
     bench.at(10_000)
     assert (len(bench.asked), bench.alarm) == (1, math.inf)
+
+
+def test_who_gave_something_is_asked_before_others(bench: Bench) -> None:
+    stream = bench.add(entries=600)
+    bench.holders |= {PETE: 601, QUIN: 601}
+    bench.lacks(stream)
+    bench.answer(PETE, gives=False)
+    while len(bench.contents(stream)) < 600:
+        bench.answer(QUIN)
+    assert bench.whom == [PETE, QUIN, QUIN, QUIN]
+
+
+def test_who_does_not_answer_is_not_asked_for_the_next_ones_at_once(bench: Bench) -> None:
+    stream = bench.add(entries=600)
+    bench.holders[PETE] = 601
+    bench.lacks(stream)
+    bench.tell(m.Received(PETE, c.NoContents()))
+    bench.at(REST_S - 1)
+    assert len(bench.asked) == 1
+    bench.at(REST_S)
+    assert len(bench.asked) == 2
+    bench.tell(m.Received(PETE, c.NoContents(never=True)))
+    bench.at(1e6)
+    assert len(bench.asked) == 2
 
 
 def test_of_what_a_peer_does_not_claim_it_is_not_asked(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from qbix_node import machines as m
 from qbix_node.errors import BadInput
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method
@@ -16,7 +17,7 @@ from qbix_node.streams.shelf import AskFor, Drop, Fill
 from qbix_node.wire.references import StreamId
 from qbix_node.wire.v8json import JsonValue
 from tests.replication.network import keys_of
-from tests.replication.streams.content_peers import Peer, answered, nothing
+from tests.replication.streams.content_peers import CALL, Peer, answered, nothing
 from tests.replication.streams.holders import Holder, joined, peer_of, running, segments_of
 
 
@@ -68,9 +69,12 @@ async def test_who_follows_headers_only_is_sent_no_contents(
         await whole(bob, stream)
         assert bob.log(stream) == alice.log(stream)
         assert not bob.streams.status(stream).headers_only
+        questions = len(asked_by(bob))
         await alice.append(stream, 1)
         await bob.streams.wait_beyond(stream, 2)
-    assert bob.log(stream) == alice.log(stream)
+        assert bob.log(stream) == alice.log(stream)
+        await trio.sleep(60)
+        assert len(asked_by(bob)) == questions  # it came with its entry
 
 
 async def test_contents_come_from_somebody_else_where_a_source_has_headers_only(
@@ -86,10 +90,57 @@ async def test_contents_come_from_somebody_else_where_a_source_has_headers_only(
             await carol.streams.wait_beyond(stream, 600)
             await trio.sleep(600)
             assert contents(carol, stream) == [None] * 601
+            assert asked_by(carol) == []  # bob has said that he keeps none
             async with joined(alice, carol):
                 await whole(carol, stream)
-    assert carol.log(stream) == alice.log(stream)
-    assert contents(bob, stream) == [None] * 601
+                assert {*asked_by(carol)} == {alice.keys.public}
+                # Bob stays the one whom new entries come from.
+                await alice.append(stream, 1)
+                await carol.streams.wait_beyond(stream, 601)
+                await trio.sleep(1)
+                assert carol.log(stream) == alice.log(stream)
+    assert contents(bob, stream) == [None] * 602
+
+
+def asked_by(holder: Holder) -> list[bytes]:
+    """The peers that it asked for contents."""
+    sends = [each for each in holder.findings if isinstance(each, m.Send)]
+    return [send.to for send in sends if isinstance(send.message, c.WantContents)]
+
+
+async def test_contents_that_come_unwanted_are_left_out(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice, bob):
+        stream = await alice.create()
+        await alice.append(stream, 5)
+        sent = segments_of(alice, stream)
+
+        async def talk(link: Link, _: list[JsonValue], talk: Stream | None) -> JsonValue:
+            assert talk is not None
+            await talk.send([Body(BodyKind.BINARY, each.encoded) for each in sent])
+            while await talk.receive_many():
+                pass
+            return None
+
+        await bob.streams.follow(stream, headers_only=True)
+        async with peer_of(bob, {CALL: Method("duplex", talk)}):
+            await bob.streams.wait_beyond(stream, 5)
+    assert contents(bob, stream) == [None] * 6
+
+
+async def test_the_owner_hears_who_has_its_entries(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice, bob), joined(alice, bob):
+        stream = await alice.create()
+        await bob.streams.follow(stream)
+        for length in range(2, 5):
+            await alice.append(stream, 1)
+            await bob.streams.wait_beyond(stream, length - 1)
+            await trio.sleep(3)
+            assert alice.streams.status(stream).claimed == length
+            assert alice.streams.holders(stream) == {bob.keys.public: length}
 
 
 # ---- peers that withhold, lie, or say nothing ----
@@ -201,6 +252,7 @@ async def test_a_peer_that_never_answers_is_asked_later_again(
             assert len(peer.questions) == 1
             await trio.sleep(20)
             assert len(peer.questions) == 2
+            assert peer.ended == 1  # of the first question
             async with joined(bob, alice):
                 await whole(bob, stream)
     assert bob.log(stream) == alice.log(stream)
