@@ -243,7 +243,7 @@ class StreamReplicator:
         """It is followed whole from now on."""
         effects: Effects = []
         for peer, told in self._told.items():
-            if stream in told:
+            if stream in told and self.may_read(peer, stream):
                 told.discard(stream)
                 effects.append(m.Send(peer, ContentChoice({stream: True})))
         return effects

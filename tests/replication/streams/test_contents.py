@@ -65,6 +65,7 @@ async def test_who_follows_headers_only_is_sent_no_contents(
     bob = Holder("bob", bob.store)
     assert bob.streams.status(stream).headers_only
     async with running(alice, bob), joined(bob, alice):
+        await trio.sleep(1)  # for the conversation to begin
         await bob.streams.follow(stream)
         await whole(bob, stream)
         assert bob.log(stream) == alice.log(stream)
@@ -75,6 +76,17 @@ async def test_who_follows_headers_only_is_sent_no_contents(
         assert bob.log(stream) == alice.log(stream)
         await trio.sleep(60)
         assert len(asked_by(bob)) == questions  # it came with its entry
+
+
+async def test_a_stream_that_is_unfollowed_is_not_followed_in_any_way(
+    bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    stream = StreamId(b"stream".ljust(32, b"."))
+    async with running(bob):
+        await bob.streams.follow(stream, headers_only=True)
+        await bob.streams.unfollow(stream)
+        assert not bob.streams.status(stream).headers_only
+    assert not Holder("bob", bob.store).streams.status(stream).following
 
 
 async def test_contents_come_from_somebody_else_where_a_source_has_headers_only(
@@ -248,7 +260,7 @@ async def test_a_peer_that_never_answers_is_asked_later_again(
         stream = await bare_log(alice, bob, 5)
         peer = Peer(stream, 6, lambda _: [])
         async with peer_of(bob, peer.methods()):
-            await trio.sleep(80)
+            await trio.sleep(140)
             assert len(peer.questions) == 1
             await trio.sleep(20)
             assert len(peer.questions) == 2

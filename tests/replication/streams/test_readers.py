@@ -1,5 +1,7 @@
 """Private streams: who is no reader learns nothing, also where that is found out late."""
 
+from collections.abc import Mapping
+
 import pytest
 import trio
 import trio.testing
@@ -7,6 +9,7 @@ import trio.testing
 from qbix_node.machines import PeerId
 from qbix_node.net.link import Body, BodyKind, Link, Stream
 from qbix_node.net.methods import Method, Methods
+from qbix_node.replication.streams.contents.messages import CHOICE, parse_choice
 from qbix_node.replication.streams.messages import format_stream_notes, parse_stream_notes
 from qbix_node.replication.streams.remote.service import METHOD
 from qbix_node.streams.messages import Segment
@@ -23,6 +26,7 @@ class Talker:
 
     def __init__(self) -> None:
         self.notes: list[dict[StreamId, int]] = []
+        self.choices: list[Mapping[StreamId, bool]] = []
         self.segments = 0
         self.began = trio.Event()
         self._stream: Stream
@@ -45,7 +49,10 @@ class Talker:
             return
         value = body.json("notes")
         assert isinstance(value, dict)
-        self.notes.append(parse_stream_notes(value))
+        if CHOICE in value:
+            self.choices.append(parse_choice(value[CHOICE]).streams)
+        else:
+            self.notes.append(parse_stream_notes(value))
 
     async def says(self, stream: StreamId, note: int) -> None:
         await self._stream.send([Body(BodyKind.JSON, format_stream_notes({stream: note}))])
@@ -100,3 +107,23 @@ async def test_a_source_that_turns_out_to_be_no_reader_learns_nothing_by_asking(
             after = [note for said in mallory.notes for note in said.values()][len(before) :]
             assert {*after} <= {-1}
             assert bob.streams.held_by(PeerId(keys_of("mallory").public)) == []
+
+
+async def test_who_turns_out_to_be_no_reader_does_not_hear_that_contents_are_wanted(
+    alice: Holder, bob: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(alice, bob):
+        private = await alice.create(readers=[bob.keys.public])
+        await bob.streams.follow(private, headers_only=True)
+        mallory = Talker()
+        async with peer_of(bob, mallory.methods(), name="mallory"):
+            await mallory.began.wait()
+            await mallory.says(private, 1)
+            await trio.sleep(1)
+            assert mallory.choices == [{private: False}]
+            async with joined(alice, bob):
+                await bob.streams.wait_beyond(private, 0)
+                await bob.streams.follow(private)
+                await trio.sleep(60)
+            assert mallory.choices == [{private: False}]
+            assert mallory.notes[-1] == {private: -1}

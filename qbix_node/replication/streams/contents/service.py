@@ -20,7 +20,7 @@ from qbix_node.streams.shelf import Edit, Fill, Gaps, answer_contents, count_gap
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
-ANSWER_S = 30.0  # a peer that takes longer is asked later again
+ANSWER_S = 90.0  # a peer that takes longer for 1 MiB is asked later again
 
 log = structlog.get_logger()
 
