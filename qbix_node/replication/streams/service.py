@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -185,6 +185,10 @@ class StreamReplication:
     @property
     def logs(self) -> Mapping[StreamId, LogState]:
         return self._machine.book.logs
+
+    @property
+    def followed(self) -> Container[StreamId]:
+        return self._machine.choice.followed
 
     def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
         """Connected peers that say that they keep its contents, with the lengths they claim."""
