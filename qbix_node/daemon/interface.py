@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import trio
 
 from qbix_node import __version__
+from qbix_node.daemon.content_interface import ContentInterface
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
@@ -31,6 +32,7 @@ class Interface:
         self._node = node
         self._home = home
         self.streams = StreamInterface(node, home)
+        self.contents = ContentInterface(node, self.streams)
         self.forks = ForkInterface(node)
 
     # ---- how it is ----

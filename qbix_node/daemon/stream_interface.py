@@ -17,14 +17,15 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
 from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.forks import check_fork, check_resolve
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import begin
-from qbix_node.streams.messages import NewEntry, Segment, SignedResolve, read_header
+from qbix_node.streams.messages import LargeContent, NewEntry, Segment, SignedResolve, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.wire.fields import is_name
 from qbix_node.wire.references import (
@@ -37,7 +38,6 @@ from qbix_node.wire.references import (
 )
 
 CONFIRM_S = 30.0  # entries that are not on disk by then may still get there
-COUNTED = 256  # entries that are looked at before others have their turn
 SALT_BYTES = 16
 
 
@@ -58,15 +58,12 @@ class StreamInterface:
         return [row_of(status) for status in self._streams.streams()]
 
     async def show(self, stream: StreamId) -> StreamDetails:
-        status = self._known(stream)
-        length, missing = status.state.length if status.state else 0, 0
-        for first in range(1, length, COUNTED):
-            part = self._streams.entries(stream, first, min(first + COUNTED, length))
-            missing += sum([entry.content is None for entry in part])
-            await trio.lowlevel.checkpoint()
-        return StreamDetails(row_of(status), missing)
+        status = self.known(stream)
+        length = status.state.length if status.state else 0
+        gaps = await self._streams.contents.gaps(stream, 0, length)
+        return StreamDetails(row_of(status), gaps.missing, gaps.dropped)
 
-    def _known(self, stream: StreamId) -> StreamStatus:
+    def known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)
         if status.genesis is None and not status.following:
             raise LocalError(
@@ -81,9 +78,9 @@ class StreamInterface:
         rows = self._streams.streams()
         return [format_stream(status.stream) for status in rows if status.following]
 
-    async def follow(self, stream: StreamId) -> None:
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None:
         require_disk(self._node)
-        await self._streams.follow(stream)
+        await self._streams.follow(stream, headers_only=headers_only)
 
     async def unfollow(self, stream: StreamId) -> None:
         require_disk(self._node)
@@ -107,7 +104,9 @@ class StreamInterface:
             return row_of(self._streams.status(genesis.stream))
         raise _not_confirmed("stream list")
 
-    async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
+    async def append(
+        self, stream: StreamId, kind: str, contents: Sequence[bytes | LargeContent]
+    ) -> StreamPlace:
         require_disk(self._node)
         self._require_own_streams()
         if not is_name(kind):
@@ -117,6 +116,16 @@ class StreamInterface:
             done = await self._streams.append(stream, entries)
             return StreamPlace(format_stream(stream), done.first, done.stop)
         raise _not_confirmed("stream log")
+
+    def require_appendable(self, stream: StreamId) -> None:
+        """As far as it can be known before the entry is made. Raises LocalError."""
+        require_disk(self._node)
+        self._require_own_streams()
+        status = self.known(stream)
+        if not status.own:
+            raise LocalError("this node is not the only owner of that stream")
+        if status.stopped is not None:
+            raise LocalError(status.stopped)
 
     def _require_own_streams(self) -> None:
         """An entry in a place that is taken elsewhere would fork the stream."""
@@ -129,19 +138,11 @@ class StreamInterface:
     # ---- read ----
 
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]:
-        self._known(stream)
+        self.known(stream)
         return [entry_of(each) for each in self._streams.entries(stream, first, first + limit)]
 
     async def wait_for(self, stream: StreamId, index: int) -> None:
         await self._streams.wait_beyond(stream, index)
-
-    def content(self, stream: StreamId, index: int) -> bytes:
-        self._known(stream)
-        for entry in self._streams.entries(stream, max(index, 1), index + 1):
-            if entry.content is None:
-                raise LocalError(f"the content of entry {index} is not here")
-            return entry.content
-        raise LocalError(f"entry {index} of {format_stream(stream)} is not here")
 
     def prove(self, stream: StreamId, index: int) -> bytes:
         return self._streams.prove(stream, index).encoded
@@ -162,7 +163,8 @@ class StreamInterface:
         reader.end()
         assert done.stream is not None
         length = done.length
-        return StreamImport(format_stream(done.stream), done.added, length, done.proofs)
+        name = format_stream(done.stream)
+        return StreamImport(name, done.added, length, done.contents, done.proofs)
 
 
 class _Imported:
@@ -174,6 +176,7 @@ class _Imported:
         self.stream: StreamId | None = None
         self._genesis: Genesis
         self.added = 0
+        self.contents = 0
         self.proofs = 0
 
     @property
@@ -207,7 +210,8 @@ class _Imported:
         """The stream is followed from now on, unless this is not its beginning after all."""
         self.stream = segment.stream
         before = self._streams.status(segment.stream)
-        await self._streams.follow(segment.stream)
+        if not before.following:  # else whole or not, as it is
+            await self._streams.follow(segment.stream)
         try:
             await self._add(segment)
         except BadInput:
@@ -217,7 +221,7 @@ class _Imported:
 
     async def _add(self, segment: Segment) -> None:
         before = self.length
-        await self._streams.take(segment)
+        self.contents += await self._streams.take(segment)
         self.added += max(0, self.length - max(before, 1))  # the genesis is no entry
 
 
@@ -236,6 +240,7 @@ def row_of(status: StreamStatus) -> StreamRow:
         readers=None if others is None else [format_feed(key) for key in others],
         own=status.own,
         following=status.following,
+        headers_only=status.headers_only,
         length=state.length if state else 0,
         head_length=head.length if head else 0,
         root=encode_base64(head.root) if head else None,

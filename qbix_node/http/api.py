@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from qbix_node.http.content_api import ContentApi
 from qbix_node.http.fork_api import ForkApi, ForkRow
 from qbix_node.http.stream_api import StreamApi
 from qbix_node.machines import PeerId
@@ -105,6 +106,9 @@ class Api(Protocol):
 
     @property
     def streams(self) -> StreamApi: ...
+
+    @property
+    def contents(self) -> ContentApi: ...
 
     @property
     def forks(self) -> ForkApi: ...

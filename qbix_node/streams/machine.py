@@ -329,7 +329,9 @@ class StreamBook:
             effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
-        effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
+        source = offer.peer if offer else None
+        lacking = None in growth.contents[first == 0 :]  # the genesis is its own content
+        effects.append(m.Emit(s.Grown(stream, first, stop, source, lacking)))
         for wish in line.written:
             count = len(wish.entries) if isinstance(wish, s.Append) else 1
             effects.append(m.Emit(s.Appended(wish.request, stream, first, first + count)))

@@ -17,7 +17,9 @@ from qbix_node.net.link import Link, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
-from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.choice import read_choice
+from qbix_node.replication.streams.contents.messages import WantContents
+from qbix_node.replication.streams.contents.service import StreamContents
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
@@ -31,6 +33,7 @@ from qbix_node.replication.streams.remote.service import (
     StreamRemote,
     Surroundings,
 )
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.archive import OPENING, frame
 from qbix_node.streams.genesis import Genesis
@@ -57,19 +60,6 @@ EXPORT_ENTRIES = 256  # read at a time
 FORKED = "its owners forked that stream"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """`genesis`, `state`: None where nothing of it is here yet."""
-
-    stream: StreamId
-    genesis: Genesis | None
-    state: LogState | None
-    own: bool
-    following: bool
-    stopped: str | None  # why it takes no entries any more
-    claimed: int  # the greatest length that a connected peer claims
 
 
 @dataclass(slots=True)
@@ -106,12 +96,13 @@ class StreamReplication:
         geneses = read_streams(store)
         self._machine = StreamReplicator(
             keys,
-            choice=StreamChoice(followed=read_followed_streams(store)),
+            choice=read_choice(store),
             geneses=geneses,
             logs=dict(_read_logs(store, geneses)),
             stopped=dict.fromkeys(read_proofs(store), FORKED),
         )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        self.contents = StreamContents(store, self._machine.serves, self._runner.post)
         self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
         self._store = store
         self._wall_clock = wall_clock
@@ -141,7 +132,7 @@ class StreamReplication:
     # ---- for the network ----
 
     def methods(self) -> Methods:
-        return {METHOD: Method("duplex", self._answer)}
+        return {METHOD: Method("duplex", self._answer), **self.contents.methods()}
 
     async def on_link(self, link: Link) -> None:
         """Replicate over this link until cancelled."""
@@ -150,7 +141,9 @@ class StreamReplication:
             if earlier := self._peers.get(link.peer):
                 await earlier.gone.wait()
             self._peers[link.peer] = remote
-            await remote.run()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.contents.on_link, link)
+                await remote.run()
         finally:
             del self._remotes[link]
             if self._peers.get(link.peer) is remote:
@@ -197,6 +190,10 @@ class StreamReplication:
     def followed(self) -> Container[StreamId]:
         return self._machine.choice.followed
 
+    def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
+        """Connected peers that say that they keep its contents, with the lengths they claim."""
+        return self._machine.holders(stream)
+
     def held_by(self, peer: m.PeerId) -> list[StreamId]:
         """Streams that we share with a connected peer."""
         return self._machine.held_by(peer)
@@ -218,6 +215,7 @@ class StreamReplication:
             book.logs.get(stream),
             own=book.owns(stream),
             following=stream in self._machine.choice.followed,
+            headers_only=stream in self._machine.choice.bare,
             stopped=book.stopped.get(stream),
             claimed=max([peer.claims(stream) for peer in talks.peers.values()], default=0),
         )
@@ -234,9 +232,9 @@ class StreamReplication:
         assert wish.done is not None
         return wish.done
 
-    async def follow(self, stream: StreamId) -> None:
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None:
         """From now on."""
-        change = FollowStream(stream)
+        change = FollowStream(stream, headers_only)
         await self._wish(change, change)
 
     async def unfollow(self, stream: StreamId) -> None:
@@ -244,11 +242,12 @@ class StreamReplication:
         change = UnfollowStream(stream)
         await self._wish(change, change)
 
-    async def take(self, segment: Segment) -> None:
+    async def take(self, segment: Segment) -> int:
         """From an export of a followed stream, after the same checks as what peers send; returns
-        once it is durable.
+        once it is durable, with how many contents it brought that were missing here.
         """
         self._compare(segment)
+        filled = await self.contents.fill(segment, self._machine.book.length(segment.stream))
         async with self._import_turn:
             await self._importing.settled.wait()  # of one that was given up
             work = self._importing = _Import()
@@ -264,6 +263,7 @@ class StreamReplication:
             stopped = self._machine.book.stopped.get(segment.stream)
             reason = stopped or "it is followed no longer, or much of it comes from peers already"
             raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
+        return filled
 
     def _compare(self, segment: Segment) -> None:
         """With what is here of it. Raises BadInput."""
@@ -355,7 +355,9 @@ class StreamReplication:
     def send(self, to: m.PeerId, message: object) -> None:
         """Never waits: notes and ranges wait in an outbox, bounded by the streams in it."""
         self._observe(m.Send(to, message))
-        if remote := self._peers.get(to):
+        if isinstance(message, WantContents):
+            self.contents.ask(to, message)
+        elif remote := self._peers.get(to):
             remote.carry_out(message)
 
     def found(self, finding: object) -> None:
@@ -381,6 +383,7 @@ class StreamReplication:
                 log.warning("head.contradicts", **named, length=signed.head.length)
             case _:
                 pass
+        self.contents.found(finding)
         for hear in self._listeners:
             hear(finding)
         self._observe(finding)

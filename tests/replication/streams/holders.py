@@ -12,8 +12,9 @@ from qbix_node.net.methods import Methods
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import InlineExecutor
 from qbix_node.store.memory import MemoryStore
+from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.messages import NewEntry
+from qbix_node.streams.messages import NewEntry, Segment
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
@@ -111,3 +112,9 @@ async def attending(holder: Holder, link: Link) -> AsyncIterator[None]:
         nursery.start_soon(attend)
         yield
         nursery.cancel_scope.cancel()
+
+
+def segments_of(holder: Holder, stream: StreamId) -> list[Segment]:
+    reader = ArchiveReader()
+    frames = [frame for piece in holder.streams.export(stream) for frame in reader.take(piece)]
+    return [frame.content for frame in frames if isinstance(frame.content, Segment)]
