@@ -28,6 +28,8 @@ from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
+from qbix_node.ports import Rows
+from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
@@ -125,6 +127,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("streams"),
             executor=executor,
+            clean=edges.store.was_clean,
             observe=edges.observe,
             wall_clock=edges.wall_clock,
             verify=edges.verify,
@@ -135,6 +138,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("gossip"),
             executor=executor,
+            alone=_is_alone(guarded, config),
             observe=edges.observe,
             verify=edges.verify,
         )
@@ -160,6 +164,13 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
+
+
+def _is_alone(rows: Rows, config: Config) -> bool:
+    """Whether nobody is known, nobody can be found, and nobody has ever called."""
+    if config.peers or config.lan_discovery or has_clocks(rows):
+        return False
+    return not read_peers(rows)[0]
 
 
 def _network(edges: Edges, config: Config, methods: Methods, post: Post) -> Network:

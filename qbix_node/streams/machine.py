@@ -14,10 +14,10 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
+from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
-    RESERVED_KINDS,
     Contradicted,
     Facts,
     Growth,
@@ -38,27 +38,28 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.wire.fields import NUMBER_MAX, is_name
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
 OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
-BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
-ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 Effects = list[m.Effect]
 
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more.
+    `caution`: where nothing is appended for now.
+    """
 
     keys: KeyPair
     tokens: m.Tokens
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    caution: Caution = field(default_factory=Caution)
     waiting: int = 0  # offers that are not dealt with
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
@@ -92,6 +93,9 @@ class StreamBook:
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
+            case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
+                self.caution.heed(word)
+                effects.append(m.Emit(CautionChanged(word.stream)))
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -134,7 +138,7 @@ class StreamBook:
             effects.append(_refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
             effects.append(_refused(wish, "that stream is here already"))
-        elif reason := _why_never(wish):
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
@@ -145,7 +149,9 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(_refused(wish, reason))
-        elif reason := _why_never(wish):
+        elif reason := self.why_wait(stream):
+            effects.append(_refused(wish, reason, for_now=True))
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
@@ -164,9 +170,13 @@ class StreamBook:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
-        if self.logs[stream].frontier:
-            return "entries of that stream, which this node signed, are not here again yet"
         return None
+
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now, though it is an own stream that takes entries."""
+        if not self.owns(stream) or stream in self.stopped:
+            return None
+        return self.caution.why_wait(stream, self.logs[stream])
 
     # ---- one thing after the other ----
 
@@ -191,15 +201,18 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], _bytes(first), len(first.entries)
+        together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + _bytes(wish), count + len(wish.entries)
+            size, count = size + bytes_of(wish), count + len(wish.entries)
             if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
                 break
             together.append(wish)
             line.wishes.popleft()
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [_refused(wish, reason) for wish in together]
+            return
+        if reason := self.why_wait(stream):
+            effects += [_refused(wish, reason, for_now=True) for wish in together]
             return
         line.written = tuple(together)
         state = self.logs[stream]
@@ -351,47 +364,7 @@ def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
 
 
-def _why_never(wish: s.Create | s.Append) -> str | None:
-    """Why nobody would take this: of what the owner says, not of how things are."""
-    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
-        return "entries can't have that time"
-    if isinstance(wish, s.Create):
-        return _why_no_stream(wish.genesis)
-    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    if reason := _why_no_entries(wish.entries):
-        return reason
-    if _bytes(wish) > BATCH_BYTES_MAX:
-        return f"together they have more than {BATCH_BYTES_MAX} bytes"
-    return None
-
-
-def _why_no_stream(genesis: Genesis) -> str | None:
-    try:
-        read_genesis(genesis.encoded)
-    except Malformed as error:
-        return str(error)
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        return "the owners of a watched stream sign no Heads"
-    return None
-
-
-def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
-
-
-def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
-    for entry in entries:
-        if len(entry.content) > s.CONTENT_BYTES_MAX:
-            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-        if not is_name(entry.kind):
-            return (
-                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
-            )
-        if entry.kind in RESERVED_KINDS:
-            return f"entries of kind {entry.kind} are not appended so: it is reserved"
-    return None
-
-
-def _bytes(wish: s.Append) -> int:
-    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])
+def _refused(
+    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))

@@ -13,8 +13,8 @@ from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.client import ControlClient
 from qbix_node.http.rows import read_row
 from qbix_node.http.stream_api import StreamPlace, StreamRow
-from qbix_node.streams.machine import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.streams.messages import CONTENT_BYTES_MAX, ENTRIES_MAX
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.wire.references import format_feed, format_stream, parse_feed, parse_stream
 from qbix_node.wire.v8json import JsonValue
 
@@ -88,6 +88,23 @@ def _content(source: BinaryIO, file: str) -> bytes:
             hint="keep it as a file, and append the id that `qbix-node blob add` prints",
         )
     return data
+
+
+@click.command(cls=Command)
+@click.argument("stream")
+@click.argument("length", type=click.IntRange(min=1))
+@click.pass_obj
+def resume(context: Context, stream: str, length: int) -> None:
+    """Append to an own stream although nobody has said that it is here whole.
+
+    LENGTH is the length of its Head, as `stream show` tells it. If this node, or another with its
+    key, has signed entries that are not here, the next one makes a fork: anybody can prove it, it
+    can't be undone, and no node takes any more of the stream.
+    """
+    name = format_stream(parse_stream(stream))
+    with context.client() as client:
+        client.post("/streams/resume", {"stream": name, "length": length})
+    context.out.show({"resumed": name, "length": length}, f"the next entry is {length}")
 
 
 def _append_lines(
