@@ -30,7 +30,7 @@ class Interface:
     def __init__(self, node: Node, home: Home) -> None:
         self._node = node
         self._home = home
-        self.streams = StreamInterface(node, home)
+        self.streams = StreamInterface(node)
         self.forks = ForkInterface(node)
 
     # ---- how it is ----

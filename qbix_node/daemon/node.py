@@ -29,6 +29,7 @@ from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
 from qbix_node.ports import Rows
+from qbix_node.replication.announcing.service import ForkAnnouncer
 from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
@@ -127,7 +128,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("streams"),
             executor=executor,
-            clean=edges.store.was_clean,
+            clean=edges.store.was_clean and not edges.brought,
             observe=edges.observe,
             wall_clock=edges.wall_clock,
             verify=edges.verify,
@@ -206,6 +207,8 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             port = node.network.listening[0][1]
             lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post, node.edges.lan)
             await nursery.start(lan.run)
+        if node.config.announce_forks:
+            nursery.start_soon(ForkAnnouncer(node.replication, node.store).run)
         nursery.start_soon(node.call, node.config.peers)
         yield
         with trio.move_on_after(CLOCKS_S):

@@ -6,7 +6,6 @@ from itertools import chain
 import trio
 
 from qbix_node.crypto.entropy import random_bytes
-from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
 from qbix_node.gossip.service import Gossip
@@ -47,9 +46,8 @@ SALT_BYTES = 16
 class StreamInterface:
     """Implements http.stream_api.StreamApi."""
 
-    def __init__(self, node: Node, home: Home) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._home = home
 
     @property
     def _streams(self) -> StreamReplication:
@@ -112,7 +110,6 @@ class StreamInterface:
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
         require_disk(self._node)
-        self._require_own_streams()
         if not is_name(kind):
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
@@ -145,14 +142,6 @@ class StreamInterface:
                 hint=_how_to_go_on(status),
             )
         await self._node.gossip.end_doubt(stream)
-
-    def _require_own_streams(self) -> None:
-        """An entry in a place that is taken elsewhere would fork the stream."""
-        if self._home.brought_marker.exists():
-            raise LocalError(
-                "this identity was used elsewhere before, so it may not append here yet",
-                hint="once its feed and its streams are here: qbix-node feed resume SEQUENCE",
-            )
 
     # ---- read ----
 

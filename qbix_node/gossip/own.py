@@ -160,19 +160,14 @@ class OwnStreams:
 
     def _ask(self, peer: m.PeerId, now: float, effects: Effects) -> None:
         at = self._peers[peer]
-        for _ in range(len(at.left)):
-            if len(at.questions) >= QUESTIONS_MAX:
-                return
+        while at.left and len(at.questions) < QUESTIONS_MAX:
             stream = at.left.popleft()
             if stream not in self._doubts or not self._may_ask(peer, stream):
                 continue
             state = self._logs[stream]
-            if state.frontier:
-                at.left.append(stream)  # once its entries are here
-                continue
             self._number += 1
             at.questions[self._number] = _Question(stream, now)
-            compare = g.Compare(self._number, ShownHead(state.signed), state.peaks)
+            compare = g.Compare(self._number, ShownHead(state.signed), state.prefix)
             effects.append(m.Send(peer, compare))
 
     def _again(self, now: float, effects: Effects) -> None:
@@ -183,7 +178,7 @@ class OwnStreams:
             for number, question in given_up.items():
                 del at.questions[number]
                 at.left.append(question.stream)
-            # Who holds a stream knew nothing of it because it was busy, or had a Head too many.
+            # Who holds a stream and knew nothing of it was too busy to look.
             for stream in [each for each in at.unknown if each in at.holds]:
                 del at.unknown[stream]
                 at.left.append(stream)

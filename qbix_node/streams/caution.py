@@ -24,8 +24,8 @@ class Doubt(StrEnum):
         " that stream"
     )
     CUT_OFF = (
-        "the home of this node was cut off or put back, and no peer has said since whether it has"
-        " more of that stream"
+        "the home of this node was cut off or put back, or its key was brought along, and no peer"
+        " has said since whether it has more of that stream"
     )
     CAME = "that stream came from others, and no peer has said yet whether it has more of it"
 

@@ -26,7 +26,7 @@ from qbix_node.streams.growth import (
     needs,
     read_headers,
 )
-from qbix_node.streams.line import FactsOf, Line, Offer
+from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import (
     LogState,
@@ -322,7 +322,10 @@ class StreamBook:
         assert growth is not None
         if stream not in self.geneses:
             self.geneses[stream] = _genesis_of(growth)
+        before = self.logs.get(stream)
         self.logs[stream] = growth.state
+        if before is not None and before.frontier and before.signed != growth.state.signed:
+            effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
         effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))

@@ -30,7 +30,7 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head, Segment
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import Hash
+from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.references import StreamId
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import Author
@@ -167,7 +167,7 @@ def test_the_answer_of_the_only_peer_is_enough() -> None:
     guard = Guard()
     guard.meet(BOB)
     (question,) = guard.questions()
-    assert (question.shown, question.peaks) == (TWO, guard.shelf.logs[STREAM].peaks)
+    assert (question.shown, question.prefix) == (TWO, guard.shelf.logs[STREAM].prefix)
     guard.hear(BOB, g.Continues(question.number, TWO, ()))
     assert guard.waits is None
     assert guard.found == [Trusted(STREAM)]
@@ -180,7 +180,7 @@ def test_of_three_peers_two_have_to_answer() -> None:
     guard.hear(BOB, g.Unknown(bob.number))
     assert guard.waits == Doubt.STARTED
     first = LOG[0].signed_head
-    guard.hear(CAROL, g.Shorter(carol.number, ShownHead(first), (first.head.root,)))
+    guard.hear(CAROL, g.Shorter(carol.number, ShownHead(first), Prefix(1, (first.head.root,), ())))
     assert guard.waits is None
 
 
@@ -350,7 +350,7 @@ def test_a_head_that_is_told_holds_a_trusted_stream_too() -> None:
 def test_a_head_that_is_asked_about_holds_it_too() -> None:
     guard = Guard(alone=True)
     guard.meet(BOB)
-    guard.hear(BOB, g.Compare(1, FIVE, ()))
+    guard.hear(BOB, g.Compare(1, FIVE, Prefix(6, (), ())))
     assert ShownAhead(STREAM, 6) in guard.found
 
 
