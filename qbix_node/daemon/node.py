@@ -139,7 +139,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("gossip"),
             executor=executor,
-            alone=_is_alone(guarded, config),
+            alone=knows_nobody(guarded, config),
             observe=edges.observe,
             verify=edges.verify,
         )
@@ -167,8 +167,8 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
         nursery.cancel_scope.cancel()
 
 
-def _is_alone(rows: Rows, config: Config) -> bool:
-    """Whether nobody is known, nobody can be found, and nobody has ever called."""
+def knows_nobody(rows: Rows, config: Config) -> bool:
+    """Whether no address is known, nobody can be found, and nobody has ever called."""
     if config.peers or config.lan_discovery or has_clocks(rows):
         return False
     return not read_peers(rows)[0]

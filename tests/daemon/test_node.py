@@ -18,7 +18,7 @@ from qbix_node.daemon.config import Config, Endpoint
 from qbix_node.daemon.edges import Edges
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.interface import Interface
-from qbix_node.daemon.node import Node, open_node
+from qbix_node.daemon.node import Node, knows_nobody, open_node
 from qbix_node.daemon.stream_interface import StreamInterface
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Appended, Published
@@ -27,6 +27,7 @@ from qbix_node.net.address import Address
 from qbix_node.net.lan import UdpLan
 from qbix_node.net.messages import Dial, LinkDown, LinkUp
 from qbix_node.net.records import remember
+from qbix_node.replication.clocks import clock_key
 from qbix_node.runtime import InlineExecutor, verify_checks
 from qbix_node.store.memory import MemoryDisk, MemoryStore
 from qbix_node.wire.references import FeedId, StreamId, format_stream, parse_stream
@@ -136,12 +137,33 @@ async def test_own_streams_of_a_home_that_may_be_older_wait(
 async def test_who_may_know_somebody_waits_ten_seconds(autojump_clock: MockClock) -> None:
     stream = await made_before(disk := MemoryDisk())
     disk.was_clean = True
-    disk.append([remember(Address("nobody", 8008, m.PeerId(KeyPair.from_seed(bytes(32)).public)))])
+    disk.append([remember(BOBS_ADDRESS)])
     disk.sync()
     async with living("alice", Internet(), MemoryStore(disk)) as alice:
         began = trio.current_time()
         assert (await StreamInterface(alice.node).append(stream, "post", [b"two"])).first == 2
         assert trio.current_time() - began == pytest.approx(PATIENCE_S, abs=0.5)
+
+
+BOB = m.PeerId(KeyPair.from_seed(bytes(32)).public)
+BOBS_ADDRESS = Address("nobody", 8008, BOB)
+
+
+@pytest.mark.parametrize(
+    ("row", "config"),
+    [
+        (remember(BOBS_ADDRESS), Config()),
+        (m.Put(clock_key(BOB), b"he called once"), Config()),
+        (None, Config(peers=(BOBS_ADDRESS,))),
+        (None, Config(lan_discovery=True)),
+    ],
+)
+def test_somebody_may_be_known_in_many_ways(row: m.Write | None, config: Config) -> None:
+    disk = MemoryDisk()
+    assert knows_nobody(disk, Config())
+    disk.append([row] if row else [])
+    disk.sync()
+    assert not knows_nobody(disk, config)
 
 
 async def test_a_node_touches_nothing_but_its_edges(autojump_clock: MockClock) -> None:

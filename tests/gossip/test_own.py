@@ -410,6 +410,19 @@ def test_an_answer_about_another_stream_is_none() -> None:
     assert guard.waits == Doubt.CUT_OFF
 
 
+def test_an_answer_is_about_the_stream_that_was_asked_about() -> None:
+    guard = crashed()
+    (other,) = many(1)
+    guard.shelf.geneses[other.stream] = other
+    guard.shelf.logs[other.stream] = state_from(other)
+    guard.start()
+    guard.meet(BOB)
+    asked = guard.questions()
+    assert [question.shown.head.stream for question in asked] == [STREAM, other.stream]
+    guard.hear(BOB, g.Continues(asked[0].number, asked[1].shown, ()))
+    assert guard.found == []
+
+
 def test_checks_under_way_are_bounded() -> None:
     guard = Guard(alone=True)
     guard.held = []

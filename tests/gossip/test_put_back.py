@@ -11,10 +11,14 @@ from qbix_node.gossip.own import PATIENCE_S
 from qbix_node.net.link import Body, BodyKind
 from qbix_node.replication.streams.service import CAUTION_S
 from qbix_node.store.memory import MemoryDisk, MemoryStore
-from qbix_node.streams.caution import Doubt
-from qbix_node.streams.forks import ShownHead
+from qbix_node.streams.authoring import sign_head
+from qbix_node.streams.caution import Doubt, read_doubts
+from qbix_node.streams.forks import ShownHead, equal_fork
+from qbix_node.streams.messages import Head
+from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
-from tests.gossip.gossips import Node, joined, running
+from tests.gossip.gossips import Author, Node, joined, running
+from tests.gossip.test_service import show
 from tests.net.links import linked
 from tests.replication.network import keys_of
 
@@ -136,21 +140,54 @@ async def test_a_head_that_it_never_signed_is_warned_of_once_and_holds_it(
     owner: Owner, autojump_clock: MockClock
 ) -> None:
     """Somebody has only the Heads: not even an operator may go on then."""
-    heads = [ShownHead(owner.bob.streams.logs[owner.stream].signed)]
+    heads = [own_head(owner.stream, length) for length in (5, 9)]
     alice = owner.put_back(clean=True, alone=True)
     links = linked({}, alice.methods(), keys_a=keys_of("dave"), keys_b=alice.keys)
     with capture_logs() as logs:
         async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
             nursery.start_soon(alice.attend, link)
             talk = await peer.open(g.METHOD, g.ARGUMENTS, "duplex")
-            for _ in range(2):
-                body = Body(BodyKind.BINARY, g.encode(g.Heads(tuple(heads))))
-                await talk.send([body])
+            for head in heads:
+                await talk.send([Body(BodyKind.BINARY, g.encode(g.Heads((head,))))])
             await trio.sleep(SOON_S)
-            with pytest.raises(Temporary, match="shown a Head of length 5"):
+            with pytest.raises(Temporary, match="shown a Head of length 9"):
                 await alice.append(owner.stream, 1)
             await alice.gossip.end_doubt(owner.stream)
-            with pytest.raises(Temporary, match="shown a Head of length 5"):
+            with pytest.raises(Temporary, match="shown a Head of length 9"):
                 await alice.append(owner.stream, 1)
             nursery.cancel_scope.cancel()
     assert [log["event"] for log in logs].count("stream.signed_elsewhere") == 1
+
+
+async def test_an_own_stream_that_came_waits_if_nobody_compares(
+    autojump_clock: MockClock,
+) -> None:
+    author, alice = Author("alice"), Node("alice", clean=True, alone=True)
+    async with running(alice):
+        await alice.streams.follow(author.stream)
+        await show(alice, author.write(["one"]), "dave")
+        with pytest.raises(Temporary, match="came from others"):
+            await alice.append(author.stream, 1)
+
+
+async def test_a_stream_that_was_forked_is_not_asked_about(
+    owner: Owner, autojump_clock: MockClock
+) -> None:
+    alice = Node("alice", owner.alice.store, clean=False)
+    genesis = alice.streams.geneses[owner.stream]
+    fork = equal_fork(genesis, own_head(owner.stream, 9), own_head(owner.stream, 9, root=b"other"))
+    async with running(alice):
+        assert alice.streams.caution.doubts == {owner.stream: Doubt.CUT_OFF}
+        await alice.gossip.submit(fork)
+        await trio.sleep(SOON_S)
+        assert alice.streams.caution.doubts == {}
+        assert read_doubts(alice.store) == {}
+        assert alice.streams.status(owner.stream).stopped
+    again = Node("alice", owner.alice.store, clean=False)
+    assert again.streams.caution.doubts == {}
+
+
+def own_head(stream: StreamId, length: int, root: bytes = b"root") -> ShownHead:
+    """Whatever Alice's key may have signed elsewhere."""
+    head = Head(stream, length, Hash(root.ljust(32)), 1)
+    return ShownHead(sign_head(head, (0, keys_of("alice"))))
