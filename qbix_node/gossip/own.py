@@ -21,13 +21,13 @@ from qbix_node.streams.caution import (
     put_doubt,
 )
 from qbix_node.streams.forks import ShownHead
-from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
 PATIENCE_S = 10.0  # after a clean stop nobody is waited for longer
-AGAIN_S = 4.0  # how often questions that brought nothing are asked again
+AGAIN_S = 1.0  # how often questions that brought nothing are asked again
 GIVEN_UP_S = 6.0  # an answer that has not come by then does not come
 QUESTIONS_MAX = 4  # of a peer at a time; the Gossiper has questions, too
 CHECKS_MAX = 64  # signatures under way for a peer; what else it shows is passed over
@@ -56,9 +56,9 @@ class _Check:
 
 @dataclass(slots=True)
 class _Peer:
-    """`left`: what it is still to be asked about. `unknown`: it knew nothing of these."""
+    """`left`: what it is still to be asked about. `unknown`: it did not say anything of these."""
 
-    left: deque[StreamId]
+    left: deque[StreamId] = field(default_factory=deque)
     holds: dict[StreamId, None] = field(default_factory=dict)
     questions: dict[int, _Question] = field(default_factory=dict)
     answered: dict[StreamId, None] = field(default_factory=dict)
@@ -93,8 +93,7 @@ class OwnStreams:
                 self._hear(peer, message, effects)
                 self._ask(peer, now, effects)
             case m.Connected(peer):
-                self._peers[peer] = _Peer(deque(self._doubts))
-                self._ask(peer, now, effects)
+                self._peers[peer] = _Peer()
             case m.Disconnected(peer):
                 self._peers.pop(peer, None)
                 self._count(self._doubted(lasts=False), effects)
@@ -118,7 +117,7 @@ class OwnStreams:
         match request:
             case g.Started(alone):
                 self._started(now, effects, alone=alone)
-            case g.Came(stream) if self._is_own(stream) and stream not in self._doubts:
+            case g.Came(stream) if self._is_compared(stream) and stream not in self._doubts:
                 self._doubts[stream] = Doubt.CAME
                 self._keep([stream], effects)
                 effects.append(m.Emit(Doubted(stream, Doubt.CAME)))
@@ -128,10 +127,12 @@ class OwnStreams:
             case g.DoubtEnded(stream):
                 self._trust([stream] if stream in self._doubts else [], effects)
             case g.Announced(peer, streams, gone) if peer in self._peers:
-                holds = self._peers[peer].holds
-                holds.update(dict.fromkeys(streams))
+                at = self._peers[peer]
+                at.left += [each for each in streams if each in self._doubts]
+                at.holds.update(dict.fromkeys(streams))
                 for stream in gone:
-                    holds.pop(stream, None)
+                    at.holds.pop(stream, None)
+                self._ask(peer, now, effects)
             case _:
                 pass
 
@@ -147,16 +148,19 @@ class OwnStreams:
         state = self._logs.get(stream)
         return state is not None and state.owners.only == self._key
 
+    def _is_compared(self, stream: StreamId) -> bool:
+        return self._is_own(stream) and self._geneses[stream].uniqueness is Uniqueness.GOSSIP
+
     def _doubted(self, *, lasts: bool) -> list[StreamId]:
         return [stream for stream, doubt in self._doubts.items() if doubt.lasts == lasts]
 
     # ---- asking ----
 
     def _may_ask(self, peer: m.PeerId, stream: StreamId) -> bool:
-        """SPEC gossip 2: not who may not read it, and not where the owners have changed."""
-        genesis, state = self._geneses[stream], self._logs[stream]
-        allowed = genesis.readers is None or peer in genesis.readers
-        return allowed and state.owners == genesis.owners and not self._peers[peer].lies
+        """SPEC gossip 2: others would know nothing of it."""
+        at, readers = self._peers[peer], self._geneses[stream].readers
+        allowed = stream in at.holds and (readers is None or peer in readers)
+        return allowed and self._is_compared(stream) and not at.lies
 
     def _ask(self, peer: m.PeerId, now: float, effects: Effects) -> None:
         at = self._peers[peer]
@@ -178,10 +182,9 @@ class OwnStreams:
             for number, question in given_up.items():
                 del at.questions[number]
                 at.left.append(question.stream)
-            # Who holds a stream and knew nothing of it was too busy to look.
-            for stream in [each for each in at.unknown if each in at.holds]:
-                del at.unknown[stream]
-                at.left.append(stream)
+            # Who holds a stream was too busy to look, or has not heard yet that we hold it, too.
+            at.left += at.unknown
+            at.unknown.clear()
             self._ask(peer, now, effects)
 
     # ---- what is heard ----
@@ -204,9 +207,7 @@ class OwnStreams:
                     self._answered(peer, shown.head.stream, effects)
             case g.Unknown(number) if number in at.questions:
                 stream = at.questions.pop(number).stream
-                if stream in self._doubts:
-                    at.unknown[stream] = at.answered[stream] = None
-                    self._count([stream], effects)
+                at.unknown[stream] = None
             case _:
                 pass  # of proofs the Gossiper makes the end of the stream
 

@@ -50,7 +50,9 @@ class Gossip:
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(replication.geneses, replication.logs, read_proofs(store))
+        self._machine = Gossiper(
+            replication.geneses, replication.logs, read_proofs(store), replication.followed
+        )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
         own = OwnStreams(replication.geneses, logs, replication.key, caution)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from qbix_node.errors import DamagedStore
 from qbix_node.ports import Delete, Put, Rows
+from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
@@ -92,11 +93,13 @@ class Caution:
         return self.doubts.get(stream)
 
 
-def caution_at_start(rows: Rows, own: Iterable[StreamId], *, clean: bool) -> Caution:
+def caution_at_start(rows: Rows, own: Iterable[Genesis], *, clean: bool) -> Caution:
     """Of a node that may not be the last one that used this home. Raises DamagedStore."""
     kept, caution = read_doubts(rows), Caution()
-    for stream in own:
-        lasts = not clean or stream in kept
+    for genesis in own:
+        stream = genesis.stream
+        # SPEC gossip 2: nobody answers about other streams, so of them only time can end it.
+        lasts = genesis.uniqueness is Uniqueness.GOSSIP and (not clean or stream in kept)
         caution.doubts[stream] = Doubt.CUT_OFF if lasts else Doubt.STARTED
         if ahead := kept.get(stream):
             caution.ahead[stream] = ahead

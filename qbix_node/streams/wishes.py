@@ -1,7 +1,6 @@
-"""What a person may ask to be created or appended: what nobody would take is not signed
-(spec/streams.md 2).
-"""
+"""Why what the node wants to write can never be part of a stream (spec/streams.md 1, 2, 7)."""
 
+from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.streams import messages as s
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
@@ -35,6 +34,12 @@ def _why_no_stream(genesis: Genesis) -> str | None:
     if genesis.uniqueness is Uniqueness.WATCHED:
         return "the owners of a watched stream sign no Heads"
     return None
+
+
+def refused(
+    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
 
 
 def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:

@@ -103,7 +103,7 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
 async def made_before(disk: MemoryDisk) -> StreamId:
     async with living("alice", Internet(), MemoryStore(disk)) as alice:
         streams = StreamInterface(alice.node)
-        stream = parse_stream((await streams.create("test", "none", [])).stream)
+        stream = parse_stream((await streams.create("test", "gossip", [])).stream)
         assert (await streams.append(stream, "post", [b"one"])).first == 1
         return stream
 

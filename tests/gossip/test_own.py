@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
+import pytest
+
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.own import (
@@ -66,7 +68,8 @@ class Guard:
 
     def start(self) -> None:
         logs = self.shelf.logs
-        self.caution = caution_at_start(self.disk, logs, clean=self.clean)
+        own = [self.shelf.geneses[stream] for stream in logs]
+        self.caution = caution_at_start(self.disk, own, clean=self.clean)
         key = AuthorId(ALICE.keys.public)
         self.own = OwnStreams(self.shelf.geneses, logs, key, self.caution)
         self.do(m.Requested(g.Started(self.alone)))
@@ -113,9 +116,12 @@ class Guard:
             self.do(m.TimerFired(name))
         self.now = until
 
-    def meet(self, *peers: m.PeerId) -> None:
+    def meet(self, *peers: m.PeerId, holds: bool = True) -> None:
+        """`holds`: they announce all streams that are here."""
         for peer in peers:
             self.do(m.Connected(peer, outgoing=True))
+            streams = tuple(self.shelf.logs) if holds else ()
+            self.do(m.Requested(g.Announced(peer, streams, ())))
 
     def hear(self, peer: m.PeerId, message: g.Message) -> None:
         self.do(m.Received(peer, message))
@@ -177,7 +183,7 @@ def test_of_three_peers_two_have_to_answer() -> None:
     guard = Guard()
     guard.meet(BOB, CAROL, DAVE)
     bob, carol, _ = guard.questions()
-    guard.hear(BOB, g.Unknown(bob.number))
+    guard.hear(BOB, g.Continues(bob.number, TWO, ()))
     assert guard.waits == Doubt.STARTED
     first = LOG[0].signed_head
     guard.hear(CAROL, g.Shorter(carol.number, ShownHead(first), Prefix(1, (first.head.root,), ())))
@@ -236,25 +242,48 @@ def test_after_a_crash_one_answer_is_enough() -> None:
     assert guard.kept == {}
 
 
-def test_who_knows_nothing_of_the_stream_gives_no_answer_that_ends_such_a_doubt() -> None:
-    guard = crashed()
+def test_who_does_not_hold_the_stream_is_neither_asked_nor_waited_for() -> None:
+    for guard in (crashed(), Guard()):
+        guard.meet(CAROL, DAVE, holds=False)
+        guard.later(3 * AGAIN_S)
+        assert guard.questions() == []
+        guard.meet(BOB)
+        guard.answer(BOB)
+        assert guard.waits is None
+
+
+def test_who_holds_it_no_longer_is_not_waited_for() -> None:
+    guard = Guard()
+    guard.meet(BOB, CAROL)
+    guard.do(m.Requested(g.Announced(CAROL, (), (STREAM,))))
+    guard.answer(BOB)
+    assert guard.waits is None
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_unknown_is_no_answer_and_is_asked_again(*, clean: bool) -> None:
+    """It may come from a peer that has not heard yet that both hold the stream."""
+    guard = Guard(clean=clean)
     guard.meet(BOB)
     (question,) = guard.questions()
     guard.hear(BOB, g.Unknown(question.number))
-    assert guard.waits == Doubt.CUT_OFF
-    guard.later(100 * AGAIN_S)
-    assert guard.questions() == []  # nor is it asked for ever
-
-
-def test_who_holds_the_stream_and_knew_nothing_is_asked_again() -> None:
-    guard = crashed()
-    guard.meet(BOB)
-    (question,) = guard.questions()
-    guard.hear(BOB, g.Unknown(question.number))
-    guard.do(m.Requested(g.Announced(BOB, (STREAM,), ())))
+    assert guard.waits is not None
+    assert guard.questions() == []
     guard.later(AGAIN_S)
     guard.answer(BOB)
     assert guard.waits is None
+
+
+def test_of_a_stream_whose_forks_nobody_looks_for_nobody_is_asked() -> None:
+    author = Author("alice", uniqueness=Uniqueness.NONE)
+    guard = Guard(segments=[], clean=False)
+    guard.shelf.take(author.genesis, author.beginning)
+    guard.start()
+    guard.meet(BOB)
+    assert (guard.questions(), guard.kept) == ([], {})
+    assert guard.caution.doubts == {author.stream: Doubt.STARTED}
+    guard.later(PATIENCE_S)
+    assert guard.found == [Trusted(author.stream)]
 
 
 def test_a_question_without_an_answer_is_asked_again() -> None:
@@ -292,6 +321,7 @@ def test_an_own_stream_that_comes_from_others_is_in_doubt_until_one_answers() ->
     guard.meet(BOB)
     guard.take(LOG[0])
     guard.do(m.Requested(g.Came(STREAM)))
+    guard.do(m.Requested(g.Announced(BOB, (STREAM,), ())))
     assert guard.waits == Doubt.CAME
     assert guard.kept == {STREAM: 0}
     guard.later(2 * PATIENCE_S)

@@ -11,10 +11,7 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import verify
 from qbix_node.streams.caution import ShownAhead
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.machine import (
-    OFFERS_MAX,
-    WISHES_PER_STREAM_MAX,
-)
+from qbix_node.streams.machine import OFFERS_MAX, WISHES_PER_STREAM_MAX
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
     ENTRIES_MAX,

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -108,7 +108,11 @@ class StreamReplication:
         )
         if clean is not None:
             book = self._machine.book
-            own = [each for each in geneses if book.owns(each) and each not in book.stopped]
+            own = [
+                genesis
+                for stream, genesis in geneses.items()
+                if book.owns(stream) and stream not in book.stopped
+            ]
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
@@ -190,6 +194,10 @@ class StreamReplication:
     @property
     def logs(self) -> Mapping[StreamId, LogState]:
         return self._machine.book.logs
+
+    @property
+    def followed(self) -> Container[StreamId]:
+        return self._machine.choice.followed
 
     def held_by(self, peer: m.PeerId) -> list[StreamId]:
         """Streams that we share with a connected peer."""
