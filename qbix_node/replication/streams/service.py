@@ -18,7 +18,7 @@ from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
-from qbix_node.replication.streams.importing import Importing
+from qbix_node.replication.streams.importing.service import Importing
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
