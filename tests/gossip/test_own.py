@@ -384,6 +384,16 @@ def test_a_head_that_is_asked_about_holds_it_too() -> None:
     assert ShownAhead(STREAM, 6) in guard.found
 
 
+def test_a_head_whose_entries_come_while_it_is_checked_holds_nothing() -> None:
+    guard = Guard(alone=True)
+    guard.held = []
+    guard.meet(BOB)
+    guard.hear(BOB, g.Heads((THREE,)))
+    guard.take(LOG[2])
+    guard.do(guard.held.pop())
+    assert (guard.found, guard.kept) == ([Trusted(STREAM)], {})
+
+
 def test_the_same_head_again_costs_nothing() -> None:
     guard = Guard(alone=True)
     guard.meet(BOB, CAROL)
