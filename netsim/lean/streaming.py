@@ -11,7 +11,7 @@ from netsim.lean.writer import Writer
 from netsim.plan import Operation
 from netsim.streams import PlannedStream, entries_of
 from qbix_node import machines as m
-from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.choice import read_choice
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FollowStream, StopStream, UnfollowStream
 from qbix_node.replication.streams.service import FORKED
@@ -32,7 +32,7 @@ class Streaming:
         records = [(stream, disk.get(log_key(stream))) for stream in geneses]
         self.machine = StreamReplicator(
             process.site.keys,
-            choice=StreamChoice(followed=read_followed_streams(disk)),
+            choice=read_choice(disk),
             geneses=geneses,
             logs={stream: read_log_state(each, stream) for stream, each in records if each},
             stopped=dict.fromkeys(read_proofs(disk), FORKED),

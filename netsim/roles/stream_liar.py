@@ -85,7 +85,7 @@ class StreamLiar(StreamScheme):
             leaves = first.encoded, again.encoded
             peaks, _ = grow(state.peaks, state.length, [leaf_hash(leaf) for leaf in leaves])
             head = Head(first.stream, state.length + 2, bag(peaks), state.stamp_ms)
-            signed, contents = sign_head(head, self._signer), (entry.content, entry.content)
+            signed, contents = sign_head(head, self._signer), (entry.beside, entry.beside)
             lie = Segment(first.stream, state.length, leaves, contents, signed, ())
             yield m.Send(peer, OfferedSegment(lie))
 
