@@ -28,7 +28,9 @@ from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
+from qbix_node.ports import Rows
 from qbix_node.replication.announcing.service import ForkAnnouncer
+from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
@@ -123,37 +125,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             verify=edges.verify,
         )
         await nursery.start(replication.run)
-        streams = StreamReplication(
-            keys,
-            guarded,
-            rng=edges.rng("streams"),
-            executor=executor,
-            observe=edges.observe,
-            wall_clock=edges.wall_clock,
-            verify=edges.verify,
-        )
-        await nursery.start(streams.run)
-        gossip = Gossip(
-            streams,
-            guarded,
-            rng=edges.rng("gossip"),
-            executor=executor,
-            observe=edges.observe,
-            verify=edges.verify,
-        )
-        await nursery.start(gossip.run)
-        sequencing = Sequencing(
-            keys,
-            streams,
-            guarded,
-            rng=edges.rng("sequencing"),
-            executor=executor,
-            may_sign=lambda: not edges.brought(),
-            observe=edges.observe,
-            wall_clock=edges.wall_clock,
-            verify=edges.verify,
-        )
-        await nursery.start(sequencing.run)
+        streams, gossip, sequencing = await _start_streams(nursery, edges, config, guarded)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
@@ -175,6 +147,52 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
+
+
+async def _start_streams(
+    nursery: trio.Nursery, edges: Edges, config: Config, guarded: GuardedStore
+) -> tuple[StreamReplication, Gossip, Sequencing]:
+    streams = StreamReplication(
+        edges.keys,
+        guarded,
+        rng=edges.rng("streams"),
+        executor=edges.executor,
+        clean=edges.store.was_clean and not edges.brought(),
+        observe=edges.observe,
+        wall_clock=edges.wall_clock,
+        verify=edges.verify,
+    )
+    await nursery.start(streams.run)
+    gossip = Gossip(
+        streams,
+        guarded,
+        rng=edges.rng("gossip"),
+        executor=edges.executor,
+        alone=knows_nobody(guarded, config),
+        observe=edges.observe,
+        verify=edges.verify,
+    )
+    await nursery.start(gossip.run)
+    sequencing = Sequencing(
+        edges.keys,
+        streams,
+        guarded,
+        rng=edges.rng("sequencing"),
+        executor=edges.executor,
+        may_sign=lambda: not edges.brought(),
+        observe=edges.observe,
+        wall_clock=edges.wall_clock,
+        verify=edges.verify,
+    )
+    await nursery.start(sequencing.run)
+    return streams, gossip, sequencing
+
+
+def knows_nobody(rows: Rows, config: Config) -> bool:
+    """Whether no address is known, nobody can be found, and nobody has ever called."""
+    if config.peers or config.lan_discovery or has_clocks(rows):
+        return False
+    return not read_peers(rows)[0]
 
 
 def _network(edges: Edges, config: Config, methods: Methods, post: Post) -> Network:

@@ -9,7 +9,7 @@ from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import NewOwner, NewStream, StreamPlace
-from qbix_node.replication.streams.service import StreamStatus
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.genesis import WRITERS_MAX, Genesis, Uniqueness
@@ -77,14 +77,25 @@ def sequenced(node: Node, status: StreamStatus) -> bool:
     return genesis.sequenced_under(state.owners)
 
 
-async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...]) -> StreamPlace:
-    """Returns once they are in the log here. Raises LocalError."""
+def require_writable(node: Node, status: StreamStatus) -> None:
+    """As far as it can be known before something is handed in. Raises LocalError."""
+    _require_begun(node, status.stream)
+    if status.genesis is None or not status.genesis.may_write(node.keys.public):
+        raise LocalError("this node is neither an owner nor among the writers of that stream")
+
+
+def _require_begun(node: Node, stream: StreamId) -> None:
     proposal = node.sequencing.proposal(stream)
     if proposal is not None and proposal.run.first == 0:
         raise Temporary(
             f"{format_stream(stream)} has not begun yet; it waits for {_missing(proposal)}",
             hint=f"each of them agrees by: qbix-node follow {format_stream(stream)}",
         )
+
+
+async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...]) -> StreamPlace:
+    """Returns once they are in the log here. Raises LocalError."""
+    _require_begun(node, stream)
     with trio.move_on_after(SIGNED_S):
         places = await node.sequencing.append(stream, entries)
         return StreamPlace(format_stream(stream), places[0], places[-1] + 1, len(places))

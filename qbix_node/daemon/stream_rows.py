@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from qbix_node.daemon.node import Node
 from qbix_node.http.stream_api import ProposalRow, StreamDetails, StreamRow
-from qbix_node.replication.streams.service import FORKED, StreamStatus
+from qbix_node.replication.streams.service import FORKED
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.shelf import Gaps
 from qbix_node.wire.references import encode_base64, format_feed, format_stream
 
 
@@ -26,6 +28,7 @@ def row_of(status: StreamStatus) -> StreamRow:
         readers=None if others is None else [format_feed(key) for key in others],
         own=status.own,
         following=status.following,
+        headers_only=status.headers_only,
         length=state.length if state else 0,
         head_length=head.length if head else 0,
         root=encode_base64(head.root) if head else None,
@@ -33,6 +36,7 @@ def row_of(status: StreamStatus) -> StreamRow:
         claimed=status.claimed,
         stopped=status.stopped,
         forked=status.stopped == FORKED,
+        doubt=None if status.waits is None else str(status.waits),
         weights=[weight for _, weight in weights],
         threshold=owners.threshold if owners else None,
         sequencer=_sequencer(genesis),
@@ -52,7 +56,7 @@ def _writers(genesis: Genesis | None) -> list[str] | None:
     return [format_feed(key) for key in sorted(genesis.writers)]
 
 
-def details_of(node: Node, status: StreamStatus, contents_missing: int) -> StreamDetails:
+def details_of(node: Node, status: StreamStatus, gaps: Gaps) -> StreamDetails:
     """`status`: of a stream that is here or followed; it may not have begun yet."""
     proposal = node.sequencing.proposal(status.stream)
     if proposal is not None:
@@ -60,7 +64,8 @@ def details_of(node: Node, status: StreamStatus, contents_missing: int) -> Strea
     signed = node.sequencing.signed_length(status.stream)
     return StreamDetails(
         row=row_of(status),
-        contents_missing=contents_missing,
+        contents_missing=gaps.missing,
+        contents_dropped=gaps.dropped,
         signs=_signs(node, status),
         signed_length=signed,
         proposal=_proposal_row(proposal) if proposal else None,

@@ -10,6 +10,7 @@ import trio
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.machine import Gossiper
+from qbix_node.gossip.own import OwnStreams
 from qbix_node.net.conversations import Conversations, Language
 from qbix_node.net.link import Link
 from qbix_node.net.methods import Methods
@@ -17,9 +18,10 @@ from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import FORKED, StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.line import HeadReplaced
-from qbix_node.streams.messages import HeadContradicts, SignedHead
+from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
 from qbix_node.streams.records import LogState, read_proofs
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 
@@ -30,7 +32,9 @@ log = structlog.get_logger()
 
 
 class Gossip:
-    """`observe` is told what the Gossiper finds and sends."""
+    """`observe` is told what the Gossiper finds and sends. `alone`: nobody is known who could say
+    what he has of this node's streams.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Gossip:
         *,
         rng: m.Rng,
         executor: Executor,
+        alone: bool = False,
         observe: Callable[[object], None] = lambda finding: None,
         verify: Verifier = verify_checks,
     ) -> None:
@@ -47,12 +52,19 @@ class Gossip:
             replication.geneses, replication.logs, read_proofs(store), replication.choice.followed
         )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        logs, caution = replication.logs, replication.caution
+        own = OwnStreams(replication.geneses, logs, replication.key, caution)
+        self._own = Runner(own, self, store, rng, executor, verify)
+        self._alone = alone
         self._observe = observe
-        self._talks = Conversations(_LANGUAGE, self._runner.post, begun=self._know_again)
+        self._talks = Conversations(_LANGUAGE, self._post, begun=self._know_again)
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
         self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._came: dict[StreamId, None] = {}  # streams that others sent, not told yet
+        self._words: deque[Doubted | Trusted | ShownAhead] = deque()  # about own ones, not told yet
+        self._warned: dict[StreamId, None] = {}  # own streams
         self._submitted: dict[int, trio.Event] = {}
         self._numbers = count(1)
         self._news = trio.Event()
@@ -62,8 +74,10 @@ class Gossip:
         """Until cancelled. What fails in the machine or the store ends the process."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
+            nursery.start_soon(self._own.run)
             nursery.start_soon(self._talks.run)
             nursery.start_soon(self._pass_on)
+            await self._own.post(m.Requested(g.Started(self._alone)))
             task_status.started()
 
     # ---- for the network ----
@@ -89,6 +103,9 @@ class Gossip:
             case HeadReplaced(before):
                 self._replaced.append(before)
                 self._news.set()
+            case Grown(stream, 0, _, source) if source is not None:
+                self._came[stream] = None
+                self._news.set()
             case _:
                 pass
 
@@ -107,7 +124,7 @@ class Gossip:
             for peer, streams in held.items():
                 here = tuple([stream for stream, holds in streams.items() if holds])
                 gone = tuple([stream for stream, holds in streams.items() if not holds])
-                await self._runner.post(m.Requested(g.Announced(peer, here, gone)))
+                await self._post(m.Requested(g.Announced(peer, here, gone)))
             contradictions, self._contradictions = self._contradictions, {}
             for peer, signed in contradictions.items():
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
@@ -116,6 +133,16 @@ class Gossip:
             stops, self._stops = self._stops, {}
             for stream, reason in stops.items():
                 await self._replication.stop(stream, reason)
+                await self._own.post(m.Requested(g.DoubtEnded(stream)))
+            came, self._came = self._came, {}
+            for stream in came:
+                await self._own.post(m.Requested(g.Came(stream)))
+            while self._words:
+                await self._replication.heed(self._words.popleft())
+
+    async def _post(self, event: m.Event) -> None:
+        await self._runner.post(event)
+        await self._own.post(event)
 
     # ---- for the daemon ----
 
@@ -130,6 +157,11 @@ class Gossip:
             await settled.wait()
         finally:
             del self._submitted[number]
+
+    async def end_doubt(self, stream: StreamId) -> None:
+        """The person who runs the node says that this own stream is here whole."""
+        await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        await self._replication.heed(Trusted(stream))
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
@@ -155,8 +187,20 @@ class Gossip:
                 self._news.set()
             case g.Settled(number) if number in self._submitted:
                 self._submitted[number].set()
+            case Doubted() | Trusted() | ShownAhead():
+                self._words.append(finding)
+                self._news.set()
+                self._warn(finding)
             case g.LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass
         self._observe(finding)
+
+    def _warn(self, word: Doubted | Trusted | ShownAhead) -> None:
+        """Once of each stream: it can't be told which of the two it is."""
+        if isinstance(word, ShownAhead) and word.stream not in self._warned:
+            self._warned[word.stream] = None
+            named = {"stream": format_stream(word.stream), "length": word.length}
+            why = "this is an older copy of the node's home, or its key is used elsewhere, too"
+            log.warning("stream.signed_elsewhere", **named, why=why)

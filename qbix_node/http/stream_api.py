@@ -18,6 +18,7 @@ class StreamRow:
     readers: list[str] | None  # besides the owners; None: everybody
     own: bool
     following: bool
+    headers_only: bool  # followed without contents
     length: int  # of the log here, the genesis included
     head_length: int  # of the newest Head here: entries up to there may be missing
     root: str | None  # of that Head
@@ -25,10 +26,20 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    doubt: str | None  # why nothing is appended to an own stream for now
     weights: list[int] = field(default_factory=list)  # of the owners, in their order
     threshold: int | None = None  # the weight that decides
     sequencer: str | None = None  # who puts entries in order, where others than it may write
     writers: list[str] | None = None  # besides the owners; []: all readers; None: nobody
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRow:
+    """An own stream to which nothing is appended until somebody or something ends that."""
+
+    stream: str
+    length: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ class StreamDetails:
     """One stream, looked through."""
 
     row: StreamRow
-    contents_missing: int
+    contents_missing: int  # those that were dropped not counted
+    contents_dropped: int
     signs: bool = False  # whether this node signs what the sequencer proposes
     signed_length: int | None = None  # of the newest Head that it signed with others
     proposal: ProposalRow | None = None  # of this node, if it is the sequencer
@@ -101,6 +113,7 @@ class StreamImport:
     stream: str
     added: int  # entries that were not here before
     length: int
+    contents: int  # that were missing here, of entries that were not
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
 
 
@@ -113,7 +126,7 @@ class StreamApi(Protocol):
 
     def following(self) -> list[str]: ...
 
-    async def follow(self, stream: StreamId) -> None: ...
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None: ...
 
     async def unfollow(self, stream: StreamId) -> None: ...
 
@@ -123,13 +136,15 @@ class StreamApi(Protocol):
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
 
+    async def resume(self, stream: StreamId, length: int) -> None:
+        """The person who runs the node says that an own stream of this length is here whole."""
+        ...
+
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
 
     async def wait_for(self, stream: StreamId, index: int) -> None:
         """Return once that entry is here."""
         ...
-
-    def content(self, stream: StreamId, index: int) -> bytes: ...
 
     def prove(self, stream: StreamId, index: int) -> bytes: ...
 

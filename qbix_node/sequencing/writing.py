@@ -157,7 +157,7 @@ class Writer:
             request.open.add(place)
             self._number += 1
             self._numbers[self._number] = wish.request, place
-            header, content = request.headers[place], wish.entries[place].content
+            header, content = request.headers[place], wish.entries[place].beside
             intent = q.Intent(self._number, header, content)
             if request.sequencer == desk.me:
                 self._hand_over(desk.me, intent)

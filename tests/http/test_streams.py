@@ -12,7 +12,6 @@ from qbix_node.http.app import control_app
 from qbix_node.http.draining import Draining
 from qbix_node.http.stream_api import NewOwner, NewStream
 from qbix_node.http.stream_handlers import LINES_BYTES_MAX, LOG_CHUNK
-from qbix_node.streams.messages import CONTENT_BYTES_MAX
 from qbix_node.wire.references import FeedId, format_feed, format_stream
 from tests.http.memory_api import ALICE, MemoryApi
 from tests.http.memory_streams import STREAM
@@ -59,6 +58,7 @@ async def test_streams_are_listed_and_shown(control: httpx.AsyncClient) -> None:
     assert shown == {
         **row,
         "contents_missing": 2,
+        "contents_dropped": 1,
         "signs": False,
         "signed_length": None,
         "proposal": None,
@@ -130,7 +130,6 @@ async def test_with_lines_each_line_is_an_entry(
 @pytest.mark.parametrize(
     ("body", "query", "reason"),
     [
-        (bytes(CONTENT_BYTES_MAX + 1), {}, "more than 65536 bytes"),
         (bytes(LINES_BYTES_MAX + 1), {"lines": 1}, "more than 524288 bytes"),
         (b"\n" * 257, {"lines": 1}, "the body has 257 lines"),
         (b"", {"lines": 1}, "the body has 0 lines"),
@@ -207,7 +206,20 @@ async def test_an_import_is_taken_piece_by_piece(
             yield bytes(1000)
 
     answer = await control.post("/streams/import", content=pieces())
-    assert answer.json() == {"stream": NAME, "added": 3000, "length": 1, "proofs": 0}
+    assert answer.json() == {"stream": NAME, "added": 3000, "length": 1, "contents": 0, "proofs": 0}
     assert api.streams.imported == [1000, 1000, 1000]
     refused = await control.post("/streams/import", content=b"damaged")
     assert told(refused) == (400, "frame 1: damaged", 65)
+
+
+async def test_an_own_stream_is_resumed_at_its_length(control: httpx.AsyncClient) -> None:
+    async def resume(**body: object) -> tuple[int, int]:
+        answer = await control.post("/streams/resume", json=body)
+        return told(answer)[::2] if answer.is_error else (answer.status_code, 0)
+
+    assert await resume(stream=NAME, length=7) == (409, 1)
+    assert await resume(stream=NAME, length="1") == (400, 65)
+    assert await resume(stream="x", length=1) == (400, 65)
+    assert await resume(stream=NAME, length=1) == (204, 0)
+    (row,) = (await control.get("/streams")).json()
+    assert row["doubt"] is None

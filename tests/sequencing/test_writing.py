@@ -4,6 +4,7 @@ from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.records import WRITTEN
 from qbix_node.sequencing.writing import AT_ONCE, REQUESTS_MAX
+from qbix_node.streams.messages import LargeContent, read_header
 from qbix_node.wire.references import StreamId
 from tests.sequencing.test_cosigning import founded
 from tests.sequencing.test_proposing import told
@@ -47,6 +48,16 @@ def test_what_the_log_has_of_this_author_counts_as_used() -> None:
     request = bob.write(stream, "three")
     town.live()
     assert bob.outcome(request) == q.Done(request, (3,))
+
+
+def test_of_a_large_content_only_size_and_hash_are_handed_over() -> None:
+    alice, bob, stream = writer()
+    large = LargeContent(1_000_000, bytes(32))
+    request = bob.write(stream, "small", large)
+    Town(alice, bob, stream=stream).live()
+    assert bob.outcome(request) == q.Done(request, (1, 2))
+    header = read_header(alice.leaves(stream)[2])
+    assert (header.content_size, header.content_hash) == (large.size, large.hash)
 
 
 def test_so_many_are_under_way_at_once() -> None:

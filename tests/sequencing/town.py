@@ -20,7 +20,14 @@ from qbix_node.sequencing.records import read_runs, read_signed, read_written
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.machine import StreamBook
-from qbix_node.streams.messages import Create, Grown, NewEntry, OfferedSegment, read_header
+from qbix_node.streams.messages import (
+    Create,
+    Grown,
+    LargeContent,
+    NewEntry,
+    OfferedSegment,
+    read_header,
+)
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import log_key, read_leaves, read_log_state, read_streams
 from qbix_node.streams.serving import make_segments
@@ -180,8 +187,9 @@ class Member:
         self.tell(m.Requested(wish), self.book)
         self.book.accept(genesis.stream)
 
-    def write(self, stream: StreamId, *texts: str) -> int:
-        entries = tuple([NewEntry("note", text.encode()) for text in texts])
+    def write(self, stream: StreamId, *said: str | LargeContent) -> int:
+        contents = [each.encode() if isinstance(each, str) else each for each in said]
+        entries = tuple([NewEntry("note", content) for content in contents])
         return self._ask(q.Write(self._request(), stream, entries))
 
     def _request(self) -> int:
