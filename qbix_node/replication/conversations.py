@@ -133,6 +133,14 @@ class Conversations(Generic[LogId]):
             if takes_part and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
+    def begin_anew(self, feed: LogId, now: float) -> None:
+        """What can't be right of a feed is decided otherwise from now on: ask whoever has it."""
+        for peer in self.peers.values():
+            peer.rests.pop(feed, None)
+            peer.muted.discard(feed)
+        self.begin(feed, now)
+        self._choose(feed, now)
+
     def end(self, feed: LogId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
         self.sources.forget(feed)

@@ -37,6 +37,8 @@ from qbix_node.streams.records import (
     put_nodes,
     put_run,
 )
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.references import StreamId
@@ -52,19 +54,26 @@ Effects = list[m.Effect]
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+    """`geneses`, `logs`, `stopped`, `resolutions`: what the store holds; `stopped` takes no entries
+    any more.
+    """
 
     keys: KeyPair
     tokens: m.Tokens
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
     _checks: dict[m.Token, StreamId] = field(default_factory=dict)
     _writes: dict[m.Token, StreamId] = field(default_factory=dict)
+    _switching: Switching = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._switching = Switching(self.tokens, self.logs, self.resolutions)
 
     def accept(self, stream: StreamId) -> None:
         """From now on segments of this stream are taken from peers."""
@@ -80,8 +89,8 @@ class StreamBook:
 
     def owns(self, stream: StreamId) -> bool:
         """Whether this node alone signs what comes next: owners may have changed."""
-        state = self.logs.get(stream)
-        return state is not None and state.owners.only == AuthorId(self.keys.public)
+        known = self.logs.get(stream) or self.geneses.get(stream)  # a log may be on its way anew
+        return known is not None and known.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -92,6 +101,9 @@ class StreamBook:
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
+            case m.Requested(ResolveStream(resolution)):
+                self.stopped.pop(resolution.stream, None)
+                self._switching.resolve(resolution)
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -104,8 +116,13 @@ class StreamBook:
                 stream = self._writes.pop(token)
                 self._saved(stream, self._lines[stream], effects)
                 self._go_on(stream, effects)
-            case _:
-                pass  # a repeat, or meant for another part
+            case _:  # a repeat, or meant for another part
+                if (switched := self._switching.handle(event, effects)) is not None:
+                    self._lines[switched].busy = False
+                    self._go_on(switched, effects)
+        for stream in self._switching.due():
+            self._lines.setdefault(stream, Line())
+            self._go_on(stream, effects)
         return tuple(effects)
 
     # ---- what comes in ----
@@ -164,6 +181,8 @@ class StreamBook:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
+        if stream not in self.logs:
+            return "the branch that its owners chose is not here yet"
         if self.logs[stream].frontier:
             return "entries of that stream, which this node signed, are not here again yet"
         return None
@@ -173,7 +192,9 @@ class StreamBook:
     def _go_on(self, stream: StreamId, effects: Effects) -> None:
         line = self._lines[stream]
         while not line.busy:
-            if line.wishes:
+            if self._switching.begin(stream, effects):
+                line.busy = True
+            elif line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
                 line.offer = line.offers.popleft()
@@ -213,7 +234,7 @@ class StreamBook:
         covering, covered = segment.signed_head.head.length, self._covered(stream)
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
-        elif segment.first > length:
+        elif segment.first > length or self._switching.misses_branch(segment, length):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             self._settle(line, effects)
         elif segment.stop == length and covering <= covered:

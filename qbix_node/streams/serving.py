@@ -16,6 +16,7 @@ from qbix_node.streams.records import (
     read_head_at,
     read_runs,
 )
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import (
     Hash,
     Prefix,
@@ -91,18 +92,37 @@ class CoveredNodes:
 
 
 def make_segments(
-    rows: Rows, state: LogState, first: int, stop: int, *, entries_max: int = ENTRIES_MAX
+    rows: Rows,
+    state: LogState,
+    first: int,
+    stop: int,
+    *,
+    entries_max: int = ENTRIES_MAX,
+    resolution: Resolution | None = None,
 ) -> list[Segment]:
-    """The entries from `first` to before `stop`, in as few segments as hold them."""
+    """The entries from `first` to before `stop`, in as few segments as hold them. `resolution`:
+    that of the stream, if its owners chose a branch.
+    """
     segments, stop = list[Segment](), min(stop, state.length)
     while first < stop:
-        # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
-        change = read_change(rows, state.signed.head.stream, first)
-        covered = state if change is None else _up_to(rows, state, change + 1)
+        covered = _covered(rows, state, first, resolution)
         end = min(stop, covered.length)
         segments += _under_one_head(CoveredNodes(rows, covered), first, end, entries_max)
         first = end
     return segments
+
+
+def _covered(
+    rows: Rows, state: LogState, first: int, resolution: Resolution | None
+) -> LogState:
+    """The log as far as the entries from `first` on are shown under one Head."""
+    stream = state.signed.head.stream
+    if resolution is not None and first < resolution.fork_length <= state.length:
+        # SPEC streams 6.1: up to there nothing but the chosen Head shows which branch this is.
+        return resolution.log(peaks_of(StoredNodes(rows, stream), resolution.fork_length))
+    # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
+    change = read_change(rows, stream, first)
+    return state if change is None else _up_to(rows, state, change + 1)
 
 
 def _up_to(rows: Rows, state: LogState, length: int) -> LogState:

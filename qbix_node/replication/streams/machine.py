@@ -24,6 +24,8 @@ from qbix_node.streams import messages as s
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.switching import LogDropped, Switched
 from qbix_node.wire.references import StreamId
 
 EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
@@ -34,7 +36,7 @@ Effects = list[m.Effect]
 
 
 class StreamReplicator:
-    """`choice`, `geneses`, `logs`, `stopped`: what the store holds."""
+    """`choice`, `geneses`, `logs`, `stopped`, `resolutions`: what the store holds."""
 
     def __init__(
         self,
@@ -44,10 +46,11 @@ class StreamReplicator:
         geneses: dict[StreamId, Genesis],
         logs: dict[StreamId, LogState],
         stopped: dict[StreamId, str],
+        resolutions: dict[StreamId, Resolution],
     ) -> None:
         self._tokens = m.Tokens()
         self.choice = choice
-        self.book = StreamBook(keys, self._tokens, geneses, logs, stopped)
+        self.book = StreamBook(keys, self._tokens, geneses, logs, stopped, resolutions)
         for stream in geneses:
             if self.book.owns(stream):
                 choice.owned[stream] = None
@@ -193,6 +196,10 @@ class StreamReplicator:
                     self.talks.mute(peer, stream, now)
                 case m.Emit(s.SegmentSkipped(peer, stream)):
                     self.talks.miss(peer, stream, now)
+                case m.Emit(LogDropped(stream)):
+                    self.talks.end(stream)
+                case m.Emit(Switched(stream)) if self.choice.replicates(stream):
+                    self.talks.begin_anew(stream, now)
                 case _:
                     pass
         return follow_up

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -48,13 +48,14 @@ from qbix_node.streams.messages import (
     SegmentRefused,
     SegmentSettled,
 )
-from qbix_node.streams.records import LogState, log_key, read_log_state, read_proofs, read_streams
+from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
+from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
 from qbix_node.streams.serving import Entry, make_segments, read_entries
+from qbix_node.streams.switching import LogDropped, ResolveStream
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
 EXPORT_ENTRIES = 256  # read at a time
-FORKED = "its owners forked that stream"
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class StreamStatus:
     own: bool
     following: bool
     stopped: str | None  # why it takes no entries any more
+    resolution: Resolution | None  # of a fork
     claimed: int  # the greatest length that a connected peer claims
 
 
@@ -109,10 +111,12 @@ class StreamReplication:
             choice=StreamChoice(followed=read_followed_streams(store)),
             geneses=geneses,
             logs=dict(_read_logs(store, geneses)),
-            stopped=dict.fromkeys(read_proofs(store), FORKED),
+            stopped=read_stopped(store),
+            resolutions=read_resolutions(store),
         )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
-        self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
+        book = self._machine.book
+        self._around = Surroundings(store, book.logs, book.resolutions, self._runner.post)
         self._store = store
         self._wall_clock = wall_clock
         self._observe = observe
@@ -123,6 +127,7 @@ class StreamReplication:
         self._wishes: dict[object, deque[_Wish]] = {}
         self._numbers = count(1)
         self._growth: dict[StreamId, trio.Event] = {}
+        self._drops = Counter[StreamId]()  # of logs that lay on another branch, since the start
         self._importing = _Import()
         self._importing.settled.set()
         self._import_turn = trio.Lock()
@@ -201,6 +206,10 @@ class StreamReplication:
         """Take nothing further of it."""
         await self._runner.post(m.Requested(StopStream(stream, reason)))
 
+    async def resolve(self, resolution: Resolution) -> None:
+        """The stream goes on, on the branch that its owners chose; all this is durable."""
+        await self._runner.post(m.Requested(ResolveStream(resolution)))
+
     def streams(self) -> list[StreamStatus]:
         """Those that are stored or followed."""
         every = {**self._machine.book.geneses, **dict.fromkeys(self._machine.choice.followed)}
@@ -215,6 +224,7 @@ class StreamReplication:
             own=book.owns(stream),
             following=stream in self._machine.choice.followed,
             stopped=book.stopped.get(stream),
+            resolution=book.resolutions.get(stream),
             claimed=max([peer.claims(stream) for peer in talks.peers.values()], default=0),
         )
 
@@ -272,6 +282,8 @@ class StreamReplication:
                 )
 
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
+        # Of a log that is being dropped there may be more.
+        stop = min(stop, self._machine.book.length(stream))
         return read_entries(self._store, stream, first, stop)
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
@@ -281,9 +293,15 @@ class StreamReplication:
 
     def _export(self, state: LogState) -> Iterator[bytes]:
         yield OPENING
-        for first in range(0, state.length, EXPORT_ENTRIES):
-            stop = min(first + EXPORT_ENTRIES, state.length)
-            for segment in make_segments(self._store, state, first, stop):
+        stream, length = state.signed.head.stream, state.length
+        resolution = self._machine.book.resolutions.get(stream)
+        drops = self._drops[stream]
+        for first in range(0, length, EXPORT_ENTRIES):
+            if self._drops[stream] != drops:
+                reason = "moved to the branch that its owners chose in the midst of its export"
+                raise Temporary(f"{format_stream(stream)} {reason}", hint="export it again")
+            stop = min(first + EXPORT_ENTRIES, length)
+            for segment in make_segments(self._store, state, first, stop, resolution=resolution):
                 yield frame(segment.encoded)
 
     def prove(self, stream: StreamId, place: int) -> Inclusion:
@@ -366,6 +384,9 @@ class StreamReplication:
             case Grown(stream, first, stop):
                 self.counters.entries_appended += stop - first
                 self._growth.pop(stream, trio.Event()).set()
+            case LogDropped(stream):
+                self._drops[stream] += 1
+                log.warning("log.dropped", stream=format_stream(stream))
             case Appended() | AppendRefused() | Granted() | Denied():
                 self._decide(finding)
             case SegmentRefused(peer, stream, first, reason):
