@@ -136,7 +136,9 @@ def read_resolutions(rows: Rows) -> dict[StreamId, Resolution]:
     for key, encoded in scan_all(rows, RESOLUTION):
         stream = StreamId(key[len(RESOLUTION) :])
         try:
-            found[stream] = read_resolution(*fields.array(unpack(encoded, "Resolve"), "Resolve", size=2))
+            found[stream] = read_resolution(
+                *fields.array(unpack(encoded, "Resolve"), "Resolve", size=2)
+            )
         except Malformed as error:
             raise DamagedStore(f"the Resolve of {format_stream(stream)}: {error}") from error
     return found

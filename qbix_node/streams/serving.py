@@ -112,9 +112,7 @@ def make_segments(
     return segments
 
 
-def _covered(
-    rows: Rows, state: LogState, first: int, resolution: Resolution | None
-) -> LogState:
+def _covered(rows: Rows, state: LogState, first: int, resolution: Resolution | None) -> LogState:
     """The log as far as the entries from `first` on are shown under one Head."""
     stream = state.signed.head.stream
     if resolution is not None and first < resolution.fork_length <= state.length:

@@ -18,6 +18,7 @@ from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.exporting import export
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
@@ -32,7 +33,6 @@ from qbix_node.replication.streams.remote.service import (
     Surroundings,
 )
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
-from qbix_node.streams.archive import OPENING, frame
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
 from qbix_node.streams.messages import (
@@ -50,12 +50,10 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
 from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
-from qbix_node.streams.serving import Entry, make_segments, read_entries
+from qbix_node.streams.serving import Entry, read_entries
 from qbix_node.streams.switching import LogDropped, ResolveStream
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
-
-EXPORT_ENTRIES = 256  # read at a time
 
 log = structlog.get_logger()
 
@@ -288,21 +286,8 @@ class StreamReplication:
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
         """The file of section 9, in pieces. Raises LocalError if it can't be whole."""
-        state = self.whole(stream)
-        return self._export(state)
-
-    def _export(self, state: LogState) -> Iterator[bytes]:
-        yield OPENING
-        stream, length = state.signed.head.stream, state.length
-        resolution = self._machine.book.resolutions.get(stream)
-        drops = self._drops[stream]
-        for first in range(0, length, EXPORT_ENTRIES):
-            if self._drops[stream] != drops:
-                reason = "moved to the branch that its owners chose in the midst of its export"
-                raise Temporary(f"{format_stream(stream)} {reason}", hint="export it again")
-            stop = min(first + EXPORT_ENTRIES, length)
-            for segment in make_segments(self._store, state, first, stop, resolution=resolution):
-                yield frame(segment.encoded)
+        state, resolution = self.whole(stream), self._machine.book.resolutions.get(stream)
+        return export(self._store, state, resolution, lambda: self._drops[stream])
 
     def prove(self, stream: StreamId, place: int) -> Inclusion:
         """Raises LocalError."""
