@@ -76,7 +76,8 @@ def _is_usual(header: Header) -> bool:
     _, stream, place, author, author_seq, base, root, stamp, kind, size, named, sig = header
     return (
         type(place) is type(author_seq) is type(base) is type(stamp) is type(size) is int
-        and all(type(each) is bytes for each in (stream, author, named))
+        and type(stream) is bytes
+        and type(author) is type(named) is bytes
         and len(stream) == len(author) == len(named) == 32
         and 1 <= place == author_seq == base < LENGTH_MAX
         and 0 <= stamp <= NUMBER_MAX
@@ -236,9 +237,10 @@ def _check_items(segment: Segment, what: str) -> None:
     if not segment.leaves:
         raise Malformed(f"{what}: it has no entries")
     for leaf in segment.leaves:
-        fields.data(leaf, f"{what}: entry", most=GENESIS_BYTES_MAX)
+        if type(leaf) is not bytes or len(leaf) > GENESIS_BYTES_MAX:
+            fields.data(leaf, f"{what}: entry", most=GENESIS_BYTES_MAX)
     for content in segment.contents:
-        if content is not None:
+        if content is not None and (type(content) is not bytes or len(content) > CONTENT_BYTES_MAX):
             fields.data(content, f"{what}: content", most=CONTENT_BYTES_MAX)
     if segment.first == 0 and segment.contents[0] is not None:
         raise Malformed(f"{what}: the genesis is its own content")

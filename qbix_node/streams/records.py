@@ -39,7 +39,7 @@ from qbix_node.streams.tree import (
     cut_of,
     grow,
     lead,
-    leaf_hash,
+    leaf_hashes,
     peaks_of,
 )
 from qbix_node.wire import fields
@@ -292,7 +292,7 @@ class StoredNodes:
         if number not in self._blocks:
             first = number << BLOCK_LEVEL
             read = read_leaves(self.rows, self.stream, first, first + _BLOCK)
-            hashes = [leaf_hash(leaf) for leaf in read]
+            hashes = leaf_hashes(read)
             _, made = grow((), 0, hashes)
             found = {(0, place): each for place, each in enumerate(hashes)}
             found.update({(level, index): node for level, index, node in made})

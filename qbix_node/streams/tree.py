@@ -5,7 +5,7 @@ Only sums here: where nodes are kept is the concern of whoever asks.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple, NewType, Protocol
+from typing import NamedTuple, NewType, Protocol, cast
 
 Hash = NewType("Hash", bytes)  # SHA-256, 32 bytes
 
@@ -30,6 +30,10 @@ def leaf_hash(leaf: bytes) -> Hash:
     return Hash(sha256(b"\0" + leaf).digest())
 
 
+def leaf_hashes(leaves: Iterable[bytes]) -> list[Hash]:
+    return cast("list[Hash]", [sha256(b"\0" + leaf).digest() for leaf in leaves])
+
+
 def node_hash(left: bytes, right: bytes) -> Hash:
     return Hash(sha256(b"\1" + left + right).digest())
 
@@ -50,17 +54,22 @@ def grow(
     """The peaks once `leaves` follow the first `length`, and each full subtree that came to be
     above a leaf: (level, index, root).
     """
-    stack, made = [*peaks], []
-    for leaf in leaves:
-        root, place, level = leaf, length, 0
-        while place & 1:
-            root = Hash(sha256(b"\1" + stack.pop() + root).digest())
-            place >>= 1
-            level += 1
-            made.append((level, place, root))
-        stack.append(root)
-        length += 1
-    return tuple(stack), made
+    left, right, made = [*peaks], list[Hash](), list[tuple[int, int, Hash]]()
+    row, place, level = [*leaves], length, 0  # level by level: what is new in each, and from where
+    while row:
+        if place & 1:
+            row.insert(0, left.pop())
+            place -= 1
+        if len(row) & 1:
+            right.append(row.pop())
+        row, place, level = _parents(row), place >> 1, level + 1
+        made += [(level, index, root) for index, root in enumerate(row, place)]
+    return (*left, *reversed(right)), made
+
+
+def _parents(row: list[Hash]) -> list[Hash]:
+    pairs = zip(row[::2], row[1::2], strict=True)
+    return cast("list[Hash]", [sha256(b"\1" + left + right).digest() for left, right in pairs])
 
 
 def places(length: int) -> list[tuple[int, int]]:
