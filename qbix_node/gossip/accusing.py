@@ -24,9 +24,13 @@ class Accuser:
     bench: Workbench
 
     def tell(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        """What the peer has not heard of it."""
-        for proof in self.known.proofs_for(peer, stream):
-            effects.append(m.Send(peer, g.Proofs((proof,))))  # two might not fit into a packet
+        """What the peer has not heard of it; what is too much for now, in later rounds."""
+        if self.known.is_forked(stream):
+            self.known.peers[peer].untold[stream] = None
+            self.go_on(peer, effects)
+
+    def go_on(self, peer: m.PeerId, effects: Effects) -> None:
+        effects += [m.Send(peer, packet) for packet in self.known.proofs_for(peer)]
 
     # ---- from whom proofs come ----
 
@@ -58,13 +62,10 @@ class Accuser:
         else:
             self._settle(accused, effects)
 
-    def accuse(self, fork: StreamFork, asked_by: m.PeerId | None, effects: Effects) -> None:
+    def accuse(self, fork: StreamFork, effects: Effects) -> None:
         """Made here: its parts were checked, and it is checked as a whole, too."""
         if self.known.wants_proof(fork):
-            token = self.bench.begin(Accused(None, fork, asked_by))
-            effects.append(m.Verify(token, fork.checks()))
-        elif asked_by in self.known.peers:
-            self.tell(asked_by, fork.stream, effects)
+            effects.append(m.Verify(self.bench.begin(Accused(None, fork)), fork.checks()))
 
     # ---- what becomes of them ----
 
@@ -78,7 +79,7 @@ class Accuser:
             self._settle(accused, effects)  # another was faster
         else:
             encoded = encode_fork(fork)
-            self.known.of(fork.stream).writing[fork.forked_length] = encoded
+            self.known.of(fork.stream).write(fork.forked_length, encoded)
             token = self.bench.begin(accused)
             write = put_proof(fork.stream, fork.forked_length, encoded)
             effects.append(m.Persist(token, (write,)))
@@ -89,7 +90,7 @@ class Accuser:
         effects.append(m.Emit(g.ForkProven(accused.fork, accused.peer)))
         self._settle(accused, effects)
         for peer, listener in self.known.peers.items():
-            if stream in listener.holds or accused.answers == peer:
+            if stream in listener.holds:
                 self.tell(peer, stream, effects)
 
     def _settle(self, accused: Accused, effects: Effects) -> None:
