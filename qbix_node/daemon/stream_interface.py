@@ -17,7 +17,7 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import StreamReplication, StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
 from qbix_node.streams.authoring import make_genesis
@@ -25,6 +25,7 @@ from qbix_node.streams.forks import check_fork, check_resolve
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import begin
 from qbix_node.streams.messages import NewEntry, Segment, SignedResolve, read_header
+from qbix_node.streams.resolution import CLOSED, FORKED
 from qbix_node.streams.serving import Entry
 from qbix_node.wire.fields import is_name
 from qbix_node.wire.references import (
@@ -242,7 +243,7 @@ def row_of(status: StreamStatus) -> StreamRow:
         timestamp=head.timestamp_ms if head else None,
         claimed=status.claimed,
         stopped=status.stopped,
-        forked=status.stopped == FORKED,
+        forked=status.stopped in (FORKED, CLOSED),
     )
 
 

@@ -7,6 +7,7 @@ from qbix_node.errors import Malformed
 from qbix_node.gossip.peers import Listener
 from qbix_node.streams.forks import ShownHead, StreamFork
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Prefix
 
 WORK_MAX = 1024  # pieces under way; what is more is passed over
@@ -39,7 +40,16 @@ class Accused:
     submitted: int | None = None  # names it for whoever had it at hand
 
 
-Work = Claim | Accused
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`peer`: who sent the Resolve, if a peer did."""
+
+    peer: m.PeerId | None
+    resolution: Resolution
+    submitted: int | None = None
+
+
+Work = Claim | Accused | Decided
 
 
 @dataclass(slots=True)

@@ -281,6 +281,12 @@ def unequal_fork(
     return HeadFork(genesis, one, other, (prefix, other_prefix))
 
 
+def two_resolves(genesis: Genesis, one: SignedResolve, other: SignedResolve) -> ResolveFork:
+    """Form r, of two that are different."""
+    signed, other = sorted((one, other), key=lambda each: each.resolve.body)
+    return ResolveFork(genesis, signed, other)
+
+
 # ----
 
 

@@ -94,12 +94,12 @@ class Resolution:
         return checks
 
 
-def read_resolution(signed: object, proof: object) -> Resolution:
+def resolution_of(signed: SignedResolve, proof: bytes) -> Resolution:
     """Raises Malformed. Whether it counts is what its checks say."""
-    fork = read_fork(fields.data(proof, "Resolve: proof", most=PROOF_BYTES_MAX))
+    fork = read_fork(proof)
     if not isinstance(fork, HeadFork):
         raise Malformed("Resolve: its proof shows no two Heads")
-    return Resolution(read_signed_resolve(signed), fork)
+    return Resolution(signed, fork)
 
 
 def standing(proofs: Iterable[StreamFork], resolution: Resolution | None) -> str | None:
@@ -136,9 +136,9 @@ def read_resolutions(rows: Rows) -> dict[StreamId, Resolution]:
     for key, encoded in scan_all(rows, RESOLUTION):
         stream = StreamId(key[len(RESOLUTION) :])
         try:
-            found[stream] = read_resolution(
-                *fields.array(unpack(encoded, "Resolve"), "Resolve", size=2)
-            )
+            signed, proof = fields.array(unpack(encoded, "Resolve"), "Resolve", size=2)
+            proof = fields.data(proof, "Resolve: proof", most=PROOF_BYTES_MAX)
+            found[stream] = resolution_of(read_signed_resolve(signed), proof)
         except Malformed as error:
             raise DamagedStore(f"the Resolve of {format_stream(stream)}: {error}") from error
     return found

@@ -75,10 +75,14 @@ class CoveredNodes:
             self._edge = _beyond(self.state)
         return self._edge[level, index]
 
+    def peaks(self, length: int) -> tuple[Hash, ...]:
+        """Of the first leaves, all of which are here."""
+        return peaks_of(self._stored, length)
+
     def root(self, length: int) -> Hash | None:
         """Of the first leaves; None: it is not known here."""
         if length <= self.state.length:
-            return bag(peaks_of(self._stored, length))
+            return bag(self.peaks(length))
         prefix = self.prefix(length)
         return prefix.root(self.state.signed.head.root) if prefix else None
 

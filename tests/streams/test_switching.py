@@ -1,6 +1,7 @@
 """What a node has of a stream when its owners choose a branch, and what it has afterwards."""
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -164,17 +165,14 @@ def test_who_shows_wrong_entries_under_the_chosen_head_is_refused() -> None:
     desk = holder(other, 9)
     desk.resolve(choice := resolution(proof_a(one, other, 8), one))
     desk.settle()
-    first = served(one, choice)[0]
-    desk.offer(Segment(*_parts(other.segment(0, 3)), first.signed_head, first.frontier[:-1]))
+    first = served(one, choice, 6)[0]
+    shown = first.signed_head, first.frontier
+    desk.offer(replace(other.segment(0, 6), signed_head=shown[0], frontier=shown[1]))
     desk.settle()
     assert len(desk.refused) == 1
     desk.offer(*served(one, choice))
     desk.settle()
     assert desk.leaves(one.stream) == one.leaves
-
-
-def _parts(segment: Segment) -> tuple[object, ...]:
-    return segment.stream, segment.first, segment.leaves, segment.contents
 
 
 def test_an_owner_whose_log_is_dropped_appends_when_the_chosen_branch_is_there() -> None:

@@ -366,12 +366,8 @@ class StreamReplication:
             case SegmentSettled(peer):
                 if remote := self._peers.get(peer):
                     remote.settle()
-            case Grown(stream, first, stop):
-                self.counters.entries_appended += stop - first
-                self._growth.pop(stream, trio.Event()).set()
-            case LogDropped(stream):
-                self._drops[stream] += 1
-                log.warning("log.dropped", stream=format_stream(stream))
+            case Grown() | LogDropped():
+                self._changed(finding)
             case Appended() | AppendRefused() | Granted() | Denied():
                 self._decide(finding)
             case SegmentRefused(peer, stream, first, reason):
@@ -386,6 +382,15 @@ class StreamReplication:
         for hear in self._listeners:
             hear(finding)
         self._observe(finding)
+
+    def _changed(self, finding: Grown | LogDropped) -> None:
+        match finding:
+            case Grown(stream, first, stop):
+                self.counters.entries_appended += stop - first
+                self._growth.pop(stream, trio.Event()).set()
+            case LogDropped(stream):
+                self._drops[stream] += 1
+                log.warning("log.dropped", stream=format_stream(stream))
 
 
 def _read_logs(
