@@ -193,6 +193,10 @@ class Gossip:
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
 
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        """Which branch the owners chose, once that is durable."""
+        return self._machine.resolution(stream)
+
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that the owners signed and nobody has backed."""
         return self._machine.pending(stream)

@@ -25,6 +25,9 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    closed: bool  # and again, after they had chosen a branch
+    resolved_length: int | None  # where they chose a branch
+    resolved_root: str | None  # of that, there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class StreamImport:
     added: int  # entries that were not here before
     length: int
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
+    resolved: bool  # it says which branch goes on
 
 
 class StreamApi(Protocol):
@@ -84,6 +88,10 @@ class StreamApi(Protocol):
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
+
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        """Of a fork; the branch with that root goes on, or the one that is here."""
+        ...
 
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
 

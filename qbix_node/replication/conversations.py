@@ -88,7 +88,8 @@ class Conversations(Generic[LogId]):
             queued, asked = exchange.sent, exchange.wants
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
-                self._sends.append(m.Send(peer_id, Stop(feed)))
+                forget = notes[feed] == REFUSED
+                self._sends.append(m.Send(peer_id, Stop(feed, forget=forget)))
                 exchange.offered = exchange.sent  # the rest has not left, or will arrive
             if exchange.wants or self.doubts:
                 self._doubt(peer_id, feed, exchange, now)
@@ -157,7 +158,7 @@ class Conversations(Generic[LogId]):
                 # where the feed is followed again meanwhile.
                 peer.exchanges[feed] = Exchange(theirs=REFUSED)
                 continue
-            self._sends.append(m.Send(peer_id, Stop(feed)))
+            self._sends.append(m.Send(peer_id, Stop(feed, forget=True)))
             self._notes.setdefault(peer_id, {})[feed] = REFUSED
             if exchange.theirs is not None:
                 peer.refuse(feed)

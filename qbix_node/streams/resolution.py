@@ -76,21 +76,22 @@ class Resolution:
         return state.signed.head.identity == self.chosen_head.head.identity
 
     @property
+    def fits(self) -> bool:
+        """Whether the Resolve is about that very fork."""
+        fork = self.fork
+        same = fork.stream == self.stream and fork.compared_length == self.fork_length
+        return same and fork.resolved is None and self.chosen_root in fork.roots
+
+    @property
     def encoded(self) -> bytes:
         return pack((self.signed.packable(), encode_fork(self.fork)))
 
     def checks(self) -> tuple[SignatureCheck, ...]:
         """What has to hold for it to count. Raises Malformed."""
-        if self.fork.stream != self.stream:
-            raise Malformed("the Resolve is of another stream than its proof")
-        if self.fork.resolved is not None:
-            raise Malformed("a Resolve comes with a proof of the first fork")
-        if self.fork.compared_length != self.fork_length:
-            raise Malformed("the Resolve is about another length than its proof")
         signed = resolve_checks(self.fork.genesis, self.signed)
         checks = (*self.fork.checks(), *signed)
-        if self.chosen_root not in self.fork.roots:
-            raise Malformed("the Resolve chose neither branch of its proof")
+        if not self.fits:
+            raise Malformed("the Resolve is not about the fork that its proof shows")
         return checks
 
 

@@ -17,6 +17,7 @@ _COMMANDS: program.Table = {
     "get": (f"{_HERE}.reading:get", "The content of one entry, byte for byte."),
     "verify": (f"{_HERE}.checking:verify", "Check a stream, an export or a proof again."),
     "prove": (f"{_HERE}.checking:prove", "Prove that one entry stands in a stream."),
+    "resolve": (f"{_HERE}.resolving:resolve", "Choose the branch of a fork that goes on."),
     "export": (f"{_HERE}.archives:export", "Write a stream to a file that verifies itself."),
     "import": (f"{_HERE}.archives:import_", "Check such a file, keep it, follow the stream."),
 }

@@ -33,12 +33,19 @@ def _line(row: StreamRow, out: Output) -> str:
 
 def _state(row: StreamRow) -> tuple[str, str]:
     """A word and its colour: nothing here is final, as nobody watches."""
+    if row.closed:
+        return "CLOSED, forked again after a branch was chosen: qbix-node fork list", "red"
     if row.forked:
         return "FORKED, takes no more: qbix-node fork list", "red"
     if row.stopped:
         return f"STOPPED: {row.stopped}", "red"
+    resolved = row.resolved_length or 0
+    if row.length < resolved:
+        return "resolved fork, its branch comes anew", "yellow"
     if row.length == 0:
         return "nothing here yet", "soft"
+    if resolved:
+        return "resolved fork; seen, not final", "yellow"
     return "seen, not final", "yellow"
 
 
@@ -58,6 +65,8 @@ def _about(row: StreamRow, contents_missing: int, out: Output) -> Iterator[str]:
     yield f"stream      {row.stream}"
     yield f"status      {out.paint(*_state(row))}"
     yield f"here        {'own' if row.own else 'followed' if row.following else 'not followed'}"
+    if row.resolved_length:
+        yield f"resolved    at length {row.resolved_length}, root {row.resolved_root}"
     if row.length:
         yield f"kind        {row.kind}"
         yield f"uniqueness  {row.uniqueness}"

@@ -18,7 +18,7 @@ from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
-from qbix_node.replication.streams.exporting import export
+from qbix_node.replication.streams.files import export, require_same
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
@@ -32,6 +32,7 @@ from qbix_node.replication.streams.remote.service import (
     StreamRemote,
     Surroundings,
 )
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
@@ -56,20 +57,6 @@ from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """`genesis`, `state`: None where nothing of it is here yet."""
-
-    stream: StreamId
-    genesis: Genesis | None
-    state: LogState | None
-    own: bool
-    following: bool
-    stopped: str | None  # why it takes no entries any more
-    resolution: Resolution | None  # of a fork
-    claimed: int  # the greatest length that a connected peer claims
 
 
 @dataclass(slots=True)
@@ -252,7 +239,7 @@ class StreamReplication:
         """From an export of a followed stream, after the same checks as what peers send; returns
         once it is durable.
         """
-        self._compare(segment)
+        require_same(segment, self.entries(segment.stream, segment.first, segment.stop))
         async with self._import_turn:
             await self._importing.settled.wait()  # of one that was given up
             work = self._importing = _Import()
@@ -265,19 +252,16 @@ class StreamReplication:
         if work.refusal is not None:
             raise BadInput(work.refusal)
         if self._machine.book.length(segment.stream) < segment.stop:
-            stopped = self._machine.book.stopped.get(segment.stream)
-            reason = stopped or "it is followed no longer, or much of it comes from peers already"
+            reason = self._why_not_taken(segment)
             raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
 
-    def _compare(self, segment: Segment) -> None:
-        """With what is here of it. Raises BadInput."""
-        stop = min(segment.stop, self._machine.book.length(segment.stream))
-        for entry in self.entries(segment.stream, segment.first, stop):
-            if entry.leaf != segment.leaves[entry.place - segment.first]:
-                raise BadInput(
-                    f"entry {entry.place} is another than the one that is here: one of both is"
-                    " not the owners', or they forked the stream"
-                )
+    def _why_not_taken(self, segment: Segment) -> str:
+        status = self.status(segment.stream)
+        if status.stopped:
+            return status.stopped
+        if status.resolution and segment.signed_head != status.resolution.chosen_head:
+            return "its owners chose a branch after a fork, of which this file does not know"
+        return "it is followed no longer, or much of it comes from peers already"
 
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
         # Of a log that is being dropped there may be more.
