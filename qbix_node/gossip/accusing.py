@@ -4,11 +4,12 @@ An Accuser is a part of a Gossiper. What it keeps is durable before anybody hear
 follows for the stream is told to whoever runs it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.early import EarlyProofs
 from qbix_node.gossip.knowledge import Knowledge
 from qbix_node.gossip.work import Accused, Decided, Workbench
 from qbix_node.streams.forks import HeadFork, StreamFork, encode_fork, read_fork, two_resolves
@@ -29,6 +30,7 @@ Effects = list[m.Effect]
 class Accuser:
     known: Knowledge
     bench: Workbench
+    early: EarlyProofs = field(default_factory=EarlyProofs)
 
     def tell(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """What the peer has not heard of it; what is too much for now, in later rounds."""
@@ -85,6 +87,8 @@ class Accuser:
             effects.append(checking)
 
     def _matters(self, work: Accused | Decided) -> bool:
+        if work.peer is not None and self.known.awaits(work.stream):
+            return True
         if isinstance(work, Decided):
             return self.known.wants_resolve(work.resolution.signed)
         return self.known.wants_proof(work.fork) or self._rival(work.fork) is not None
@@ -125,7 +129,19 @@ class Accuser:
             if work.peer in self.known.peers:
                 effects.append(self.known.disbelieve(work.peer, "a signature does not match"))
             self._settle(work, effects)
-        elif isinstance(work, Decided):
+        elif self.known.awaits(work.stream):
+            self.early.keep(work, len(work.encoded))
+            self._settle(work, effects)
+        else:
+            self._believe(work, effects)
+
+    def remember(self, effects: Effects) -> None:
+        """What came of streams of which nothing was here."""
+        for work in self.early.take(lambda stream: stream in self.known.geneses):
+            self._believe(work, effects)
+
+    def _believe(self, work: Accused | Decided, effects: Effects) -> None:
+        if isinstance(work, Decided):
             self._decided(work, effects)
         else:
             self._accused(work, effects)

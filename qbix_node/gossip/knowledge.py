@@ -3,7 +3,7 @@
 What to do with it is decided by the Gossiper.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
@@ -129,10 +129,11 @@ class Known:
 
 @dataclass(slots=True)
 class Knowledge:
-    """`geneses`, `logs`: of the streams that are replicated here."""
+    """`geneses`, `logs`: of the streams that are here. `followed`: those that are to come, too."""
 
     geneses: Mapping[StreamId, Genesis]
     logs: Mapping[StreamId, LogState]
+    followed: Container[StreamId]
     streams: dict[StreamId, Known]
     peers: dict[m.PeerId, Listener] = field(default_factory=dict)
 
@@ -162,6 +163,10 @@ class Knowledge:
         """Whether its Heads are told and compared: forks of others are no matter."""
         genesis = self.geneses.get(stream)
         return genesis is not None and genesis.uniqueness is Uniqueness.GOSSIP
+
+    def awaits(self, stream: StreamId) -> bool:
+        """Whether it is followed, and nothing of it has come."""
+        return stream in self.followed and stream not in self.geneses
 
     def stopped(self, stream: StreamId) -> str | None:
         """Why it takes nothing further."""

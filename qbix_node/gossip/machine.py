@@ -4,7 +4,7 @@ A Gossiper reads the logs that a StreamBook keeps and never changes them. What b
 decided by its Accuser.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
@@ -36,8 +36,9 @@ _ROUND = "gossip/round"
 
 
 class Gossiper:
-    """`geneses`, `logs`: of the streams that are replicated here, kept by a StreamBook. `forks`,
-    `resolutions`: what the store holds.
+    """`geneses`, `logs`: of the streams that are here, kept by a StreamBook. `forks` and
+    `resolutions`: what the store holds. `followed`: the streams that are replicated here without
+    being this node's own.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class Gossiper:
         logs: Mapping[StreamId, LogState],
         forks: Mapping[StreamId, Iterable[StreamFork]],
         resolutions: Mapping[StreamId, Resolution],
+        followed: Container[StreamId] = (),
     ) -> None:
         streams = {stream: Known() for stream in (*forks, *resolutions)}
         for stream, held in forks.items():
             streams[stream].proofs = {fork_id(encode_fork(fork)): fork for fork in held}
         for stream, resolution in resolutions.items():
             streams[stream].choose(resolution)
-        self._known = known = Knowledge(geneses, logs, streams)
+        self._known = known = Knowledge(geneses, logs, followed, streams)
         self._geneses, self._logs, self._peers = known.geneses, known.logs, known.peers
         self._bench = Workbench()
         self._accuser = Accuser(known, self._bench)
@@ -103,8 +105,11 @@ class Gossiper:
         match request:
             case g.Announced(peer) if peer in self._peers:
                 self._announced(request, effects)
-            case g.Contradiction(peer, signed) if peer in self._peers:
-                self._compare(peer, signed.head.stream, effects)
+            case g.Contradiction(peer, signed) if self._compares(signed.head.stream):
+                bare = Prefix(signed.head.length, (), ())
+                self._judge(Claim(peer, ShownHead(signed), bare), effects)
+                if peer in self._peers:
+                    self._compare(peer, signed.head.stream, effects)
             case g.Replaced(before) if self._compares(before.signed.head.stream):
                 self._judge(Claim(None, ShownHead(before.signed), before.prefix), effects)
             case g.Submitted(number, given):
@@ -148,6 +153,7 @@ class Gossiper:
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
             listener.proofs_left = PROOFS_A_ROUND
             self._accuser.go_on(peer, effects)
+        self._accuser.remember(effects)
         for stream, known in list(self._known.streams.items()):
             for pending in list(known.pending.values()) if self._compares(stream) else []:
                 self._reconsider(pending, effects)
@@ -233,7 +239,7 @@ class Gossiper:
         if not all(oks):
             if claim.peer in self._peers:
                 effects.append(self._known.disbelieve(claim.peer, "a signature does not match"))
-        elif self._compares(claim.shown.head.stream):  # it may have stopped, or be dropped
+        elif self._compares(claim.shown.head.stream):  # still
             self._judge(claim, effects)
 
     def _judge(self, claim: Claim, effects: Effects) -> None:
@@ -278,7 +284,9 @@ class Gossiper:
 
     def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
-        shown, state = pending.shown, self._logs[pending.shown.head.stream]
+        shown, state = pending.shown, self._logs.get(pending.shown.head.stream)
+        if state is None:
+            return
         if pending.judged is not state:
             self._judge(Claim(pending.peer, shown, pending.prefix), effects)
         elif pending.peer in self._peers and not pending.backed and pending.compared is not state:

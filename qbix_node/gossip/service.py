@@ -47,7 +47,8 @@ class Gossip:
     ) -> None:
         self._replication = replication
         kept = read_forks(store), read_resolutions(store)
-        self._machine = Gossiper(replication.geneses, replication.logs, *kept)
+        known = replication.geneses, replication.logs, *kept, replication.followed
+        self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._observe = observe
         self._talks: dict[m.PeerId, _Talk] = {}

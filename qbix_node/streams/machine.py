@@ -6,7 +6,7 @@ durable, what was refused, and which Heads contradict a log. Whom to ask for wha
 from a contradiction, is decided elsewhere.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
@@ -14,15 +14,16 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
-    RESERVED_KINDS,
     Contradicted,
+    Covered,
     Facts,
     Growth,
     begin,
     continue_log,
+    cover,
     needs,
     read_headers,
 )
@@ -40,14 +41,12 @@ from qbix_node.streams.records import (
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.wire.fields import NUMBER_MAX, is_name
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
 OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
-BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
-ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 Effects = list[m.Effect]
 
@@ -148,11 +147,11 @@ class StreamBook:
     def _create(self, wish: s.Create, effects: Effects) -> None:
         stream = wish.genesis.stream
         if wish.genesis.owners.only != AuthorId(self.keys.public):
-            effects.append(_refused(wish, "this node is not the only owner of that stream"))
+            effects.append(refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
-            effects.append(_refused(wish, "that stream is here already"))
-        elif reason := _why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, "that stream is here already"))
+        elif reason := why_never(wish):
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
             line.wishes.append(wish)
@@ -161,13 +160,13 @@ class StreamBook:
     def _append(self, wish: s.Append, effects: Effects) -> None:
         stream = wish.stream
         if reason := self._why_not_append(stream):
-            effects.append(_refused(wish, reason))
-        elif reason := _why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, reason))
+        elif reason := why_never(wish):
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
             if len(line.wishes) >= WISHES_PER_STREAM_MAX:
-                effects.append(_refused(wish, "too much waits to be appended already"))
+                effects.append(refused(wish, "too much waits to be appended already"))
                 return
             line.wishes.append(wish)
             self._go_on(stream, effects)
@@ -212,15 +211,15 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], _bytes(first), len(first.entries)
+        together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + _bytes(wish), count + len(wish.entries)
+            size, count = size + bytes_of(wish), count + len(wish.entries)
             if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
                 break
             together.append(wish)
             line.wishes.popleft()
         if reason := self._why_not_append(stream):  # since it was asked for
-            effects += [_refused(wish, reason) for wish in together]
+            effects += [refused(wish, reason) for wish in together]
             return
         line.written = tuple(together)
         state = self.logs[stream]
@@ -245,43 +244,55 @@ class StreamBook:
             self._settle(line, effects)
         else:
             try:
-                if length == 0:
-                    begin(segment)
+                genesis = self.geneses.get(stream) or begin(segment)
                 line.headers = read_headers(segment, length)
+                line.covered = cover(genesis, self.logs.get(stream), segment)
             except Malformed as error:
                 self._refuse(line, str(error), effects)
                 return
             line.busy = True
-            wanted = needs(line.headers)
-            if wanted.authors:
-                token = self.tokens.new()
-                self._asked[token] = stream
-                effects.append(m.Ask(token, FactsOf(stream, wanted, length)))
-            else:
-                self._judge(stream, line, NO_FACTS, effects)
+            self._look(stream, line, line.covered, effects)
 
     def _covered(self, stream: StreamId) -> int:
         state = self.logs.get(stream)
         return state.signed.head.length if state else 0
 
+    def _look(
+        self, stream: StreamId, line: Line, covered: Covered | Contradicted, effects: Effects
+    ) -> None:
+        """Nothing is looked up in the store for who has no signature of the owners."""
+        wanted = needs(line.headers)
+        if isinstance(covered, Covered) and not wanted.authors:
+            self._judge(stream, line, NO_FACTS, effects)
+        elif covered.head_checks:
+            self._verify(stream, covered.head_checks, effects)
+        else:
+            token = self.tokens.new()
+            self._asked[token] = stream
+            effects.append(m.Ask(token, FactsOf(stream, wanted, self.length(stream))))
+
     def _judge(self, stream: StreamId, line: Line, facts: Facts, effects: Effects) -> None:
         assert line.offer is not None
+        assert isinstance(line.covered, Covered)
         segment, state = line.offer.segment, self.logs.get(stream)
         try:
             genesis = self.geneses.get(stream) or begin(segment)
-            verdict = continue_log(genesis, state, segment, line.headers, facts)
+            verdict = continue_log(
+                genesis, state, segment, line.headers, facts, covered=line.covered
+            )
         except Malformed as error:
             self._refuse(line, str(error), effects)
             return
-        checks = verdict.head_checks
-        if isinstance(verdict, Growth):
-            line.growth = verdict
-            checks += verdict.checks
-            if not checks:
-                self._keep(stream, line, verdict, effects)
-                return
+        assert isinstance(verdict, Growth)  # it is covered
+        line.growth = verdict
+        if checks := verdict.head_checks + verdict.checks:
+            self._verify(stream, checks, effects)
         else:
-            line.growth = None
+            self._keep(stream, line, verdict, effects)
+
+    def _verify(
+        self, stream: StreamId, checks: tuple[m.SignatureCheck, ...], effects: Effects
+    ) -> None:
         token = self.tokens.new()
         self._checks[token] = stream
         effects.append(m.Verify(token, checks))
@@ -289,15 +300,18 @@ class StreamBook:
     def _checked(
         self, stream: StreamId, line: Line, oks: tuple[bool, ...], effects: Effects
     ) -> None:
-        offer, growth = line.offer, line.growth
+        offer, covered, growth = line.offer, line.covered, line.growth
         assert offer is not None
         if not all(oks):
             self._refuse(line, "a signature does not match", effects)
-        elif growth is None:
+        elif not isinstance(covered, Covered):
             effects.append(m.Emit(s.HeadContradicts(offer.peer, offer.segment.signed_head)))
             self._refuse(line, "its entries don't lead from our log to its Head", effects)
         elif not self._takes(stream):
             self._settle(line, effects)
+        elif growth is None:
+            line.covered = replace(covered, head_checks=())
+            self._look(stream, line, line.covered, effects)
         else:
             self._keep(stream, line, growth, effects)
 
@@ -361,7 +375,8 @@ class StreamBook:
         if line.offer is not None:
             self.waiting -= 1
             effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
-        line.offer, line.growth, line.headers, line.busy = None, None, [], False
+        line.offer, line.covered, line.growth = None, None, None
+        line.headers, line.busy = [], False
 
 
 def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
@@ -373,49 +388,3 @@ def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) ->
 
 def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
-
-
-def _why_never(wish: s.Create | s.Append) -> str | None:
-    """Why nobody would take this: of what the owner says, not of how things are."""
-    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
-        return "entries can't have that time"
-    if isinstance(wish, s.Create):
-        return _why_no_stream(wish.genesis)
-    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    if reason := _why_no_entries(wish.entries):
-        return reason
-    if _bytes(wish) > BATCH_BYTES_MAX:
-        return f"together they have more than {BATCH_BYTES_MAX} bytes"
-    return None
-
-
-def _why_no_stream(genesis: Genesis) -> str | None:
-    try:
-        read_genesis(genesis.encoded)
-    except Malformed as error:
-        return str(error)
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        return "the owners of a watched stream sign no Heads"
-    return None
-
-
-def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
-
-
-def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
-    for entry in entries:
-        if len(entry.content) > s.CONTENT_BYTES_MAX:
-            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-        if not is_name(entry.kind):
-            return (
-                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
-            )
-        if entry.kind in RESERVED_KINDS:
-            return f"entries of kind {entry.kind} are not appended so: it is reserved"
-    return None
-
-
-def _bytes(wish: s.Append) -> int:
-    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])

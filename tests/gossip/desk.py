@@ -24,6 +24,7 @@ class Desk:
     rows: MemoryDisk = field(default_factory=MemoryDisk)
     geneses: dict[StreamId, Genesis] = field(default_factory=dict)
     logs: dict[StreamId, LogState] = field(default_factory=dict)
+    followed: set[StreamId] = field(default_factory=set)
     said: list[tuple[m.PeerId, g.Message]] = field(default_factory=list)
     found: list[object] = field(default_factory=list)
     checked: int = 0
@@ -34,7 +35,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.rng = random.Random(1)
         kept = read_forks(self.rows), read_resolutions(self.rows)
-        self.gossiper = Gossiper(self.geneses, self.logs, *kept)
+        self.gossiper = Gossiper(self.geneses, self.logs, *kept, self.followed)
         self.timer: float | None = None
 
     def take(self, genesis: Genesis, segments: Sequence[Segment]) -> None:

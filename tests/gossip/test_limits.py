@@ -6,7 +6,9 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.early import EARLY_BYTES_MAX, EarlyProofs
 from qbix_node.gossip.peers import CHECKS_BURST, PROOFS_A_ROUND, QUESTION_ROUNDS
+from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Head
@@ -143,3 +145,44 @@ def test_endless_proofs_of_one_stream_cost_two_writes(desk: Desk, author: Author
     assert desk.checked == 2 * 2
     assert len(desk.gossiper.proofs(author.stream)) == 2
     assert len(read_forks(desk.rows)[author.stream]) == 2
+
+
+# ---- proofs that come before the stream ----
+
+
+def test_a_proof_that_comes_before_its_stream_counts_once_something_is_here(desk: Desk) -> None:
+    author = Author("followed")
+    desk.followed.add(author.stream)
+    desk.meet(CAROL, author.stream)
+    desk.hear(BOB, g.Proofs((forked(author),)))
+    assert desk.checked == 2
+    desk.round()
+    assert desk.gossiper.proofs(author.stream) == []
+    desk.take(author.genesis, author.write(["1"]))
+    desk.round()
+    assert desk.gossiper.proofs(author.stream) == [forked(author)]
+    assert g.ForkProven(read_fork(forked(author)), BOB) in desk.found
+    assert CAROL in [to for to, _ in desk.take_said(g.Proofs)]
+
+
+def test_a_forged_proof_of_a_stream_that_is_to_come_makes_a_liar(desk: Desk) -> None:
+    author = Author("followed")
+    desk.followed.add(author.stream)
+    proof = bytearray(forked(author))
+    proof[-20] ^= 1
+    desk.hear(BOB, g.Proofs((bytes(proof),)))
+    assert [type(each) for each in desk.found] == [g.LiarFound]
+
+
+def test_proofs_of_streams_that_are_to_come_are_bounded() -> None:
+    early, half = EarlyProofs(), EARLY_BYTES_MAX // 2
+    forks = [read_fork(forked(Author(f"author {number}"))) for number in range(5)]
+    for fork in forks:
+        early.keep(Accused(BOB, fork), half)
+        early.keep(Accused(CAROL, fork), half)  # a second one is not kept
+    kept = early.take(lambda stream: True)
+    assert kept == [Accused(BOB, fork) for fork in forks[-2:]]
+    assert early.take(lambda stream: True) == []
+    early.keep(Accused(BOB, forks[0]), half)
+    early.keep(Accused(BOB, forks[1]), half)
+    assert len(early.take(lambda stream: stream == forks[0].stream)) == 1

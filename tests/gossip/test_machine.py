@@ -115,6 +115,18 @@ def test_a_private_stream_is_told_to_its_readers_only(author: Author) -> None:
 # ---- hearing ----
 
 
+@pytest.mark.parametrize("peer", [BOB, DAVE], ids=["gossips", "does not"])
+def test_a_head_that_contradicts_the_log_is_looked_at_whoever_sent_it(
+    desk: Desk, author: Author, peer: m.PeerId
+) -> None:
+    """Its entries came by replication, and its signatures were checked there."""
+    desk.do(m.Requested(g.Contradiction(peer, author.write(*LONG)[-1].signed_head)))
+    assert [each.head.length for each in desk.gossiper.pending(author.stream)] == [6]
+    assert [to for to, _ in desk.take_said()] == ([BOB] if peer == BOB else [])
+    desk.do(m.Requested(g.Contradiction(peer, author.write(*B)[-1].signed_head)))
+    assert [type(each) for each in desk.found] == [g.ForkProven]
+
+
 def test_a_head_of_the_same_length_and_another_root_is_a_fork_at_once(
     desk: Desk, author: Author
 ) -> None:
@@ -249,8 +261,10 @@ def test_two_that_compare_come_to_the_same_proof(author: Author, other: list[lis
     theirs.take(author.genesis, branch)
     ours.meet(BOB, author.stream)
     theirs.meet(CAROL, author.stream)
-    ours.do(m.Requested(g.Contradiction(BOB, branch[-1].signed_head)))
-    [(_, question)] = ours.take_said()
+    far = sign_head(Head(author.stream, 99, Hash(b"r" * 32), STAMP_MS), (0, author.keys))
+    ours.hear(BOB, g.Heads((ShownHead(far),)))
+    ours.round()
+    [(_, question)] = ours.take_said(g.Compare)
     theirs.hear(CAROL, question)
     for _, answer in theirs.take_said():
         ours.hear(BOB, answer)
@@ -271,7 +285,7 @@ def test_questions_of_ours_are_bounded_and_an_answer_to_none_is_nothing(
     desk: Desk, author: Author
 ) -> None:
     for _ in range(2 * QUESTIONS_MAX):
-        desk.do(m.Requested(g.Contradiction(BOB, author.write(*B)[-1].signed_head)))
+        desk.do(m.Requested(g.Contradiction(BOB, author.write(*LONG)[-1].signed_head)))
     assert len(desk.take_said(g.Compare)) == 1  # one a stream
     branch = author.write(*B)
     desk.hear(CAROL, g.Shorter(99, head_of(branch), whole(branch)))

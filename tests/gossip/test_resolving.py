@@ -168,6 +168,20 @@ def test_choices_about_strange_streams_are_passed_over() -> None:
     assert (desk.checked, desk.found, desk.said) == (0, [], [])
 
 
+def test_a_choice_and_a_second_fork_that_come_before_their_stream_count_once_it_is_here() -> None:
+    desk = Desk()
+    desk.followed.add(STREAM)
+    desk.meet(BOB, STREAM)
+    desk.hear(BOB, told(CHOICE))
+    desk.round()
+    assert desk.gossiper.resolution(STREAM) is None
+    desk.hear(BOB, proof(AGAIN))
+    desk.take(ONE.genesis, ONE.segments(9))
+    desk.round()
+    assert desk.gossiper.resolution(STREAM) == CHOICE
+    assert stopped(desk) == CLOSED
+
+
 def test_the_same_choice_again_costs_no_signatures() -> None:
     desk = holding(ONE, ALICE, BOB)
     desk.hear(BOB, told(CHOICE))
