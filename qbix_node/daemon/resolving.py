@@ -8,9 +8,10 @@ import trio
 
 from qbix_node.daemon.node import Node
 from qbix_node.errors import LocalError
+from qbix_node.http.stream_api import BranchRow
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams.authoring import sign_resolve
-from qbix_node.streams.forks import HeadFork, read_fork
+from qbix_node.streams.forks import HeadFork, encode_fork, fork_id, read_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Resolve
 from qbix_node.streams.owners import AuthorId
@@ -19,7 +20,7 @@ from qbix_node.streams.resolution import CLOSED, Resolution
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId, encode_base64, format_stream
 
-LOOK = "qbix-node fork list and fork show tell the branches"
+LOOK = "qbix-node stream show lists the branches"
 
 
 class Resolver:
@@ -27,6 +28,16 @@ class Resolver:
         self._node = node
         self._turn = trio.Lock()
         self._signed: dict[StreamId, Resolution] = {}
+
+    def branches(self, stream: StreamId) -> list[BranchRow]:
+        """Of forks before a choice."""
+        status, found = self._node.streams.status(stream), []
+        for fork in self._forks(stream):
+            here, proof = self._root(status, fork.compared_length), fork_id(encode_fork(fork))
+            for root, shown in zip(fork.roots, (fork.shown, fork.other), strict=True):
+                place = fork.compared_length, encode_base64(root), shown.head.length
+                found.append(BranchRow(encode_base64(proof), *place, here=root == here))
+        return found
 
     async def resolve(self, stream: StreamId, root: Hash | None) -> None:
         """`root`: of the branch that goes on, where its proof compares; None: the one that is here.
@@ -53,13 +64,16 @@ class Resolver:
             )
         if status.stopped == CLOSED:
             raise LocalError(f"{format_stream(stream)}: {CLOSED}")
-        forks = [read_fork(each) for each in self._node.gossip.proofs(stream)]
-        found = [each for each in forks if isinstance(each, HeadFork) and each.resolved is None]
+        found = self._forks(stream)
         if not found:
             raise LocalError(f"no fork of {format_stream(stream)} is known here", hint=LOOK)
         fork, chosen = self._here(status, found) if root is None else _with(root, found)
         body = Resolve(stream, fork.compared_length, chosen)
         return Resolution(sign_resolve(body, (0, self._node.keys)), fork)
+
+    def _forks(self, stream: StreamId) -> list[HeadFork]:
+        forks = [read_fork(each) for each in self._node.gossip.proofs(stream)]
+        return [each for each in forks if isinstance(each, HeadFork) and each.resolved is None]
 
     def _require_owner(self, status: StreamStatus) -> None:
         genesis, name = status.genesis, format_stream(status.stream)

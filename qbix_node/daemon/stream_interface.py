@@ -68,7 +68,7 @@ class StreamInterface:
             part = self._streams.entries(stream, first, min(first + COUNTED, length))
             missing += sum([entry.content is None for entry in part])
             await trio.lowlevel.checkpoint()
-        return StreamDetails(row_of(status), missing)
+        return StreamDetails(row_of(status), missing, self._resolver.branches(stream))
 
     def _known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)

@@ -31,11 +31,23 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchRow:
+    """One side of a fork proof that a Resolve may be about."""
+
+    proof: str  # the id
+    length: int  # where it is compared with the other
+    root: str  # there
+    head_length: int  # up to where the owners signed it, at least
+    here: bool  # the log here is of this branch
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDetails:
     """One stream, looked through."""
 
     row: StreamRow
     contents_missing: int
+    branches: list[BranchRow]
 
 
 @dataclass(frozen=True, slots=True)

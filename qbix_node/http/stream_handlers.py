@@ -24,6 +24,7 @@ from qbix_node.streams.messages import CONTENT_BYTES_MAX, ENTRIES_MAX
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.wire import v8json
 from qbix_node.wire.references import StreamId, decode_base64, parse_feed, parse_stream
+from qbix_node.wire.v8json import JsonValue
 
 LOG_CHUNK = 100  # entries in memory at a time: 6 MiB of contents
 LINES_BYTES_MAX = 512 * 1024  # of entries that are appended together
@@ -40,7 +41,9 @@ class StreamHandlers:
 
     async def show(self, request: Request) -> Response:
         details = await self._api.show(_stream(Query(request, "stream")))
-        return json_answer({**asdict(details.row), "contents_missing": details.contents_missing})
+        row, missing = asdict(details.row), details.contents_missing
+        branches: list[JsonValue] = [asdict(branch) for branch in details.branches]
+        return json_answer({**row, "contents_missing": missing, "branches": branches})
 
     async def create(self, request: Request) -> Response:
         body = await read_object(request, "kind", "uniqueness", "readers")

@@ -135,11 +135,15 @@ class Conversations(Generic[LogId]):
                 self._join(peer_id, feed, now)
 
     def begin_anew(self, feed: LogId, now: float) -> None:
-        """What can't be right of a feed is decided otherwise from now on: ask whoever has it."""
+        """SPEC streams 6.1: what can't be right of it is decided otherwise from now on. Peers that
+        refuse it are told, too: they may have dropped their own log this moment.
+        """
         for peer in self.peers.values():
             peer.rests.pop(feed, None)
             peer.muted.discard(feed)
-        self.begin(feed, now)
+        for peer_id in self._talking():
+            if self.may_read(peer_id, feed):
+                self._join(peer_id, feed, now)
         self._choose(feed, now)
 
     def end(self, feed: LogId) -> None:

@@ -109,6 +109,34 @@ async def test_who_was_away_moves_when_it_is_back(autojump_clock: trio.testing.M
         assert stopped(node, author) is None
 
 
+async def test_two_that_drop_their_logs_at_once_still_hear_of_each_other(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    author = Author()
+    alice, bob, carol = nodes = [Node(name) for name in ("alice", "bob", "carol")]
+    branch = author.write(*ONE)
+    async with running(*nodes):
+        for node in nodes:
+            await node.streams.follow(author.stream)
+        await show(alice, author.write(*OTHER), "mallory")
+        await show(bob, author.write(*OTHER), "mallory")
+        await show(carol, branch, "mallory")
+        async with joined((alice, carol)):
+            await trio.sleep(10)
+        choice = choose(carol, author, branch)
+        async with joined((alice, bob)):
+            await trio.sleep(10)
+            async with trio.open_nursery() as nursery:
+                for node in (alice, bob):
+                    nursery.start_soon(node.gossip.submit, choice)
+            await trio.sleep(10)
+            assert [node.length(author.stream) for node in nodes[:2]] == [0, 0]
+            await carol.gossip.submit(choice)
+            async with joined((alice, carol)):
+                await trio.sleep(10)
+    assert leaves_in(bob, author) == leaves_of(branch)
+
+
 async def test_a_peer_that_keeps_offering_the_other_branch_is_no_hindrance(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -39,7 +39,7 @@ class MemoryStreams:
 
     async def show(self, stream: StreamId) -> StreamDetails:
         self._known(stream)
-        return StreamDetails(self.rows[stream], 2)
+        return StreamDetails(self.rows[stream], 2, [])
 
     def following(self) -> list[str]:
         return [format_stream(stream) for stream in sorted(self.followed)]

@@ -9,7 +9,7 @@ from qbix_node.cli.frame import Command, Context
 from qbix_node.cli.output import Output, printable, size_text, time_text
 from qbix_node.cli.transfer import write_file
 from qbix_node.http.rows import read_row, read_rows
-from qbix_node.http.stream_api import StreamEntry, StreamRow
+from qbix_node.http.stream_api import BranchRow, StreamEntry, StreamRow
 from qbix_node.wire import v8json
 from qbix_node.wire.references import format_stream, parse_stream
 from qbix_node.wire.v8json import JsonValue
@@ -56,9 +56,18 @@ def show(context: Context, stream: str) -> None:
     """How one stream is: what it says of itself, its newest Head, and what is missing here."""
     with context.client() as client:
         answer = client.get("/streams/show", {"stream": format_stream(parse_stream(stream))})
-    missing = answer.get("contents_missing") if isinstance(answer, dict) else None
-    row = read_row(answer, StreamRow)
-    context.out.show(answer, _about(row, int(str(missing)), context.out))
+    assert isinstance(answer, dict)
+    missing, branches = answer.get("contents_missing"), answer.get("branches")
+    told = [*_about(read_row(answer, StreamRow), int(str(missing)), context.out)]
+    told += _branch_lines(read_rows(branches, BranchRow))
+    context.out.show(answer, told)
+
+
+def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
+    for branch in branches:
+        here = ", here" if branch.here else ""
+        yield f"branch      at length {branch.length}, root {branch.root}{here}"
+        yield f"            signed up to length {branch.head_length}, proof {branch.proof}"
 
 
 def _about(row: StreamRow, contents_missing: int, out: Output) -> Iterator[str]:

@@ -11,7 +11,7 @@ from qbix_node.wire.v8json import JsonValue
 
 @click.command(cls=Command)
 @click.argument("stream")
-@click.option("--root", metavar="ROOT", help="Of the branch, by fork show; else the one here.")
+@click.option("--root", metavar="ROOT", help="Of the branch, by stream show; else the one here.")
 @click.pass_obj
 def resolve(context: Context, stream: str, root: str | None) -> None:
     """Choose the branch that goes on, as the only owner of a forked stream. Only once.
