@@ -39,7 +39,14 @@ async def test_the_proofs_in_a_file_are_kept_named_and_exported_again(
     file, copy, shown = tmp_path / "file", tmp_path / "copy", tmp_path / "proof"
     name, key = format_stream(author.stream), format_feed(author.keys.public)
     whole = encode_base64(proof_id(proof))
-    row = {"id": whole, "form": "a", "log": name, "length": 3, "convicted": [key]}
+    row = {
+        "id": whole,
+        "form": "a",
+        "log": name,
+        "length": 3,
+        "convicted": [key],
+        "resolved": False,
+    }
 
     file.write_bytes(OPENING + b"".join(map(frame, frames)))
     async with open_node(home):
@@ -97,7 +104,14 @@ async def test_forked_feeds_are_listed_and_shown_too(
         await store.write([put_evidence(evidence)])
     proof, shown = encode_classic_fork(fork_of(evidence)), tmp_path / "proof"
     feed, whole = format_feed(mallory.feed), encode_base64(proof_id(proof))
-    row = {"id": whole, "form": "c", "log": feed, "length": 7, "convicted": [feed]}
+    row = {
+        "id": whole,
+        "form": "c",
+        "log": feed,
+        "length": 7,
+        "convicted": [feed],
+        "resolved": False,
+    }
     async with open_node(home):
         assert await alice.asks("fork", "list") == [row]
         assert (await alice.asks("status"))["forks"] == [row]

@@ -91,20 +91,10 @@ async def test_an_owner_chooses_a_branch_and_all_go_on_with_it_until_a_second_fo
             assert answer.is_success, answer.text
         await connect(owner, *followers)
         await until(nodes, stream, forked=True, closed=False)
-        refusal = await owner_types.is_refused(
-            "stream", "append", stream, str(home / "node.toml"), code=1
-        )
-        assert "forked" in refusal
 
         shown = await owner_types.asks("stream", "show", stream)
         roots = {branch["here"]: branch["root"] for branch in shown["branches"]}
-        wrong = await owner_types.is_refused("stream", "resolve", stream, "--root", "x", code=65)
-        assert "no root" in wrong
-        strange = "A" * 43 + "="
-        refusal = await owner_types.is_refused(
-            "stream", "resolve", stream, "--root", strange, code=1
-        )
-        assert roots[True] in refusal
+        await check_refusals(owner_types, stream, roots[True])
         command = ["stream", "resolve", stream, *(["--root", roots[False]] if root else [])]
         told = await owner_types.types(*command)
         assert roots[not root] in told
@@ -118,14 +108,8 @@ async def test_an_owner_chooses_a_branch_and_all_go_on_with_it_until_a_second_fo
         await until(nodes, stream, length=length + 1)
         for node in nodes:
             assert await texts_of(node, stream) == [*expected, "later"]
-        listed = await owner_types.types("fork", "list")
-        assert "resolved since" in listed
-        shown_text = await owner_types.types("stream", "show", stream)
-        assert "resolved fork" in shown_text
         again = tmp_path / "again.stream"
-        await owner_types.types("stream", "export", stream, "-o", str(again))
-        verified = await owner_types.asks("stream", "verify", "--file", str(again))
-        assert (verified["resolved"], verified["closed"], verified["forks"]) == (True, False, 1)
+        await check_told(owner_types, stream, again)
 
     await check_import(tmp_path / "dave", again, stream, capsys)
     second = await branch_off(home, tmp_path / "clone2", stream, "q", "r")
@@ -142,6 +126,24 @@ async def test_an_owner_chooses_a_branch_and_all_go_on_with_it_until_a_second_fo
         assert "already" in refusal or "closed" in refusal
     async with open_node(others[0]) as node:
         await until([node], stream, closed=True)
+
+
+async def check_refusals(owner: Person, stream: str, root: str) -> None:
+    file = "README.md"
+    assert "forked" in await owner.is_refused("stream", "append", stream, file, code=1)
+    command = ["stream", "resolve", stream, "--root"]
+    assert "no root" in await owner.is_refused(*command, "x", code=65)
+    assert root in await owner.is_refused(*command, "A" * 43 + "=", code=1)
+
+
+async def check_told(owner: Person, stream: str, file: Path) -> None:
+    """By the commands, and by the export."""
+    assert "resolved since" in await owner.types("fork", "list")
+    assert "resolved fork" in await owner.types("stream", "show", stream)
+    assert "1 forked" not in await owner.types("status")
+    await owner.types("stream", "export", stream, "-o", str(file))
+    verified = await owner.asks("stream", "verify", "--file", str(file))
+    assert (verified["resolved"], verified["closed"], verified["forks"]) == (True, False, 1)
 
 
 async def check_import(

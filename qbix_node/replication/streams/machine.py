@@ -25,7 +25,7 @@ from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
-from qbix_node.streams.switching import LogDropped, Switched
+from qbix_node.streams.switching import LogDropped, ResolveStream, Switched
 from qbix_node.wire.references import StreamId
 
 EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
@@ -100,14 +100,8 @@ class StreamReplicator:
             case m.Disconnected(peer):
                 self._leave(peer, now)
                 return []
-            case m.Requested(s.OfferedSegment() as offered):  # from a file: the same checks
-                return self._judge(self.book.handle(m.Received(EXPORT, offered), now, rng), now)
-            case m.Requested(FollowStream() | UnfollowStream() as change):
-                return self._change(change, now)
-            case m.Requested(StopStream(stream, reason)):
-                self.book.stopped[stream] = reason
-                self.talks.stop_asking(stream)
-                return []
+            case m.Requested(request):
+                return self._requested(request, event, now, rng)
             case m.TimerFired(name) if name == _STALL:
                 self._watching = False
                 self.talks.check_stalls(now)
@@ -118,6 +112,23 @@ class StreamReplicator:
                 return [*then, *self._judge(self.book.handle(event, now, rng), now)]
             case _:
                 return self._judge(self.book.handle(event, now, rng), now)
+
+    def _requested(self, request: object, event: m.Event, now: float, rng: m.Rng) -> Effects:
+        match request:
+            case s.OfferedSegment():  # from a file: the same checks
+                event = m.Received(EXPORT, request)
+            case FollowStream() | UnfollowStream():
+                return self._change(request, now)
+            case StopStream(stream, reason):
+                self.book.stopped[stream] = reason
+                self.talks.stop_asking(stream)
+                return []
+            case _:
+                pass
+        effects = self._judge(self.book.handle(event, now, rng), now)
+        return (
+            [*effects, m.Emit(Granted(request))] if isinstance(request, ResolveStream) else effects
+        )
 
     # ---- peers ----
 

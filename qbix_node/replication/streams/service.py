@@ -196,8 +196,11 @@ class StreamReplication:
         await self._runner.post(m.Requested(StopStream(stream, reason)))
 
     async def resolve(self, resolution: Resolution) -> None:
-        """The stream goes on, on the branch that its owners chose; all this is durable."""
-        await self._runner.post(m.Requested(ResolveStream(resolution)))
+        """From now on the stream is what its owners chose, which is durable; a log that lies on
+        another branch goes in its own time.
+        """
+        change = ResolveStream(resolution)
+        await self._wish(change, change)
 
     def streams(self) -> list[StreamStatus]:
         """Those that are stored or followed."""
