@@ -19,6 +19,7 @@ from qbix_node.streams.forks import (
     check_fork,
     encode_fork,
     read_fork,
+    two_resolves,
 )
 from qbix_node.streams.messages import Resolve
 from qbix_node.streams.resolution import CLOSED, FORKED, Resolution
@@ -238,6 +239,20 @@ def test_a_proof_with_another_choice_closes_the_stream() -> None:
     desk.hear(ALICE, proof(AGAIN))
     assert stopped(desk) == CLOSED
     assert isinstance(read_fork(desk.gossiper.proofs(STREAM)[1]), ResolveFork)
+
+
+def test_of_a_closed_stream_nothing_more_is_kept_however_much_its_owner_signs() -> None:
+    desk = holding(ONE, ALICE)
+    desk.hear(ALICE, proof(proof_r(ONE)))
+    desk.round()
+    checked, rows = desk.checked, desk.rows.scan(b"", b"\xff", limit=999)
+    for length in range(2, 9):
+        other = resolve(length=length, root=bytes(32))
+        desk.hear(ALICE, proof(two_resolves(ONE.genesis, CHOICE.signed, other.signed)))
+        desk.hear(ALICE, told(CHOICE))
+        desk.hear(ALICE, proof(AGAIN, proof_a(ONE, TWIN, 9), proof_a(ONE, OTHER, 6)))
+    assert desk.checked == checked
+    assert desk.rows.scan(b"", b"\xff", limit=999) == rows
 
 
 def test_a_second_fork_may_be_heard_of_before_the_first() -> None:
