@@ -26,6 +26,7 @@ class Imported:
         self._resolved = False
         self.stream: StreamId | None = None
         self.added = 0
+        self.contents = 0
         self.proofs = 0
 
     @property
@@ -58,7 +59,8 @@ class Imported:
             )
         if self._refused is not None:
             raise self._refused
-        return StreamImport(name, self.added, self.length, self.proofs, self._resolved)
+        told = self.added, self.length, self.contents, self.proofs
+        return StreamImport(name, *told, self._resolved)
 
     async def _take(self, frame: Frame) -> None:
         match frame.content:
@@ -92,7 +94,8 @@ class Imported:
         """The stream is followed from now on, unless this is not its beginning after all."""
         self.stream = segment.stream
         before = self._streams.status(segment.stream)
-        await self._streams.follow(segment.stream)
+        if not before.following:  # else whole or not, as it is
+            await self._streams.follow(segment.stream)
         try:
             await self._add(segment)
         except BadInput:
@@ -103,7 +106,7 @@ class Imported:
     async def _add(self, segment: Segment) -> None:
         before = self.length
         try:
-            await self._streams.take(segment)
+            self.contents += await self._streams.take(segment)
         except Temporary as error:
             if not self._streams.status(segment.stream).stopped:
                 raise

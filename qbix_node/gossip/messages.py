@@ -126,6 +126,34 @@ class Submitted:
     given: StreamFork | Resolution
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`alone`: the node knows nobody whom it could ask."""
+
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Others have sent the beginning of this stream."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class BranchChosen:
+    """By the owners of the stream, of a fork."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtEnded:
+    """The person who runs the node says that an own stream is here whole; or it takes no more."""
+
+    stream: StreamId
+
+
 # ---- found ----
 
 

@@ -18,6 +18,7 @@ class StreamRow:
     readers: list[str] | None  # besides the owners; None: everybody
     own: bool
     following: bool
+    headers_only: bool  # followed without contents
     length: int  # of the log here, the genesis included
     head_length: int  # of the newest Head here: entries up to there may be missing
     root: str | None  # of that Head
@@ -28,6 +29,7 @@ class StreamRow:
     closed: bool  # and again, after they had chosen a branch
     resolved_length: int | None  # where they chose a branch
     resolved_root: str | None  # of that, there
+    doubt: str | None  # why nothing is appended to an own stream for now
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,21 @@ class BranchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtRow:
+    """An own stream to which nothing is appended until somebody or something ends that."""
+
+    stream: str
+    length: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDetails:
     """One stream, looked through."""
 
     row: StreamRow
-    contents_missing: int
+    contents_missing: int  # those that were dropped not counted
+    contents_dropped: int
     branches: list[BranchRow]
 
 
@@ -78,6 +90,7 @@ class StreamImport:
     stream: str
     added: int  # entries that were not here before
     length: int
+    contents: int  # that were missing here, of entries that were not
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
     resolved: bool  # it says which branch goes on
 
@@ -91,7 +104,7 @@ class StreamApi(Protocol):
 
     def following(self) -> list[str]: ...
 
-    async def follow(self, stream: StreamId) -> None: ...
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None: ...
 
     async def unfollow(self, stream: StreamId) -> None: ...
 
@@ -105,13 +118,15 @@ class StreamApi(Protocol):
         """Of a fork; the branch with that root goes on, or the one that is here."""
         ...
 
+    async def resume(self, stream: StreamId, length: int) -> None:
+        """The person who runs the node says that an own stream of this length is here whole."""
+        ...
+
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
 
     async def wait_for(self, stream: StreamId, index: int) -> None:
         """Return once that entry is here."""
         ...
-
-    def content(self, stream: StreamId, index: int) -> bytes: ...
 
     def prove(self, stream: StreamId, index: int) -> bytes: ...
 

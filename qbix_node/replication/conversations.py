@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol
 
 from qbix_node import machines as m
-from qbix_node.replication.messages import REFUSED, EbtNotes, LogId, Range, Stop, make_note
+from qbix_node.replication.messages import (
+    REFUSED,
+    EbtNotes,
+    LogId,
+    Range,
+    Stop,
+    make_note,
+    sequence_of,
+)
 from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
 
@@ -201,6 +209,15 @@ class Conversations(Generic[LogId]):
                 self._note(peer_id, feed)
         if feed in self.sources.behind:
             self._choose(feed, now)
+
+    def acknowledge(self, peer_id: m.PeerId, feed: LogId) -> None:
+        """Tell who sent it how far it is durable here."""
+        peer = self.peers.get(peer_id)
+        exchange = peer.exchanges.get(feed) if peer and peer.phase is Phase.TALKING else None
+        if exchange is None or exchange.theirs == REFUSED or not self._shares(peer_id, feed):
+            return
+        if exchange.told is None or sequence_of(exchange.told) < self.head(feed):
+            self._note(peer_id, feed)
 
     # ---- a peer fails us ----
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
-from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
     Contradicted,
@@ -24,20 +24,15 @@ from qbix_node.streams.growth import (
     begin,
     continue_log,
     cover,
+    genesis_of,
     needs,
+    own_growth,
     read_headers,
+    writes_of,
 )
 from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import (
-    LogState,
-    Run,
-    put_author,
-    put_genesis,
-    put_log,
-    put_nodes,
-    put_run,
-)
+from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
@@ -54,7 +49,7 @@ Effects = list[m.Effect]
 @dataclass(slots=True)
 class StreamBook:
     """`geneses`, `logs`, `stopped`, `resolutions`: what the store holds; `stopped` takes no entries
-    any more.
+    any more. `caution`: where nothing is appended for now.
     """
 
     keys: KeyPair
@@ -62,6 +57,7 @@ class StreamBook:
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    caution: Caution = field(default_factory=Caution)
     resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
     _accepted: dict[StreamId, None] = field(default_factory=dict)
@@ -100,9 +96,9 @@ class StreamBook:
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
-            case m.Requested(ResolveStream(resolution)):
-                self.stopped.pop(resolution.stream, None)
-                self._switching.resolve(resolution)
+            case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
+                self.caution.heed(word)
+                effects.append(m.Emit(CautionChanged(word.stream)))
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -116,13 +112,23 @@ class StreamBook:
                 self._saved(stream, self._lines[stream], effects)
                 self._go_on(stream, effects)
             case _:  # a repeat, or meant for another part
-                if (switched := self._switching.handle(event, effects)) is not None:
-                    self._lines[switched].busy = False
-                    self._go_on(switched, effects)
+                self._switch(event, effects)
         for stream in self._switching.due():
             self._lines.setdefault(stream, Line())
             self._go_on(stream, effects)
         return tuple(effects)
+
+    def _switch(self, event: m.Event, effects: Effects) -> None:
+        match event:
+            case m.Requested(ResolveStream(resolution)):
+                self.stopped.pop(resolution.stream, None)
+                self.caution.ahead.pop(resolution.stream, None)  # it may be of the other branch
+                self._switching.resolve(resolution)
+            case _ if (stream := self._switching.handle(event, effects)) is not None:
+                self._lines[stream].busy = False
+                self._go_on(stream, effects)
+            case _:
+                pass
 
     # ---- what comes in ----
 
@@ -161,6 +167,8 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(refused(wish, reason))
+        elif reason := self.why_wait(stream):
+            effects.append(refused(wish, reason, for_now=True))
         elif reason := why_never(wish):
             effects.append(refused(wish, reason, bad_content=True))
         else:
@@ -182,9 +190,14 @@ class StreamBook:
             return "that stream is as long as streams can be"
         if stream not in self.logs:
             return "the branch that its owners chose is not here yet"
-        if self.logs[stream].frontier:
-            return "entries of that stream, which this node signed, are not here again yet"
         return None
+
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now, though it is an own stream that takes entries."""
+        if not self.owns(stream) or stream in self.stopped:
+            return None
+        state = self.logs.get(stream)
+        return self.caution.why_wait(stream, state) if state else None
 
     # ---- one thing after the other ----
 
@@ -209,7 +222,7 @@ class StreamBook:
         if isinstance(first, s.Create):
             line.written = (first,)
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
-            self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
+            self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
         together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
@@ -221,12 +234,15 @@ class StreamBook:
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [refused(wish, reason) for wish in together]
             return
+        if reason := self.why_wait(stream):
+            effects += [refused(wish, reason, for_now=True) for wish in together]
+            return
         line.written = tuple(together)
         state = self.logs[stream]
         entries = [entry for wish in together for entry in wish.entries]
         stamp_ms = max([wish.stamp_ms for wish in together])
         segment = make_segment(state, self.keys, entries, stamp_ms)
-        self._keep(stream, line, _own_growth(self.geneses[stream], state, segment), effects)
+        self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
         segment, length = offer.segment, self.length(stream)
@@ -322,35 +338,26 @@ class StreamBook:
         self._writes[token] = stream
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
-
-    def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
-        state, writes = growth.state, list[Write]()
-        if stream not in self.geneses:
-            writes.append(put_genesis(_genesis_of(growth)))
-        if growth.leaves:
-            signed = state.signed
-            ends = not state.frontier
-            ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-            run = Run(state.length - len(growth.leaves), growth.leaves, ending)
-            writes += put_run(stream, run, growth.contents)
-        writes += put_nodes(stream, growth.made)
-        writes += [put_author(stream, *author) for author in growth.authors.items()]
-        writes.append(put_log(stream, state))
-        return writes
+        effects.append(
+            m.Persist(
+                token, tuple(writes_of(stream, growth, new=stream not in self.geneses)), marked=own
+            )
+        )
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
         growth, offer = line.growth, line.offer
         assert growth is not None
         if stream not in self.geneses:
-            self.geneses[stream] = _genesis_of(growth)
+            self.geneses[stream] = genesis_of(growth)
         before = self.logs.get(stream)
         self.logs[stream] = growth.state
         if before is not None and before.frontier and before.signed != growth.state.signed:
             effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
-        effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
+        source = offer.peer if offer else None
+        lacking = None in growth.contents[first == 0 :]  # the genesis is its own content
+        effects.append(m.Emit(s.Grown(stream, first, stop, source, lacking)))
         for wish in line.written:
             count = len(wish.entries) if isinstance(wish, s.Append) else 1
             effects.append(m.Emit(s.Appended(wish.request, stream, first, first + count)))
@@ -377,14 +384,3 @@ class StreamBook:
             effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
         line.offer, line.covered, line.growth = None, None, None
         line.headers, line.busy = [], False
-
-
-def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
-    headers = read_headers(segment, state.length if state else 0)
-    verdict = continue_log(genesis, state, segment, headers)
-    assert not isinstance(verdict, Contradicted)  # we have just made it
-    return verdict
-
-
-def _genesis_of(growth: Growth) -> Genesis:
-    return read_genesis(growth.leaves[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.ports import Delete, Rows, Write
+from qbix_node.streams.lacking import LACKING, LATE
 from qbix_node.streams.messages import Segment
 from qbix_node.streams.records import (
     AUTHOR,
@@ -176,7 +177,7 @@ class LogKeysOf:
 
     def answer(self, rows: Rows) -> LogKeys:
         found = list[bytes]()
-        for prefix in (AUTHOR, LEAVES, NODE, CHANGE):  # in the order of the keys
+        for prefix in (AUTHOR, LATE, LEAVES, LACKING, NODE, CHANGE):  # in the order of the keys
             begin, stop = prefix + self.stream, prefix + self.stream + b"\xff" * 33
             limit = DROP_ROWS - len(found)
             if limit and self.start < stop:

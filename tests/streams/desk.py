@@ -77,8 +77,8 @@ class Desk:
         geneses = read_streams(MemoryStore(self.disk))
         logs = {stream: self.stored(stream) for stream in geneses if self.disk.get(log_key(stream))}
         keys = CountingKeys(self.keys.public, self.keys.secret)
-        known = self.stopped, read_resolutions(self.disk)
-        self.book = StreamBook(keys, m.Tokens(), geneses, logs, *known)
+        chosen = read_resolutions(self.disk)
+        self.book = StreamBook(keys, m.Tokens(), geneses, logs, self.stopped, resolutions=chosen)
         for stream in self.accepted:
             self.book.accept(stream)
         self.questions: list[m.Ask] = []
