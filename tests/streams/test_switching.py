@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qbix_node.ports import Put
 from qbix_node.streams.forks import HeadFork, check_fork
 from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.lacking import LACKING, LATE, place_key
 from qbix_node.streams.messages import Segment
 from qbix_node.streams.records import GENESIS
 from qbix_node.streams.resolution import CLOSED, FORKED, Resolution, standing
@@ -77,6 +79,17 @@ def test_who_has_another_branch_or_too_little_of_it_drops_all_of_it(length: int)
     desk.settle()
     assert desk.leaves(one.stream) == one.leaves
     assert desk.refused == []
+
+
+def test_contents_that_came_late_and_notes_of_missing_ones_go_with_the_log() -> None:
+    one, other = forked_log(4, 9, 7)
+    desk = holder(other, 7)
+    late = [Put(place_key(prefix, one.stream, 5), b"late") for prefix in (LATE, LACKING)]
+    desk.disk.append(late)
+    desk.disk.sync()
+    desk.resolve(resolution(proof_b(other, 7, one, 9, 6), one))
+    desk.settle()
+    assert [key[:3] for key in log_rows(desk)] == [b"s/r"]
 
 
 def test_a_long_log_is_dropped_in_batches_and_a_crash_in_the_midst_changes_nothing() -> None:
