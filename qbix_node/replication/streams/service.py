@@ -35,7 +35,7 @@ from qbix_node.replication.streams.remote.service import (
     Surroundings,
 )
 from qbix_node.replication.streams.status import StreamStatus
-from qbix_node.replication.streams.wishes import Wishes
+from qbix_node.replication.streams.wishes.service import Wishes
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import (
     Caution,
