@@ -101,8 +101,8 @@ def _forget_streams(disk: SimulatedDisk, *, power: bool) -> facts.Crashed:
     return crashed
 
 
-def _put_nowhere(stream: StreamId, forked_length: int, encoded: bytes) -> Put:
-    return Put(b"s/z" + stream + forked_length.to_bytes(4, "big"), encoded)
+def _put_nowhere(stream: StreamId, encoded: bytes) -> Put:
+    return Put(b"s/z" + stream, encoded)
 
 
 def _not_stopped(world: Streaming, stream: StreamId) -> None:

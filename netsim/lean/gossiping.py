@@ -11,7 +11,7 @@ from qbix_node.gossip import messages as g
 from qbix_node.gossip.machine import Gossiper
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds
 from qbix_node.streams.messages import HeadContradicts, OfferedSegment
-from qbix_node.streams.records import read_proofs
+from qbix_node.streams.resolution import read_forks, read_resolutions
 
 
 class Gossiping:
@@ -19,8 +19,9 @@ class Gossiping:
         self._process = process
         self.streaming = Streaming(process, writer, self._hear)
         machine = self.streaming.machine
-        proofs, followed = read_proofs(process.site.disk), machine.choice.followed
-        self.machine = Gossiper(machine.book.geneses, machine.book.logs, proofs, followed)
+        disk, followed = process.site.disk, machine.choice.followed
+        kept = read_forks(disk), read_resolutions(disk)
+        self.machine = Gossiper(machine.book.geneses, machine.book.logs, *kept, followed)
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("gossip"))
         self._talks: dict[m.PeerId, Link] = {}
 

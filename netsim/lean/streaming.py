@@ -14,9 +14,9 @@ from qbix_node import machines as m
 from qbix_node.replication.streams.choice import read_choice
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FollowStream, StopStream, UnfollowStream
-from qbix_node.replication.streams.service import FORKED
 from qbix_node.streams.messages import Append, Create, SegmentSettled
-from qbix_node.streams.records import log_key, read_log_state, read_proofs, read_streams
+from qbix_node.streams.records import log_key, read_log_state, read_streams
+from qbix_node.streams.resolution import FORKED, read_resolutions, read_stopped
 from qbix_node.wire.references import StreamId
 
 
@@ -35,7 +35,8 @@ class Streaming:
             choice=read_choice(disk),
             geneses=geneses,
             logs={stream: read_log_state(each, stream) for stream, each in records if each},
-            stopped=dict.fromkeys(read_proofs(disk), FORKED),
+            stopped=read_stopped(disk),
+            resolutions=read_resolutions(disk),
         )
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("streams"))
         self._remotes: dict[m.PeerId, StreamRemote] = {}

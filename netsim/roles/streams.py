@@ -14,10 +14,10 @@ from qbix_node.replication.outbox import Outbox
 from qbix_node.replication.streams.choice import StreamChoice
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds, StopStream
-from qbix_node.replication.streams.service import FORKED
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.messages import ENTRIES_MAX, HeadContradicts, OfferedSegment
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import FORKED
 from qbix_node.streams.serving import make_segments
 from qbix_node.wire.references import StreamId
 
@@ -31,11 +31,11 @@ class StreamSide:
     def __init__(self, keys: KeyPair) -> None:
         self.disk = MemoryDisk()
         self.replicator = StreamReplicator(
-            keys, choice=StreamChoice(), geneses={}, logs={}, stopped={}
+            keys, choice=StreamChoice(), geneses={}, logs={}, stopped={}, resolutions={}
         )
         book = self.replicator.book
         self.logs: dict[StreamId, LogState] = book.logs
-        self.gossiper = Gossiper(book.geneses, book.logs, {})
+        self.gossiper = Gossiper(book.geneses, book.logs, {}, {})
         self._outboxes: dict[m.PeerId, Outbox[StreamId]] = {}
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> list[m.Effect]:

@@ -6,9 +6,10 @@ from itertools import chain
 import trio
 
 from qbix_node.crypto.entropy import random_bytes
+from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
-from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
-from qbix_node.gossip.service import Gossip
+from qbix_node.daemon.resolving import Resolver
+from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
     StreamDetails,
@@ -17,25 +18,19 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
-from qbix_node.streams.archive import ArchiveReader, Frame
+from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.caution import Doubt
-from qbix_node.streams.forks import check_fork, check_resolve
-from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.growth import begin
-from qbix_node.streams.messages import (
-    Appended,
-    LargeContent,
-    NewEntry,
-    Segment,
-    SignedResolve,
-    read_header,
-)
+from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.messages import Appended, LargeContent, NewEntry, read_header
+from qbix_node.streams.resolution import CLOSED, FORKED
 from qbix_node.streams.serving import Entry
+from qbix_node.streams.tree import Hash
 from qbix_node.wire.fields import is_name
+from qbix_node.wire.packing import pack
 from qbix_node.wire.references import (
     FeedId,
     StreamId,
@@ -54,6 +49,7 @@ class StreamInterface:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._resolver = Resolver(node)
 
     @property
     def _streams(self) -> StreamReplication:
@@ -68,7 +64,8 @@ class StreamInterface:
         status = self.known(stream)
         length = status.state.length if status.state else 0
         gaps = await self._streams.contents.gaps(stream, 0, length)
-        return StreamDetails(row_of(status), gaps.missing, gaps.dropped)
+        branches = self._resolver.branches(stream)
+        return StreamDetails(row_of(status), gaps.missing, gaps.dropped, branches)
 
     def known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)
@@ -123,6 +120,13 @@ class StreamInterface:
             return StreamPlace(format_stream(stream), done.first, done.stop)
         raise _not_confirmed("stream log")
 
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        require_disk(self._node)
+        with trio.move_on_after(CONFIRM_S):
+            await self._resolver.resolve(stream, None if root is None else Hash(root))
+            return row_of(self._streams.status(stream))
+        raise _not_confirmed("stream show")
+
     def require_appendable(self, stream: StreamId) -> None:
         """As far as it can be known before the entry is made. Raises LocalError."""
         require_disk(self._node)
@@ -170,81 +174,22 @@ class StreamInterface:
         return self._streams.prove(stream, index).encoded
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
-        """SPEC streams 9: the segments, then the fork proofs that are here."""
-        segments = self._streams.export(stream)
-        return chain(segments, map(archive.frame, self._node.gossip.proofs(stream)))
+        """SPEC streams 9: the segments, then what is here about forks."""
+        segments, gossip = self._streams.export(stream), self._node.gossip
+        chosen = gossip.resolution(stream)
+        resolves = [pack(chosen.signed.packable())] if chosen else []
+        return chain(segments, map(archive.frame, [*resolves, *gossip.proofs(stream)]))
 
     # ---- imported ----
 
     async def import_(self, pieces: AsyncIterator[bytes]) -> StreamImport:
         require_disk(self._node)
-        reader, done = ArchiveReader(), _Imported(self._streams, self._node.gossip)
+        reader, done = ArchiveReader(), Imported(self._streams, self._node.gossip)
         async for piece in pieces:
             for frame in reader.take(piece):
                 await done.take(frame)
         reader.end()
-        assert done.stream is not None
-        length = done.length
-        name = format_stream(done.stream)
-        return StreamImport(name, done.added, length, done.contents, done.proofs)
-
-
-class _Imported:
-    """What has come of one file so far."""
-
-    def __init__(self, streams: StreamReplication, gossip: Gossip) -> None:
-        self._streams = streams
-        self._gossip = gossip
-        self.stream: StreamId | None = None
-        self._genesis: Genesis
-        self.added = 0
-        self.contents = 0
-        self.proofs = 0
-
-    @property
-    def length(self) -> int:
-        state = self._streams.status(self.stream).state if self.stream else None
-        return state.length if state else 0
-
-    async def take(self, frame: Frame) -> None:
-        """Raises BadInput, which says at which frame."""
-        try:
-            await self._take(frame)
-        except (BadInput, Malformed) as error:
-            kept = "nothing of it was kept" if not self.length else "what is good before it is kept"
-            raise BadInput(f"frame {frame.number}: {error}", hint=kept) from error
-
-    async def _take(self, frame: Frame) -> None:
-        match frame.content:
-            case Segment() as segment if self.stream is None:
-                self._genesis = begin(segment)
-                await self._take_first(segment)
-            case Segment() as segment:
-                await self._add(segment)
-            case SignedResolve() as resolve:
-                check_resolve(self._genesis, resolve)
-            case fork:
-                check_fork(fork)
-                await self._gossip.submit(fork)
-                self.proofs += 1
-
-    async def _take_first(self, segment: Segment) -> None:
-        """The stream is followed from now on, unless this is not its beginning after all."""
-        self.stream = segment.stream
-        before = self._streams.status(segment.stream)
-        if not before.following:  # else whole or not, as it is
-            await self._streams.follow(segment.stream)
-        try:
-            await self._add(segment)
-        except BadInput:
-            if not self.length and not before.following:
-                await self._streams.unfollow(segment.stream)
-            raise
-
-    async def _add(self, segment: Segment) -> None:
-        before = self.length
-        self.contents += await self._streams.take(segment)
-        self.added += max(0, self.length - max(before, 1))  # the genesis is no entry
+        return done.end()
 
 
 def row_of(status: StreamStatus) -> StreamRow:
@@ -254,6 +199,7 @@ def row_of(status: StreamStatus) -> StreamRow:
     readers = genesis.readers if genesis else None
     others = None if readers is None else sorted(readers - set(keys))
     head = state.signed.head if state else None
+    chosen = status.resolution
     return StreamRow(
         stream=format_stream(status.stream),
         kind=genesis.kind if genesis else None,
@@ -269,7 +215,10 @@ def row_of(status: StreamStatus) -> StreamRow:
         timestamp=head.timestamp_ms if head else None,
         claimed=status.claimed,
         stopped=status.stopped,
-        forked=status.stopped == FORKED,
+        forked=status.stopped in (FORKED, CLOSED),
+        closed=status.stopped == CLOSED,
+        resolved_length=chosen.fork_length if chosen else None,
+        resolved_root=encode_base64(chosen.chosen_root) if chosen else None,
         doubt=None if status.waits is None else str(status.waits),
     )
 

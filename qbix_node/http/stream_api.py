@@ -26,7 +26,21 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    closed: bool  # and again, after they had chosen a branch
+    resolved_length: int | None  # where they chose a branch
+    resolved_root: str | None  # of that, there
     doubt: str | None  # why nothing is appended to an own stream for now
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """One side of a fork proof that a Resolve may be about."""
+
+    proof: str  # the id
+    length: int  # where it is compared with the other
+    root: str  # there
+    head_length: int  # up to where the owners signed it, at least
+    here: bool  # the log here is of this branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,7 @@ class StreamDetails:
     row: StreamRow
     contents_missing: int  # those that were dropped not counted
     contents_dropped: int
+    branches: list[BranchRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class StreamImport:
     length: int
     contents: int  # that were missing here, of entries that were not
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
+    resolved: bool  # it says which branch goes on
 
 
 class StreamApi(Protocol):
@@ -97,6 +113,10 @@ class StreamApi(Protocol):
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
+
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        """Of a fork; the branch with that root goes on, or the one that is here."""
+        ...
 
     async def resume(self, stream: StreamId, length: int) -> None:
         """The person who runs the node says that an own stream of this length is here whole."""

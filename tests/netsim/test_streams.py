@@ -33,9 +33,9 @@ from qbix_node.streams.records import (
     Run,
     put_genesis,
     put_log,
-    put_proof,
     put_run,
 )
+from qbix_node.streams.resolution import put_proof
 from tests.netsim.stage import HONEST, Stage
 
 STAMP_MS = 1_800_000_000_000
@@ -111,7 +111,7 @@ def fork_of(log: Log, other: Log) -> bytes:
 def prove(stage: Stage, node: int, one: Log, other: Log, *, keep: bool = True) -> None:
     fork = equal_fork(one.planned.genesis, one.head, other.head)
     if keep:
-        write = put_proof(fork.stream, fork.forked_length, encode_fork(fork))
+        write = put_proof(fork.stream, encode_fork(fork))
         stage.write(node, write)
     stage.tell(node, g.ForkProven(fork, None))
 
@@ -285,7 +285,8 @@ def test_a_proof_that_is_not_kept_or_is_lost_later_is_seen(stage: Stage) -> None
     prove(stage, 1, one, other, keep=False)
     assert stage.blames(ProofsStand, 1)
     prove(stage, 2, one, other)
-    stage.write(2, Delete(b"s/x" + one.planned.id + (2).to_bytes(4, "big")))
+    proof = encode_fork(equal_fork(one.planned.genesis, one.head, other.head))
+    stage.write(2, Delete(put_proof(one.planned.id, proof).key))
     stage.tell(2, facts.Started(clean=True))
     assert {each.node for each in stage.checks.violations} == {1, 2}
 
