@@ -40,6 +40,8 @@ def _lines(told: Status, out: Output) -> Iterator[str]:
     count = len({fork.log for fork in stream_forks})
     forked = ", " + out.paint(f"{count} forked", "red") if count else ""
     yield f"streams   {told.streams}{forked}"
+    for doubt in told.doubts:
+        yield f"            {out.paint(f'{doubt.stream} waits: {doubt.reason}', 'yellow')}"
     yield f"entries   {told.entries} messages and entries"
     for fork in told.forks:
         yield f"            {out.paint(fork_text(fork), 'red')}"

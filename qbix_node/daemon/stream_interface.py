@@ -6,25 +6,27 @@ from itertools import chain
 import trio
 
 from qbix_node.crypto.entropy import random_bytes
-from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
 from qbix_node.gossip.service import Gossip
 from qbix_node.http.stream_api import (
+    DoubtRow,
     StreamDetails,
     StreamEntry,
     StreamImport,
     StreamPlace,
     StreamRow,
 )
-from qbix_node.replication.streams.service import FORKED, StreamReplication, StreamStatus
+from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader, Frame
 from qbix_node.streams.authoring import make_genesis
+from qbix_node.streams.caution import Doubt
 from qbix_node.streams.forks import check_fork, check_resolve
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import begin
-from qbix_node.streams.messages import NewEntry, Segment, SignedResolve, read_header
+from qbix_node.streams.messages import Appended, NewEntry, Segment, SignedResolve, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.wire.fields import is_name
 from qbix_node.wire.references import (
@@ -44,9 +46,8 @@ SALT_BYTES = 16
 class StreamInterface:
     """Implements http.stream_api.StreamApi."""
 
-    def __init__(self, node: Node, home: Home) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._home = home
 
     @property
     def _streams(self) -> StreamReplication:
@@ -109,22 +110,38 @@ class StreamInterface:
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
         require_disk(self._node)
-        self._require_own_streams()
         if not is_name(kind):
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
         with trio.move_on_after(CONFIRM_S):
-            done = await self._streams.append(stream, entries)
+            done = await self._append(stream, entries)
             return StreamPlace(format_stream(stream), done.first, done.stop)
         raise _not_confirmed("stream log")
 
-    def _require_own_streams(self) -> None:
-        """An entry in a place that is taken elsewhere would fork the stream."""
-        if self._home.brought_marker.exists():
+    async def _append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
+        try:
+            return await self._streams.append(stream, entries)
+        except Temporary as refusal:
+            hint = refusal.hint or _how_to_go_on(self._streams.status(stream))
+            raise Temporary(str(refusal), hint=hint) from refusal
+
+    async def resume(self, stream: StreamId, length: int) -> None:
+        require_disk(self._node)
+        status = self._known(stream)
+        here = status.state.length if status.state else 0
+        if not status.own:
+            raise LocalError("this node is not the only owner of that stream")
+        if length != here:
             raise LocalError(
-                "this identity was used elsewhere before, so it may not append here yet",
-                hint="once its feed and its streams are here: qbix-node feed resume SEQUENCE",
+                f"the log of that stream has the length {here} here, not {length}",
+                hint="wait until peers have sent what is missing: qbix-node stream show STREAM",
             )
+        if status.waits is not None and not isinstance(status.waits, Doubt):
+            raise LocalError(
+                f"{status.waits}; to append now would fork it for certain",
+                hint=_how_to_go_on(status),
+            )
+        await self._node.gossip.end_doubt(stream)
 
     # ---- read ----
 
@@ -243,7 +260,28 @@ def row_of(status: StreamStatus) -> StreamRow:
         claimed=status.claimed,
         stopped=status.stopped,
         forked=status.stopped == FORKED,
+        doubt=None if status.waits is None else str(status.waits),
     )
+
+
+def _how_to_go_on(status: StreamStatus) -> str:
+    if not isinstance(status.waits, Doubt):
+        return "call peers that have its entries: qbix-node peer add ADDRESS"
+    length = status.state.length if status.state else 0
+    return (
+        "it goes on once a peer that has the stream was asked: qbix-node peer add ADDRESS; if this"
+        " node's key signed nothing of it that is not here, which would fork it for good:"
+        f" qbix-node stream resume {format_stream(status.stream)} {length}"
+    )
+
+
+def doubts_of(streams: Iterable[StreamStatus]) -> list[DoubtRow]:
+    """Not of those that only wait for a moment after the start."""
+    return [
+        DoubtRow(format_stream(status.stream), status.state.length, str(status.waits))
+        for status in streams
+        if status.state and status.waits not in (None, Doubt.STARTED)
+    ]
 
 
 def entry_of(entry: Entry) -> StreamEntry:

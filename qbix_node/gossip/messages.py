@@ -104,6 +104,27 @@ class Submitted:
     fork: StreamFork
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`alone`: the node knows nobody whom it could ask."""
+
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Others have sent the beginning of this stream."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtEnded:
+    """The person who runs the node says that an own stream is here whole; or it takes no more."""
+
+    stream: StreamId
+
+
 # ---- found ----
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from qbix_node.http.fork_api import ForkApi, ForkRow
-from qbix_node.http.stream_api import StreamApi
+from qbix_node.http.stream_api import DoubtRow, StreamApi
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId
@@ -74,6 +74,7 @@ class Status:
     entries: int
     following: int
     forks: list[ForkRow]
+    doubts: list[DoubtRow]
     blobs: BlobsRow
     store: StoreRow
     epoch: int | None

@@ -25,6 +25,16 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    doubt: str | None  # why nothing is appended to an own stream for now
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRow:
+    """An own stream to which nothing is appended until somebody or something ends that."""
+
+    stream: str
+    length: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,10 @@ class StreamApi(Protocol):
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
+
+    async def resume(self, stream: StreamId, length: int) -> None:
+        """The person who runs the node says that an own stream of this length is here whole."""
+        ...
 
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
 

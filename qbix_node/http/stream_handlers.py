@@ -62,6 +62,14 @@ class StreamHandlers:
         place = await self._api.append(stream, kind, contents)
         return json_answer(asdict(place), HTTPStatus.CREATED)
 
+    async def resume(self, request: Request) -> Response:
+        body = await read_object(request, "stream", "length")
+        length = body.get("length")
+        if not isinstance(length, int):
+            raise BadInput("'length' is missing or no whole number")
+        await self._api.resume(parse_stream(text_of(body, "stream")), length)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
     async def log(self, request: Request) -> Response:
         query = Query(request, "stream", "from", "limit", "follow")
         stream, first = _stream(query), query.number("from", 1, least=1, most=LENGTH_MAX)

@@ -14,6 +14,7 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
+from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
 from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
@@ -51,13 +52,16 @@ Effects = list[m.Effect]
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more.
+    `caution`: where nothing is appended for now.
+    """
 
     keys: KeyPair
     tokens: m.Tokens
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    caution: Caution = field(default_factory=Caution)
     waiting: int = 0  # offers that are not dealt with
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
@@ -91,6 +95,9 @@ class StreamBook:
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
+            case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
+                self.caution.heed(word)
+                effects.append(m.Emit(CautionChanged(word.stream)))
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -144,6 +151,8 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(refused(wish, reason))
+        elif reason := self.why_wait(stream):
+            effects.append(refused(wish, reason, for_now=True))
         elif reason := why_never(wish):
             effects.append(refused(wish, reason, bad_content=True))
         else:
@@ -163,9 +172,13 @@ class StreamBook:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
-        if self.logs[stream].frontier:
-            return "entries of that stream, which this node signed, are not here again yet"
         return None
+
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now, though it is an own stream that takes entries."""
+        if not self.owns(stream) or stream in self.stopped:
+            return None
+        return self.caution.why_wait(stream, self.logs[stream])
 
     # ---- one thing after the other ----
 
@@ -199,6 +212,9 @@ class StreamBook:
             line.wishes.popleft()
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [refused(wish, reason) for wish in together]
+            return
+        if reason := self.why_wait(stream):
+            effects += [refused(wish, reason, for_now=True) for wish in together]
             return
         line.written = tuple(together)
         state = self.logs[stream]

@@ -331,6 +331,7 @@ class AppendRefused:
     request: int
     reason: str
     bad_content: bool = False  # it could never be appended; else perhaps later
+    for_now: bool = False  # it may be as it is asked for again
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
     s/a stream author          the last intent of an author
     s/o stream index           that this entry changed the owners
     s/x stream forked_length   a fork proof (spec/gossip.md 8)
+    s/u stream                 of an own one: that others may know more of it (caution.py)
 
 Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
 for up to 256 entries, because a key for each would cost more than all else.

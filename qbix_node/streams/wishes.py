@@ -36,8 +36,10 @@ def _why_no_stream(genesis: Genesis) -> str | None:
     return None
 
 
-def refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
+def refused(
+    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
 
 
 def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:

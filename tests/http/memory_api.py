@@ -52,6 +52,7 @@ class MemoryApi:
             health=self.wrong,
             peers=self.peers(),
             streams=len(self.streams.rows),
+            doubts=[],
             feeds=1,
             entries=len(self.messages),
             following=len(self.followed),

@@ -45,7 +45,7 @@ class MemoryStreams:
 
     async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
         named = [format_feed(reader) for reader in readers] or None
-        here = True, False, 1, 1, "root", 7, 0, None, False
+        here = True, False, 1, 1, "root", 7, 0, None, False, None
         row = StreamRow(format_stream(STREAM), kind, uniqueness, [], named, *here)
         self.rows[STREAM], self.contents[STREAM] = row, [("", b"")]
         return row
@@ -57,6 +57,11 @@ class MemoryStreams:
         self.appended.set()
         self.appended = trio.Event()
         return StreamPlace(format_stream(stream), first, len(self.contents[stream]))
+
+    async def resume(self, stream: StreamId, length: int) -> None:
+        self._known(stream)
+        if length != len(self.contents[stream]):
+            raise LocalError("the log of that stream has another length")
 
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]:
         self._known(stream)

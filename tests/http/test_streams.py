@@ -156,3 +156,16 @@ async def test_an_import_is_taken_piece_by_piece(
     assert api.streams.imported == [1000, 1000, 1000]
     refused = await control.post("/streams/import", content=b"damaged")
     assert told(refused) == (400, "frame 1: damaged", 65)
+
+
+async def test_an_own_stream_is_resumed_at_its_length(control: httpx.AsyncClient) -> None:
+    async def resume(**body: object) -> tuple[int, int]:
+        answer = await control.post("/streams/resume", json=body)
+        return told(answer)[::2] if answer.is_error else (answer.status_code, 0)
+
+    assert await resume(stream=NAME, length=7) == (409, 1)
+    assert await resume(stream=NAME, length="1") == (400, 65)
+    assert await resume(stream="x", length=1) == (400, 65)
+    assert await resume(stream=NAME, length=1) == (204, 0)
+    (row,) = (await control.get("/streams")).json()
+    assert row["doubt"] is None

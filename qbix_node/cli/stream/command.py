@@ -11,6 +11,7 @@ _HERE = "qbix_node.cli.stream"
 _COMMANDS: program.Table = {
     "create": (f"{_HERE}.writing:create", "Begin a stream of this node. Prints its id."),
     "append": (f"{_HERE}.writing:append", "Put entries at the end of an own stream."),
+    "resume": (f"{_HERE}.writing:resume", "Say that an own stream is here whole."),
     "list": (f"{_HERE}.reading:list_", "All streams that are stored or followed."),
     "show": (f"{_HERE}.reading:show", "How one stream is."),
     "log": (f"{_HERE}.reading:log", "The entries of a stream, oldest first."),

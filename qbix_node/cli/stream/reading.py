@@ -37,6 +37,8 @@ def _state(row: StreamRow) -> tuple[str, str]:
         return "FORKED, takes no more: qbix-node fork list", "red"
     if row.stopped:
         return f"STOPPED: {row.stopped}", "red"
+    if row.doubt is not None:
+        return f"WAITS: {row.doubt}", "yellow"
     if row.length == 0:
         return "nothing here yet", "soft"
     return "seen, not final", "yellow"

@@ -90,6 +90,23 @@ def _content(source: BinaryIO, file: str) -> bytes:
     return data
 
 
+@click.command(cls=Command)
+@click.argument("stream")
+@click.argument("length", type=click.IntRange(min=1))
+@click.pass_obj
+def resume(context: Context, stream: str, length: int) -> None:
+    """Append to an own stream although nobody has said that it is here whole.
+
+    LENGTH is the length of its Head, as `stream show` tells it. If this node, or another with its
+    key, has signed entries that are not here, the next one makes a fork: anybody can prove it, it
+    can't be undone, and no node takes any more of the stream.
+    """
+    name = format_stream(parse_stream(stream))
+    with context.client() as client:
+        client.post("/streams/resume", {"stream": name, "length": length})
+    context.out.show({"resumed": name, "length": length}, f"the next entry is {length}")
+
+
 def _append_lines(
     client: ControlClient,
     query: dict[str, str],

@@ -18,6 +18,7 @@ from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.importing.service import Importing
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
@@ -31,8 +32,17 @@ from qbix_node.replication.streams.remote.service import (
     StreamRemote,
     Surroundings,
 )
+from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.archive import OPENING, frame
+from qbix_node.streams.caution import (
+    Caution,
+    CautionChanged,
+    Doubted,
+    ShownAhead,
+    Trusted,
+    caution_at_start,
+)
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
 from qbix_node.streams.messages import (
@@ -43,11 +53,11 @@ from qbix_node.streams.messages import (
     Grown,
     HeadContradicts,
     NewEntry,
-    OfferedSegment,
     Segment,
     SegmentRefused,
     SegmentSettled,
 )
+from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState, log_key, read_log_state, read_proofs, read_streams
 from qbix_node.streams.serving import Entry, make_segments, read_entries
 from qbix_node.wire.references import StreamId, format_feed, format_stream
@@ -55,21 +65,11 @@ from qbix_node.wire.v8json import JsonValue
 
 EXPORT_ENTRIES = 256  # read at a time
 FORKED = "its owners forked that stream"
+# How long an append waits for a stream to be trusted: a little longer than that takes at the most
+# after a clean stop (SPEC streams 10).
+CAUTION_S = 12.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """`genesis`, `state`: None where nothing of it is here yet."""
-
-    stream: StreamId
-    genesis: Genesis | None
-    state: LogState | None
-    own: bool
-    following: bool
-    stopped: str | None  # why it takes no entries any more
-    claimed: int  # the greatest length that a connected peer claims
 
 
 @dataclass(slots=True)
@@ -81,16 +81,10 @@ class _Wish:
     refusal: LocalError | None = None
 
 
-@dataclass(slots=True)
-class _Import:
-    """A segment from a file, until it is dealt with."""
-
-    settled: trio.Event = field(default_factory=trio.Event)
-    refusal: str | None = None
-
-
 class StreamReplication:
-    """`observe` is told what the StreamReplicator finds and sends."""
+    """`observe` is told what the StreamReplicator finds and sends. `clean`: the last run with this
+    store ended with a stop; None: nobody will tell whether others know more of own streams.
+    """
 
     def __init__(
         self,
@@ -99,6 +93,7 @@ class StreamReplication:
         *,
         rng: m.Rng,
         executor: Executor,
+        clean: bool | None = None,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
         verify: Verifier = verify_checks,
@@ -111,6 +106,14 @@ class StreamReplication:
             logs=dict(_read_logs(store, geneses)),
             stopped=dict.fromkeys(read_proofs(store), FORKED),
         )
+        if clean is not None:
+            book = self._machine.book
+            own = [
+                genesis
+                for stream, genesis in geneses.items()
+                if book.owns(stream) and stream not in book.stopped
+            ]
+            book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
         self._store = store
@@ -123,9 +126,8 @@ class StreamReplication:
         self._wishes: dict[object, deque[_Wish]] = {}
         self._numbers = count(1)
         self._growth: dict[StreamId, trio.Event] = {}
-        self._importing = _Import()
-        self._importing.settled.set()
-        self._import_turn = trio.Lock()
+        self._caution_changed = trio.Event()
+        self._importing = Importing(store, self._machine.book, self._runner.post)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""
@@ -201,6 +203,18 @@ class StreamReplication:
         """Streams that we share with a connected peer."""
         return self._machine.held_by(peer)
 
+    @property
+    def key(self) -> AuthorId:
+        """Of this node, as an owner of streams."""
+        return AuthorId(self._machine.book.keys.public)
+
+    @property
+    def caution(self) -> Caution:
+        return self._machine.book.caution
+
+    async def heed(self, word: Doubted | Trusted | ShownAhead) -> None:
+        await self._runner.post(m.Requested(word))
+
     async def stop(self, stream: StreamId, reason: str) -> None:
         """Take nothing further of it."""
         await self._runner.post(m.Requested(StopStream(stream, reason)))
@@ -220,6 +234,7 @@ class StreamReplication:
             following=stream in self._machine.choice.followed,
             stopped=book.stopped.get(stream),
             claimed=max([peer.claims(stream) for peer in talks.peers.values()], default=0),
+            waits=book.why_wait(stream),
         )
 
     async def create(self, genesis: Genesis) -> None:
@@ -228,7 +243,11 @@ class StreamReplication:
         await self._wish(number, Create(number, genesis, self._now_ms()))
 
     async def append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
-        """All together; returns once they are durable under a Head."""
+        """All together; returns once they are durable under a Head. Where that is not safe, wait a
+        while for it to be; then Temporary.
+        """
+        with trio.move_on_after(CAUTION_S):
+            await self._wait_until_trusted(stream)
         number = next(self._numbers)
         wish = await self._wish(number, Append(number, stream, entries, self._now_ms()))
         assert wish.done is not None
@@ -245,35 +264,8 @@ class StreamReplication:
         await self._wish(change, change)
 
     async def take(self, segment: Segment) -> None:
-        """From an export of a followed stream, after the same checks as what peers send; returns
-        once it is durable.
-        """
-        self._compare(segment)
-        async with self._import_turn:
-            await self._importing.settled.wait()  # of one that was given up
-            work = self._importing = _Import()
-            try:
-                await self._runner.post(m.Requested(OfferedSegment(segment)))
-            except trio.Cancelled:
-                work.settled.set()
-                raise
-            await work.settled.wait()
-        if work.refusal is not None:
-            raise BadInput(work.refusal)
-        if self._machine.book.length(segment.stream) < segment.stop:
-            stopped = self._machine.book.stopped.get(segment.stream)
-            reason = stopped or "it is followed no longer, or much of it comes from peers already"
-            raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
-
-    def _compare(self, segment: Segment) -> None:
-        """With what is here of it. Raises BadInput."""
-        stop = min(segment.stop, self._machine.book.length(segment.stream))
-        for entry in self.entries(segment.stream, segment.first, stop):
-            if entry.leaf != segment.leaves[entry.place - segment.first]:
-                raise BadInput(
-                    f"entry {entry.place} is another than the one that is here: one of both is"
-                    " not the owners', or they forked the stream"
-                )
+        """From an export of a followed stream. Returns once it is durable."""
+        await self._importing.take(segment)
 
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
         return read_entries(self._store, stream, first, stop)
@@ -311,6 +303,10 @@ class StreamReplication:
             )
         return state
 
+    async def _wait_until_trusted(self, stream: StreamId) -> None:
+        while self._machine.book.why_wait(stream) is not None:
+            await self._caution_changed.wait()
+
     async def wait_beyond(self, stream: StreamId, length: int) -> None:
         """Return once the log is longer."""
         while self._machine.book.length(stream) <= length:
@@ -342,6 +338,8 @@ class StreamReplication:
         match finding:
             case Appended():
                 wish.done = finding
+            case AppendRefused(reason=reason, for_now=True):
+                wish.refusal = Temporary(reason)
             case AppendRefused(reason=reason, bad_content=bad_content):
                 wish.refusal = BadInput(reason) if bad_content else LocalError(reason)
             case Denied(reason=reason):
@@ -349,6 +347,10 @@ class StreamReplication:
             case Granted():
                 pass
         wish.decided.set()
+
+    def _caution_may_have_changed(self) -> None:
+        self._caution_changed.set()
+        self._caution_changed = trio.Event()
 
     # ---- the StreamReplicator's decisions ----
 
@@ -360,16 +362,17 @@ class StreamReplication:
 
     def found(self, finding: object) -> None:
         match finding:
-            case SegmentSettled(peer) if peer == EXPORT:
-                self._importing.settled.set()
-            case SegmentRefused(peer, reason=reason) if peer == EXPORT:
-                self._importing.refusal = reason
+            case SegmentSettled(peer) | SegmentRefused(peer) if peer == EXPORT:
+                self._importing.hear(finding)
             case SegmentSettled(peer):
                 if remote := self._peers.get(peer):
                     remote.settle()
             case Grown(stream, first, stop):
                 self.counters.entries_appended += stop - first
                 self._growth.pop(stream, trio.Event()).set()
+                self._caution_may_have_changed()
+            case CautionChanged():
+                self._caution_may_have_changed()
             case Appended() | AppendRefused() | Granted() | Denied():
                 self._decide(finding)
             case SegmentRefused(peer, stream, first, reason):

@@ -26,7 +26,9 @@ START_S = 1_800_000_000.0
 class Holder:
     """A node: its streams, and the store that outlives it."""
 
-    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, name: str, store: MemoryStore | None = None, *, clean: bool | None = None
+    ) -> None:
         self.keys = keys_of(name)
         self.store = store or MemoryStore()
         self.findings: list[object] = []
@@ -35,6 +37,7 @@ class Holder:
             self.store,
             rng=random.Random(1),
             executor=InlineExecutor(),
+            clean=clean,
             observe=self.findings.append,
             wall_clock=lambda: START_S + trio.current_time(),
         )
