@@ -115,8 +115,6 @@ class HonestOwners(Check):
     def handle(self, node: int, fact: object) -> None:
         match fact:
             case NewPlace(stream, place) if owner := self.view.honest_owner(stream):
-                if self.view.may_fork(stream):
-                    return
                 before = place.before
                 if before is not None and len(before.after) > 1:
                     what = f"{self.view.name_stream(stream)} has two branches after {before.length}"
