@@ -14,7 +14,7 @@ from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.recovery import recover
 from qbix_node.feeds.records import read_forked, read_heads
 from qbix_node.replication.following import read_blocks, read_follows
-from qbix_node.replication.streams.choice import read_followed_streams
+from qbix_node.replication.streams.choice import read_choice
 from qbix_node.streams.records import log_key, read_log_state, read_streams
 from qbix_node.streams.tree import bag
 from qbix_node.wire.references import FeedId
@@ -61,7 +61,7 @@ def _streams(site: Site, world: World) -> list[str]:
         if record is not None and honest:
             log = read_log_state(record, stream)
             lines.append(f"stream {stream.hex()} {log.length} {bag(log.peaks).hex()}")
-    followed = sorted(read_followed_streams(site.disk))
+    followed = sorted(read_choice(site.disk).followed)
     return [f"follows stream {stream.hex()}" for stream in followed] + lines
 
 

@@ -12,6 +12,7 @@ from qbix_node.gossip.machine import Gossiper
 from qbix_node.gossip.own import OwnStreams
 from qbix_node.net.records import read_peers
 from qbix_node.replication.clocks import has_clocks
+from qbix_node.replication.streams.contents import messages as c
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds
 from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.messages import Grown, HeadContradicts, OfferedSegment
@@ -65,6 +66,8 @@ class Gossiping:
                 self._leave(link)
             case FormatCall() | n.StreamNotes() | n.StreamsEnded() | OfferedSegment():
                 self.streaming.hear(link, message)
+            case c.WantContents() | c.Contents() | c.NoContents():
+                self.streaming.contents.hear(link, message)
             case _ if link.peer in self._talks:
                 self._post(m.Received(link.peer, message))
             case _:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
+from netsim.lean.contents import Contents
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.runner import Runner
@@ -12,7 +13,8 @@ from netsim.lean.writer import Writer
 from netsim.plan import Operation
 from netsim.streams import PlannedStream, entries_of
 from qbix_node import machines as m
-from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.choice import read_choice
+from qbix_node.replication.streams.contents.messages import WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FollowStream, StopStream, UnfollowStream
 from qbix_node.replication.streams.service import CAUTION_S, FORKED
@@ -47,7 +49,7 @@ class Streaming:
         records = [(stream, disk.get(log_key(stream))) for stream in geneses]
         self.machine = StreamReplicator(
             process.site.keys,
-            choice=StreamChoice(followed=read_followed_streams(disk)),
+            choice=read_choice(disk),
             geneses=geneses,
             logs={stream: read_log_state(each, stream) for stream, each in records if each},
             stopped=dict.fromkeys(read_proofs(disk), FORKED),
@@ -58,6 +60,7 @@ class Streaming:
         book.caution = caution_at_start(disk, own, clean=clean)
         self._waiting: list[_Waiting] = []  # appends, until their streams are trusted
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("streams"))
+        self.contents = Contents(process, self._runner, self.machine.serves)
         self._remotes: dict[m.PeerId, StreamRemote] = {}
 
     # ---- what its person asks, and gossip ----
@@ -114,6 +117,7 @@ class Streaming:
 
     def end(self, link: Link) -> None:
         del self._remotes[link.peer]
+        self.contents.end(link)
         self._runner.post(m.Disconnected(link.peer))
 
     # ---- the StreamReplicator's decisions ----
@@ -121,7 +125,10 @@ class Streaming:
     def send(self, to: m.PeerId, message: object) -> None:
         if remote := self._remotes.get(to):
             self._process.said_of_streams(to, message)
-            remote.carry_out(message)
+            if isinstance(message, WantContents):
+                self.contents.ask(remote.link, message)
+            else:
+                remote.carry_out(message)
 
     def found(self, finding: object) -> None:
         match finding:

@@ -146,7 +146,7 @@ def test_what_is_appended_is_never_twice_the_same() -> None:
     append = Operation(1.0, 0, Do.APPEND_STREAM, size=100, entries=3)
     said = [each.content for at_s in (1.0, 1.5) for each in entries_of(replace(append, at_s=at_s))]
     assert len(set(said)) == 6
-    assert {len(each) for each in said} == {100}
+    assert {len(each) for each in said if isinstance(each, bytes)} == {100}
 
 
 def test_operations_of_streams_are_written_out_and_read_again() -> None:
