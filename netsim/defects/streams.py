@@ -162,7 +162,7 @@ STREAM_DEFECTS = (
         "who makes a stream that is here begins it again, and its followers hold the proof",
         NoFalseProof.name,
         plans.made_twice,
-        planting((StreamBook, "_create", _create_anew)),
+        planting((StreamBook, "_create", _create_anew), (StreamBook, "why_wait", _wait_for_nobody)),
         tailored_only="nobody asks for a stream twice in the swarm",
     ),
     Defect(
