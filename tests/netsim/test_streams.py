@@ -144,7 +144,9 @@ def test_who_follows_knows_the_readers_by_the_plan() -> None:
 
 def test_what_is_appended_is_never_twice_the_same() -> None:
     append = Operation(1.0, 0, Do.APPEND_STREAM, size=100, entries=3)
-    said = [each.content for at_s in (1.0, 1.5) for each in entries_of(replace(append, at_s=at_s))]
+    said = [
+        each.beside or b"" for at_s in (1.0, 1.5) for each in entries_of(replace(append, at_s=at_s))
+    ]
     assert len(set(said)) == 6
     assert {len(each) for each in said if isinstance(each, bytes)} == {100}
 
