@@ -12,6 +12,7 @@ from qbix_node.gossip.machine import Gossiper
 from qbix_node.replication.messages import EbtEnded, EbtNotes, Range, Stop
 from qbix_node.replication.outbox import Outbox
 from qbix_node.replication.streams.choice import StreamChoice
+from qbix_node.replication.streams.contents.messages import NoContents, WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds, StopStream
 from qbix_node.store.memory import MemoryDisk
@@ -107,6 +108,8 @@ class StreamSide:
             case m.Send(peer, EbtNotes() | Range() | Stop() as message):
                 if peer in self._outboxes:
                     self._outboxes[peer].put(message)
+            case m.Send(peer, WantContents()):
+                yield gossip, m.Received(peer, NoContents(never=True))  # it asks for none
             case m.Send() | m.SetTimer():
                 out.append(effect)
             case m.Emit(finding):

@@ -148,7 +148,7 @@ def test_what_is_appended_is_never_twice_the_same() -> None:
         each.beside or b"" for at_s in (1.0, 1.5) for each in entries_of(replace(append, at_s=at_s))
     ]
     assert len(set(said)) == 6
-    assert {len(each) for each in said} == {100}
+    assert {len(each) for each in said if isinstance(each, bytes)} == {100}
 
 
 def test_operations_of_streams_are_written_out_and_read_again() -> None:
@@ -260,11 +260,11 @@ def test_an_honest_owner_with_two_branches_is_seen(stage: Stage) -> None:
     assert HonestOwners.name in stage.violated()
 
 
-def test_an_owner_whose_store_was_put_back_is_exempt(stage: Stage) -> None:
+def test_an_owner_whose_store_was_put_back_is_no_exception(stage: Stage) -> None:
     Log(stage, OPEN).append("a").store(0)
     stage.tell(0, facts.RolledBack(1, noticed=False))
     Log(stage, OPEN).append("b").store(1)
-    assert stage.violated() == []
+    assert HonestOwners.name in stage.violated()
 
 
 def test_a_proof_about_an_honest_owner_is_seen(stage: Stage) -> None:
