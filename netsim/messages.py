@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qbix_node.gossip import messages as g
+from qbix_node.replication.streams.contents.messages import Contents, NoContents, WantContents
 from qbix_node.replication.streams.messages import FormatCall
 from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import BlobId, FeedId, StreamId
@@ -87,5 +88,6 @@ class HeadsEnded:
 
 
 _OF_REPLICATION = (FormatCall, StreamNotes, StreamsEnded, OfferedSegment)
+_OF_CONTENTS = (WantContents, Contents, NoContents)
 _OF_GOSSIP = (g.Heads, g.Compare, g.Continues, g.Shorter, g.Unknown, g.Proofs)
-OF_STREAMS = frozenset((*_OF_REPLICATION, HeadsCall, HeadsEnded, *_OF_GOSSIP))
+OF_STREAMS = frozenset((*_OF_REPLICATION, *_OF_CONTENTS, HeadsCall, HeadsEnded, *_OF_GOSSIP))

@@ -15,7 +15,7 @@ from qbix_node.blobs.recovery import recover
 from qbix_node.feeds.records import read_forked, read_heads
 from qbix_node.replication.following import read_blocks, read_follows
 from qbix_node.replication.streams.choice import read_choice
-from qbix_node.streams.records import log_key, read_log_state, read_proofs, read_streams
+from qbix_node.streams.records import log_key, read_log_state, read_streams
 from qbix_node.streams.tree import bag
 from qbix_node.wire.references import FeedId
 
@@ -53,12 +53,12 @@ def _feeds(site: Site, authors: set[FeedId]) -> list[str]:
 
 
 def _streams(site: Site, world: World) -> list[str]:
-    """Of honest owners, who may have forked theirs when they were put back."""
-    forked, lines = read_proofs(site.disk), list[str]()
+    """Of honest owners."""
+    lines = list[str]()
     for stream in sorted(read_streams(site.disk)):
         planned, record = world.streams.by_id.get(stream), site.disk.get(log_key(stream))
         honest = planned is not None and world.sites[planned.owner].plan.role == "honest"
-        if record is not None and honest and stream not in forked:
+        if record is not None and honest:
             log = read_log_state(record, stream)
             lines.append(f"stream {stream.hex()} {log.length} {bag(log.peaks).hex()}")
     followed = sorted(read_choice(site.disk).followed)

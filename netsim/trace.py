@@ -26,6 +26,7 @@ MESSAGE_NAMES = (
     *("Listening", "Want", "Have", "BlobGet", "BlobCancel", "BlobBytes", "BlobEnd"),
     *("FormatCall", "StreamNotes", "StreamsEnded", "Segment", "HeadsCall", "HeadsEnded"),
     *("Heads", "Compare", "Continues", "Shorter", "Unknown", "Proofs"),
+    *("WantContents", "Contents", "NoContents"),
 )
 
 

@@ -27,7 +27,6 @@ class View:
     numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
     logs: Logs = field(init=False)
     branches: Branches = field(init=False)  # of streams
-    _put_back: set[int] = field(default_factory=set)  # their disks were, at any time so far
     _deaf: set[int] = field(default_factory=set)  # about to stop, or stopped
 
     def __post_init__(self) -> None:
@@ -43,8 +42,6 @@ class View:
                 self._deaf.add(node)
             case facts.Started():
                 self._deaf.discard(node)
-            case facts.RolledBack():
-                self._put_back.add(node)
             case _:
                 pass
 
@@ -69,13 +66,6 @@ class View:
     def owner_key(self, stream: StreamId) -> bytes | None:
         planned = self.world.streams.by_id.get(stream)
         return None if planned is None else planned.genesis.owners.only
-
-    def may_fork(self, stream: StreamId) -> bool:
-        """The only exemption from "honest owners never fork": one whose disk was put back does not
-        ask its peers before it appends, as spec/streams.md 10 has it (not built yet).
-        """
-        planned = self.world.streams.by_id.get(stream)
-        return planned is not None and planned.owner in self._put_back
 
     def name_stream(self, stream: StreamId) -> str:
         planned = self.world.streams.by_id.get(stream)

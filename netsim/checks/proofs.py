@@ -6,7 +6,7 @@ from netsim import facts
 from netsim.checks.check import Check, Facts, Report, View
 from qbix_node.errors import QbixError
 from qbix_node.gossip.messages import ForkProven
-from qbix_node.streams.forks import StreamFork, check_fork, read_fork
+from qbix_node.streams.forks import StreamFork, check_fork, encode_fork, fork_id, read_fork
 from qbix_node.streams.messages import Grown
 from qbix_node.wire.references import StreamId
 
@@ -31,7 +31,7 @@ class NoFalseProof(Check):
                 self._look(node, stream)
 
     def _look(self, node: int, stream: StreamId) -> None:
-        if self.view.honest_owner(stream) and not self.view.may_fork(stream):
+        if self.view.honest_owner(stream):
             self.violated(node, f"it holds a proof about {self.view.name_stream(stream)}")
 
 
@@ -53,7 +53,7 @@ class ProofsStand(Check):
     def handle(self, node: int, fact: object) -> None:
         match fact:
             case ForkProven(fork):
-                key = _PROOF + fork.stream + fork.forked_length.to_bytes(4, "big")
+                key = _PROOF + fork.stream + fork_id(encode_fork(fork))
                 self._found.setdefault(node, {})[key] = fork
                 self._look(node, key)
             case facts.RolledBack():

@@ -109,14 +109,14 @@ class HonestOwners(Check):
     """What anybody has of the stream of an honest owner, the owner had before; it is one line."""
 
     name = "honest owners never fork"
-    guards = "spec/streams.md 10: A Head of its own that is longer than its log is a reason to wait"
+    guards = (
+        "spec/streams.md 10: A Head of our own that is longer than the log here holds the stream"
+    )
     watches: ClassVar[Facts] = (NewPlace, NowAt, facts.Started)
 
     def handle(self, node: int, fact: object) -> None:
         match fact:
             case NewPlace(stream, place) if owner := self.view.honest_owner(stream):
-                if self.view.may_fork(stream):
-                    return
                 before = place.before
                 if before is not None and len(before.after) > 1:
                     what = f"{self.view.name_stream(stream)} has two branches after {before.length}"

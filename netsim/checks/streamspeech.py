@@ -9,7 +9,7 @@ from netsim.plan import Do, Operation
 from qbix_node.gossip import messages as g
 from qbix_node.machines import PeerId
 from qbix_node.replication.messages import REFUSED, EbtNotes, Range
-from qbix_node.streams.forks import read_fork
+from qbix_node.streams.forks import fork_id, read_fork
 from qbix_node.streams.messages import Head
 from qbix_node.wire.references import StreamId
 
@@ -68,7 +68,7 @@ class HeadsBacked(Check):
 
     def _proof(self, node: int, proof: bytes) -> None:
         fork = read_fork(proof)
-        key = _PROOF + fork.stream + fork.forked_length.to_bytes(4, "big")
+        key = _PROOF + fork.stream + fork_id(proof)
         if self.view.honest[node].disk.get(key) != proof:
             name = self.view.name_stream(fork.stream)
             self.violated(node, f"a proof about {name} is told that is not durable")

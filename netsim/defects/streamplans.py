@@ -62,6 +62,15 @@ def made_twice(seed: int) -> Plan:
     return plan("made twice", seed, operations=operations, faults=(stop,), duration_s=15.0)
 
 
+def owner_restored(seed: int) -> Plan:
+    """Node 0 is put back to a copy that was made while it was stopped, and appends at once."""
+    stop = PlannedFault(3.0, 1.5, Fault.RESTART, (0,))
+    back = PlannedFault(9.0, 1.0, Fault.RESTORE, (0,), 5.0)
+    later = appending(count=8, from_s=10.001, every_s=0.1)
+    operations = (*beginning(), *appending(count=18), *later)
+    return plan("owner restored", seed, operations=operations, faults=(stop, back), duration_s=14.0)
+
+
 def some_followed(seed: int) -> Plan:
     """Those with even numbers follow nothing; node 3 no longer does after a while."""
     operations = [each for each in beginning() if each.do is Do.CREATE_STREAM or each.node % 2]

@@ -101,8 +101,8 @@ def _forget_streams(disk: SimulatedDisk, *, power: bool) -> facts.Crashed:
     return crashed
 
 
-def _put_nowhere(stream: StreamId, forked_length: int, encoded: bytes) -> Put:
-    return Put(b"s/z" + stream + forked_length.to_bytes(4, "big"), encoded)
+def _put_nowhere(stream: StreamId, encoded: bytes) -> Put:
+    return Put(b"s/z" + stream, encoded)
 
 
 def _not_stopped(world: Streaming, stream: StreamId) -> None:
@@ -115,6 +115,10 @@ def _anybody_may(replicator: StreamReplicator, peer: m.PeerId, stream: StreamId)
 
 def _replicate_all(choice: StreamChoice, log: StreamId) -> bool:
     return True
+
+
+def _wait_for_nobody(book: StreamBook, stream: StreamId) -> None:
+    return None
 
 
 def _do_nothing(*_: object) -> None:
@@ -139,6 +143,13 @@ STREAM_DEFECTS = (
         tailored_only="nobody asks for a stream twice in the swarm",
     ),
     Defect(
+        "appended on an old copy",
+        "who has just started appends before any peer has said what it has of the stream",
+        HonestOwners.name,
+        plans.owner_restored,
+        planting((StreamBook, "why_wait", _wait_for_nobody)),
+    ),
+    Defect(
         "streams forgotten at a start",
         "what is stored of streams is not read, and its owner begins again",
         StreamsGrow.name,
@@ -151,7 +162,7 @@ STREAM_DEFECTS = (
         "who makes a stream that is here begins it again, and its followers hold the proof",
         NoFalseProof.name,
         plans.made_twice,
-        planting((StreamBook, "_create", _create_anew)),
+        planting((StreamBook, "_create", _create_anew), (StreamBook, "why_wait", _wait_for_nobody)),
         tailored_only="nobody asks for a stream twice in the swarm",
     ),
     Defect(

@@ -4,6 +4,7 @@ from collections.abc import Container
 
 from qbix_node.gossip import messages as g
 from qbix_node.replication.messages import EbtNotes, Range, Stop
+from qbix_node.replication.streams.contents.messages import ContentChoice, WantContents
 from qbix_node.replication.streams.messages import FormatCall
 
 
@@ -14,7 +15,7 @@ def of_streams(message: object, streams: Container[bytes]) -> bool:
             return next(iter(notes), None) in streams if notes else True
         case Range(log) | Stop(log):
             return log in streams
-        case FormatCall():
+        case FormatCall() | WantContents() | ContentChoice():
             return True
         case _:
             return isinstance(message, g.Message)

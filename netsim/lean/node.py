@@ -32,7 +32,7 @@ class Node:
         self.process = Process(world, site, fail)
         self.writer = Writer(self.process)
         self.replicating = Replicating(self.process, self.writer, connections, clocks_valid=clean)
-        self.gossiping = Gossiping(self.process, self.writer)
+        self.gossiping = Gossiping(self.process, self.writer, clean=clean)
         self.sharing = Sharing(self.process, self.writer, blobs)
         self.connecting = Connecting(self.process, self.writer, connections, self)
         self._requests = 0
@@ -41,6 +41,7 @@ class Node:
         self.process.enter(self._start)
 
     def _start(self) -> None:
+        self.gossiping.start()
         self.connecting.start()
         if self.process.world.plan.lan:
             Shouting(self.process, self.connecting).start()

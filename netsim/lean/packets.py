@@ -13,6 +13,7 @@ from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Offered
 from qbix_node.gossip import messages as g
 from qbix_node.replication.messages import EbtCall, EbtEnded, EbtNotes
+from qbix_node.replication.streams.contents import messages as c
 from qbix_node.replication.streams.messages import FormatCall
 from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import FeedId
@@ -38,6 +39,10 @@ def _size_of_messages(message: object) -> int:
     return PACKET_BYTES * len(cast("Offered | wire.HistoryItems", message).messages)
 
 
+def _size_of_contents(message: object) -> int:
+    return sum([len(each or b"") for each in cast("c.Contents", message).contents])
+
+
 _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     wire.Hello: ("handshake", 64 - PACKET_BYTES),
     wire.Proof: ("handshake", 112 - PACKET_BYTES),
@@ -60,6 +65,9 @@ _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     n.StreamNotes: ("StreamNotes", _size_of_notes),
     n.StreamsEnded: ("StreamsEnded", 4),
     OfferedSegment: ("Segment", HEAD_BYTES),
+    c.WantContents: ("WantContents", HEAD_BYTES),
+    c.Contents: ("Contents", _size_of_contents),
+    c.NoContents: ("NoContents", 4),
     n.HeadsCall: ("HeadsCall", CALL_BYTES),
     n.HeadsEnded: ("HeadsEnded", 4),
     g.Heads: ("Heads", lambda message: HEAD_BYTES * len(cast("g.Heads", message).heads)),

@@ -18,6 +18,7 @@ from qbix_node.replication.messages import (
     HistoryEnded,
     HistoryRequest,
 )
+from qbix_node.replication.streams.contents.messages import NoContents, WantContents
 from qbix_node.replication.streams.messages import FormatCall
 from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import FeedId
@@ -40,7 +41,7 @@ class Spoken:
     def hear(self, message: object) -> object | None:
         """What the machine hears of it."""
         if type(message) in OF_STREAMS:
-            if self._streams:
+            if self._streams and type(message) is not WantContents:
                 return message
             self._refuse(message)
             return None
@@ -69,6 +70,8 @@ class Spoken:
                 self.link.say(n.StreamsEnded("no such method"))
             case n.HeadsCall():
                 self.link.say(n.HeadsEnded())
+            case WantContents():
+                self.link.say(NoContents(never=True))
             case _:
                 pass
 

@@ -1,8 +1,10 @@
 """The world of the StreamReplicator: what the service of streams is in the daemon."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 
+from netsim.lean.contents import Contents
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.runner import Runner
@@ -12,18 +14,34 @@ from netsim.plan import Operation
 from netsim.streams import PlannedStream, entries_of
 from qbix_node import machines as m
 from qbix_node.replication.streams.choice import read_choice
+from qbix_node.replication.streams.contents.messages import WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FollowStream, StopStream, UnfollowStream
-from qbix_node.replication.streams.service import FORKED
+from qbix_node.replication.streams.service import CAUTION_S
+from qbix_node.streams.caution import (
+    CautionChanged,
+    Doubted,
+    ShownAhead,
+    Trusted,
+    caution_at_start,
+)
 from qbix_node.streams.messages import Append, Create, SegmentSettled
-from qbix_node.streams.records import log_key, read_log_state, read_proofs, read_streams
+from qbix_node.streams.records import log_key, read_log_state, read_streams
+from qbix_node.streams.resolution import FORKED, read_resolutions, read_stopped
 from qbix_node.wire.references import StreamId
 
 
 class Streaming:
     """`hear` is told what is found, as the services that listen to replication are."""
 
-    def __init__(self, process: Process, writer: Writer, hear: Callable[[object], object]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        writer: Writer,
+        hear: Callable[[object], object],
+        *,
+        clean: bool,
+    ) -> None:
         self._process = process
         self._hear = hear
         self._requests = count(1)
@@ -35,9 +53,16 @@ class Streaming:
             choice=read_choice(disk),
             geneses=geneses,
             logs={stream: read_log_state(each, stream) for stream, each in records if each},
-            stopped=dict.fromkeys(read_proofs(disk), FORKED),
+            stopped=read_stopped(disk),
+            resolutions=read_resolutions(disk),
         )
+        book = self.machine.book
+        own = [each for stream, each in geneses.items() if book.owns(stream)]
+        own = [each for each in own if each.stream not in book.stopped]
+        book.caution = caution_at_start(disk, own, clean=clean)
+        self._waiting: list[_Waiting] = []  # appends, until their streams are trusted
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("streams"))
+        self.contents = Contents(process, self._runner, self.machine.serves)
         self._remotes: dict[m.PeerId, StreamRemote] = {}
 
     # ---- what its person asks, and gossip ----
@@ -46,8 +71,25 @@ class Streaming:
         self._ask(Create(next(self._requests), stream.genesis, self._now_ms()))
 
     def append(self, stream: PlannedStream, operation: Operation) -> None:
-        wish = Append(next(self._requests), stream.id, entries_of(operation), self._now_ms())
-        self._ask(wish)
+        """At once, or when that is safe; if it is not for long, it is refused."""
+        wish = _Waiting(stream.id, operation)
+        if self.machine.book.why_wait(stream.id) is None:
+            self._append(wish)
+        else:
+            self._waiting.append(wish)
+            self._process.later(CAUTION_S, self._wait_no_longer, wish)
+
+    def _wait_no_longer(self, wish: "_Waiting") -> None:
+        if wish in self._waiting:
+            self._waiting.remove(wish)
+            self._append(wish)
+
+    def _append(self, wish: "_Waiting") -> None:
+        number, entries = next(self._requests), entries_of(wish.operation)
+        self._ask(Append(number, wish.stream, entries, self._now_ms()))
+
+    def heed(self, word: Doubted | Trusted | ShownAhead) -> None:
+        self._ask(word)
 
     def follow(self, stream: PlannedStream) -> None:
         self._ask(FollowStream(stream.id))
@@ -77,6 +119,7 @@ class Streaming:
 
     def end(self, link: Link) -> None:
         del self._remotes[link.peer]
+        self.contents.end(link)
         self._runner.post(m.Disconnected(link.peer))
 
     # ---- the StreamReplicator's decisions ----
@@ -84,13 +127,27 @@ class Streaming:
     def send(self, to: m.PeerId, message: object) -> None:
         if remote := self._remotes.get(to):
             self._process.said_of_streams(to, message)
-            remote.carry_out(message)
+            if isinstance(message, WantContents):
+                self.contents.ask(remote.link, message)
+            else:
+                remote.carry_out(message)
 
     def found(self, finding: object) -> None:
         match finding:
             case SegmentSettled(peer):
                 if remote := self._remotes.get(peer):
                     remote.settle()
+            case CautionChanged():
+                book = self.machine.book
+                safe = [each for each in self._waiting if book.why_wait(each.stream) is None]
+                for wish in safe:
+                    self._wait_no_longer(wish)
             case _:
                 self._hear(finding)
         self._process.tell(finding)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    stream: StreamId
+    operation: Operation

@@ -79,13 +79,14 @@ class StreamLiar(StreamScheme):
     def replay_intent(self, peer: m.PeerId, rng: m.Rng) -> Iterable[m.Effect]:
         """Somebody's entry, and the same once more, under a valid Head."""
         for state in self._pick(rng):
-            author, entry = keys_of_face(self.stage.site.number, 1), NewEntry("note", b"once")
+            author, said = keys_of_face(self.stage.site.number, 1), b"once"
+            entry = NewEntry("note", said)
             first = make_intent(state, author, 1, entry, state.stamp_ms)
             again = first._replace(place=first.place + 1)
             leaves = first.encoded, again.encoded
             peaks, _ = grow(state.peaks, state.length, [leaf_hash(leaf) for leaf in leaves])
             head = Head(first.stream, state.length + 2, bag(peaks), state.stamp_ms)
-            signed, contents = sign_head(head, self._signer), (entry.beside, entry.beside)
+            signed, contents = sign_head(head, self._signer), (said, said)
             lie = Segment(first.stream, state.length, leaves, contents, signed, ())
             yield m.Send(peer, OfferedSegment(lie))
 

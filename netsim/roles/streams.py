@@ -12,12 +12,13 @@ from qbix_node.gossip.machine import Gossiper
 from qbix_node.replication.messages import EbtEnded, EbtNotes, Range, Stop
 from qbix_node.replication.outbox import Outbox
 from qbix_node.replication.streams.choice import StreamChoice
+from qbix_node.replication.streams.contents.messages import NoContents, WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds, StopStream
-from qbix_node.replication.streams.service import FORKED
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.messages import ENTRIES_MAX, HeadContradicts, OfferedSegment
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import FORKED
 from qbix_node.streams.serving import make_segments
 from qbix_node.wire.references import StreamId
 
@@ -31,11 +32,11 @@ class StreamSide:
     def __init__(self, keys: KeyPair) -> None:
         self.disk = MemoryDisk()
         self.replicator = StreamReplicator(
-            keys, choice=StreamChoice(), geneses={}, logs={}, stopped={}
+            keys, choice=StreamChoice(), geneses={}, logs={}, stopped={}, resolutions={}
         )
         book = self.replicator.book
         self.logs: dict[StreamId, LogState] = book.logs
-        self.gossiper = Gossiper(book.geneses, book.logs, {})
+        self.gossiper = Gossiper(book.geneses, book.logs, {}, {})
         self._outboxes: dict[m.PeerId, Outbox[StreamId]] = {}
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> list[m.Effect]:
@@ -107,6 +108,8 @@ class StreamSide:
             case m.Send(peer, EbtNotes() | Range() | Stop() as message):
                 if peer in self._outboxes:
                     self._outboxes[peer].put(message)
+            case m.Send(peer, WantContents()):
+                yield gossip, m.Received(peer, NoContents(never=True))  # it asks for none
             case m.Send() | m.SetTimer():
                 out.append(effect)
             case m.Emit(finding):

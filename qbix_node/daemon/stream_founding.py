@@ -72,9 +72,9 @@ def _owners(here: FeedId, wish: NewStream) -> Owners:
 def sequenced(node: Node, status: StreamStatus) -> bool:
     """Whether what is appended goes through a sequencer, be it this node."""
     genesis, state = status.genesis, status.state
-    if genesis is None or state is None:
+    if genesis is None:
         return node.sequencing.proposal(status.stream) is not None
-    return genesis.sequenced_under(state.owners)
+    return genesis.sequenced_under(state.owners if state else genesis.owners)
 
 
 def require_writable(node: Node, status: StreamStatus) -> None:

@@ -5,11 +5,12 @@ from itertools import chain
 
 import trio
 
+from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
+from qbix_node.daemon.resolving import Resolver
 from qbix_node.daemon.stream_founding import founded, handed_in, require_writable, sequenced
 from qbix_node.daemon.stream_rows import details_of, row_of
-from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
-from qbix_node.gossip.service import Gossip
+from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
     NewStream,
@@ -22,21 +23,13 @@ from qbix_node.http.stream_api import (
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
-from qbix_node.streams.archive import ArchiveReader, Frame
+from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.caution import Doubt
-from qbix_node.streams.forks import check_fork, check_resolve
-from qbix_node.streams.genesis import Genesis
-from qbix_node.streams.growth import begin
-from qbix_node.streams.messages import (
-    Appended,
-    LargeContent,
-    NewEntry,
-    Segment,
-    SignedResolve,
-    read_header,
-)
+from qbix_node.streams.messages import Appended, LargeContent, NewEntry, read_header
 from qbix_node.streams.serving import Entry
+from qbix_node.streams.tree import Hash
 from qbix_node.wire.fields import is_name
+from qbix_node.wire.packing import pack
 from qbix_node.wire.references import (
     StreamId,
     encode_base64,
@@ -53,6 +46,7 @@ class StreamInterface:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._resolver = Resolver(node)
 
     @property
     def _streams(self) -> StreamReplication:
@@ -67,7 +61,7 @@ class StreamInterface:
         status = self.known(stream)
         length = status.state.length if status.state else 0
         gaps = await self._streams.contents.gaps(stream, 0, length)
-        return details_of(self._node, status, gaps)
+        return details_of(self._node, status, gaps, self._resolver.branches(stream))
 
     def known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)
@@ -116,6 +110,13 @@ class StreamInterface:
             done = await self._append(stream, entries)
             return StreamPlace(format_stream(stream), done.first, done.stop, len(entries))
         raise _not_confirmed("stream log")
+
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        require_disk(self._node)
+        with trio.move_on_after(CONFIRM_S):
+            await self._resolver.resolve(stream, None if root is None else Hash(root))
+            return row_of(self._streams.status(stream))
+        raise _not_confirmed("stream show")
 
     def require_appendable(self, stream: StreamId) -> None:
         """As far as it can be known before the entry is made. Raises LocalError."""
@@ -166,81 +167,22 @@ class StreamInterface:
         return self._streams.prove(stream, index).encoded
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
-        """SPEC streams 9: the segments, then the fork proofs that are here."""
-        segments = self._streams.export(stream)
-        return chain(segments, map(archive.frame, self._node.gossip.proofs(stream)))
+        """SPEC streams 9: the segments, then what is here about forks."""
+        segments, gossip = self._streams.export(stream), self._node.gossip
+        chosen = gossip.resolution(stream)
+        resolves = [pack(chosen.signed.packable())] if chosen else []
+        return chain(segments, map(archive.frame, [*resolves, *gossip.proofs(stream)]))
 
     # ---- imported ----
 
     async def import_(self, pieces: AsyncIterator[bytes]) -> StreamImport:
         require_disk(self._node)
-        reader, done = ArchiveReader(), _Imported(self._streams, self._node.gossip)
+        reader, done = ArchiveReader(), Imported(self._streams, self._node.gossip)
         async for piece in pieces:
             for frame in reader.take(piece):
                 await done.take(frame)
         reader.end()
-        assert done.stream is not None
-        length = done.length
-        name = format_stream(done.stream)
-        return StreamImport(name, done.added, length, done.contents, done.proofs)
-
-
-class _Imported:
-    """What has come of one file so far."""
-
-    def __init__(self, streams: StreamReplication, gossip: Gossip) -> None:
-        self._streams = streams
-        self._gossip = gossip
-        self.stream: StreamId | None = None
-        self._genesis: Genesis
-        self.added = 0
-        self.contents = 0
-        self.proofs = 0
-
-    @property
-    def length(self) -> int:
-        state = self._streams.status(self.stream).state if self.stream else None
-        return state.length if state else 0
-
-    async def take(self, frame: Frame) -> None:
-        """Raises BadInput, which says at which frame."""
-        try:
-            await self._take(frame)
-        except (BadInput, Malformed) as error:
-            kept = "nothing of it was kept" if not self.length else "what is good before it is kept"
-            raise BadInput(f"frame {frame.number}: {error}", hint=kept) from error
-
-    async def _take(self, frame: Frame) -> None:
-        match frame.content:
-            case Segment() as segment if self.stream is None:
-                self._genesis = begin(segment)
-                await self._take_first(segment)
-            case Segment() as segment:
-                await self._add(segment)
-            case SignedResolve() as resolve:
-                check_resolve(self._genesis, resolve)
-            case fork:
-                check_fork(fork)
-                await self._gossip.submit(fork)
-                self.proofs += 1
-
-    async def _take_first(self, segment: Segment) -> None:
-        """The stream is followed from now on, unless this is not its beginning after all."""
-        self.stream = segment.stream
-        before = self._streams.status(segment.stream)
-        if not before.following:  # else whole or not, as it is
-            await self._streams.follow(segment.stream)
-        try:
-            await self._add(segment)
-        except BadInput:
-            if not self.length and not before.following:
-                await self._streams.unfollow(segment.stream)
-            raise
-
-    async def _add(self, segment: Segment) -> None:
-        before = self.length
-        self.contents += await self._streams.take(segment)
-        self.added += max(0, self.length - max(before, 1))  # the genesis is no entry
+        return done.end()
 
 
 def _how_to_go_on(status: StreamStatus) -> str:

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from qbix_node.daemon.node import Node
-from qbix_node.http.stream_api import ProposalRow, StreamDetails, StreamRow
-from qbix_node.replication.streams.service import FORKED
+from qbix_node.http.stream_api import BranchRow, ProposalRow, StreamDetails, StreamRow
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.resolution import CLOSED, FORKED
 from qbix_node.streams.shelf import Gaps
 from qbix_node.wire.references import encode_base64, format_feed, format_stream
 
@@ -20,6 +20,7 @@ def row_of(status: StreamStatus) -> StreamRow:
     readers = genesis.readers if genesis else None
     others = None if readers is None else sorted(readers - set(keys))
     head = state.signed.head if state else None
+    chosen = status.resolution
     return StreamRow(
         stream=format_stream(status.stream),
         kind=genesis.kind if genesis else None,
@@ -35,7 +36,10 @@ def row_of(status: StreamStatus) -> StreamRow:
         timestamp=head.timestamp_ms if head else None,
         claimed=status.claimed,
         stopped=status.stopped,
-        forked=status.stopped == FORKED,
+        forked=status.stopped in (FORKED, CLOSED),
+        closed=status.stopped == CLOSED,
+        resolved_length=chosen.fork_length if chosen else None,
+        resolved_root=encode_base64(chosen.chosen_root) if chosen else None,
         doubt=None if status.waits is None else str(status.waits),
         weights=[weight for _, weight in weights],
         threshold=owners.threshold if owners else None,
@@ -56,7 +60,9 @@ def _writers(genesis: Genesis | None) -> list[str] | None:
     return [format_feed(key) for key in sorted(genesis.writers)]
 
 
-def details_of(node: Node, status: StreamStatus, gaps: Gaps) -> StreamDetails:
+def details_of(
+    node: Node, status: StreamStatus, gaps: Gaps, branches: list[BranchRow]
+) -> StreamDetails:
     """`status`: of a stream that is here or followed; it may not have begun yet."""
     proposal = node.sequencing.proposal(status.stream)
     if proposal is not None:
@@ -66,6 +72,7 @@ def details_of(node: Node, status: StreamStatus, gaps: Gaps) -> StreamDetails:
         row=row_of(status),
         contents_missing=gaps.missing,
         contents_dropped=gaps.dropped,
+        branches=branches,
         signs=_signs(node, status),
         signed_length=signed,
         proposal=_proposal_row(proposal) if proposal else None,

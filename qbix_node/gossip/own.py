@@ -22,8 +22,10 @@ from qbix_node.streams.caution import (
 )
 from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.messages import Head
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
 
 PATIENCE_S = 10.0  # after a clean stop nobody is waited for longer
@@ -41,8 +43,16 @@ Effects = list[m.Effect]
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    stream: StreamId
+    state: LogState  # ours, as it was
     asked_at: float
+
+    @property
+    def stream(self) -> StreamId:
+        return self.state.signed.head.stream
+
+    def is_continued(self, head: Head, frontier: tuple[Hash, ...]) -> bool:
+        prefix = self.state.prefix._replace(frontier=frontier)
+        return prefix.leads_to(head.root, head.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,9 @@ class _Peer:
 
 
 class OwnStreams:
-    """`geneses`, `logs`: kept by a StreamBook; `caution`: how it began with them."""
+    """`geneses`, `logs`: kept by a StreamBook; `caution`: how it began with them. `chosen`: streams
+    of which a branch was chosen after a fork.
+    """
 
     def __init__(
         self,
@@ -76,10 +88,12 @@ class OwnStreams:
         logs: Mapping[StreamId, LogState],
         key: AuthorId,
         caution: Caution,
+        chosen: Iterable[StreamId] = (),
     ) -> None:
         self._geneses, self._logs, self._key = geneses, logs, key
         self._doubts = dict(caution.doubts)
         self._ahead = dict(caution.ahead)
+        self._chosen = dict.fromkeys(chosen)
         self._peers: dict[m.PeerId, _Peer] = {}
         self._tokens = m.Tokens()
         self._number = _FIRST_NUMBER
@@ -124,6 +138,11 @@ class OwnStreams:
                 for peer, at in self._peers.items():
                     at.left.append(stream)
                     self._ask(peer, now, effects)
+            case g.BranchChosen(stream):
+                self._chosen[stream] = None
+                if self._ahead.pop(stream, None) is not None:  # it may be of the other branch
+                    self._forget([] if stream in self._doubts else [stream], effects)
+                    self._keep([stream] if stream in self._doubts else [], effects)
             case g.DoubtEnded(stream):
                 self._trust([stream] if stream in self._doubts else [], effects)
             case g.Announced(peer, streams, gone) if peer in self._peers:
@@ -170,7 +189,7 @@ class OwnStreams:
                 continue
             state = self._logs[stream]
             self._number += 1
-            at.questions[self._number] = _Question(stream, now)
+            at.questions[self._number] = _Question(state, now)
             compare = g.Compare(self._number, ShownHead(state.signed), state.prefix)
             effects.append(m.Send(peer, compare))
 
@@ -199,23 +218,46 @@ class OwnStreams:
                     self._look(peer, shown, effects)
             case g.Compare(shown=shown):
                 self._look(peer, shown, effects)
-            case g.Continues(number, shown) | g.Shorter(number, shown):
-                question = at.questions.pop(number, None)
-                answers = question is not None and question.stream == shown.head.stream
-                answers = answers and not shown.chain
-                if not self._look(peer, shown, effects, answers=answers) and answers:
-                    self._answered(peer, shown.head.stream, effects)
+            case g.Continues(number, shown, frontier):
+                self._hear_answer(peer, number, shown, frontier, effects)
+            case g.Shorter(number, shown):
+                self._hear_answer(peer, number, shown, None, effects)
             case g.Unknown(number) if number in at.questions:
                 stream = at.questions.pop(number).stream
                 at.unknown[stream] = None
             case _:
                 pass  # of proofs the Gossiper makes the end of the stream
 
+    def _hear_answer(
+        self,
+        peer: m.PeerId,
+        number: int,
+        shown: ShownHead,
+        frontier: tuple[Hash, ...] | None,
+        effects: Effects,
+    ) -> None:
+        head = shown.head
+        question = self._peers[peer].questions.pop(number, None)
+        if question is None or question.stream != head.stream or shown.chain:
+            self._look(peer, shown, effects)
+            return
+        continued = frontier is not None and question.is_continued(head, frontier)
+        if not self._look(peer, shown, effects, answers=True, continued=continued):
+            self._answered(peer, head.stream, effects)
+
     def _look(
-        self, peer: m.PeerId, shown: ShownHead, effects: Effects, *, answers: bool = False
+        self,
+        peer: m.PeerId,
+        shown: ShownHead,
+        effects: Effects,
+        *,
+        answers: bool = False,
+        continued: bool = False,
     ) -> bool:
         """Whether it may be a Head of ours that is news, and is checked therefore."""
         stream, head, at = shown.head.stream, shown.head, self._peers[peer]
+        if stream in self._chosen and not continued:
+            return False  # SPEC streams 6.1: it may be of the branch that was not chosen
         if not self._is_ahead(shown) or head.length <= self._ahead.get(stream, 0):
             return False
         if at.lies or (at.checks >= CHECKS_MAX and not answers):
@@ -303,7 +345,13 @@ class OwnStreams:
     def _forget_reached(self, effects: Effects) -> None:
         """Heads that the log here has come up to."""
         logs, ahead = self._logs, self._ahead
-        reached = [stream for stream, length in ahead.items() if logs[stream].length >= length]
+        reached = [
+            stream for stream, length in ahead.items() if _length(logs.get(stream)) >= length
+        ]
         for stream in reached:
             del ahead[stream]
         self._forget([each for each in reached if each not in self._doubts], effects)
+
+
+def _length(state: LogState | None) -> int:
+    return state.length if state else 0

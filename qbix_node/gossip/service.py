@@ -16,13 +16,14 @@ from qbix_node.net.link import Link
 from qbix_node.net.methods import Methods
 from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
-from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
-from qbix_node.streams.records import LogState, read_proofs
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution, read_forks, read_resolutions
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 
 REPLACED_MAX = 1024  # Heads that wait to be compared; the oldest is forgotten
@@ -48,12 +49,12 @@ class Gossip:
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(
-            replication.geneses, replication.logs, read_proofs(store), replication.choice.followed
-        )
+        kept = read_forks(store), read_resolutions(store)
+        known = replication.geneses, replication.logs, *kept, replication.choice.followed
+        self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
-        own = OwnStreams(replication.geneses, logs, replication.key, caution)
+        own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
         self._own = Runner(own, self, store, rng, executor, verify)
         self._alone = alone
         self._observe = observe
@@ -61,7 +62,7 @@ class Gossip:
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
-        self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._changed: dict[StreamId, None] = {}  # that stop, or go on
         self._came: dict[StreamId, None] = {}  # streams that others sent, not told yet
         self._words: deque[Doubted | Trusted | ShownAhead] = deque()  # about own ones, not told yet
         self._warned: dict[StreamId, None] = {}  # own streams
@@ -130,15 +131,23 @@ class Gossip:
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
             while self._replaced:
                 await self._runner.post(m.Requested(g.Replaced(self._replaced.popleft())))
-            stops, self._stops = self._stops, {}
-            for stream, reason in stops.items():
-                await self._replication.stop(stream, reason)
-                await self._own.post(m.Requested(g.DoubtEnded(stream)))
+            changed, self._changed = self._changed, {}
+            for stream in changed:
+                await self._stop_or_go_on(stream)
             came, self._came = self._came, {}
             for stream in came:
                 await self._own.post(m.Requested(g.Came(stream)))
             while self._words:
                 await self._replication.heed(self._words.popleft())
+
+    async def _stop_or_go_on(self, stream: StreamId) -> None:
+        resolution = self._machine.resolution(stream)
+        if reason := self._machine.stopped(stream):
+            await self._replication.stop(stream, reason)
+            await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        elif resolution is not None:
+            await self._replication.resolve(resolution)
+            await self._own.post(m.Requested(g.BranchChosen(stream)))
 
     async def _post(self, event: m.Event) -> None:
         await self._runner.post(event)
@@ -146,15 +155,16 @@ class Gossip:
 
     # ---- for the daemon ----
 
-    async def submit(self, fork: StreamFork) -> None:
-        """A proof that did not come from a peer. Returns once it is durable and told, or passed
-        over, as spec/gossip.md 6 has it.
+    async def submit(self, given: StreamFork | Resolution) -> None:
+        """What did not come from a peer. Returns once it is durable and heeded, or passed over, as
+        spec/gossip.md 6 has it.
         """
         number, settled = next(self._numbers), trio.Event()
         self._submitted[number] = settled
         try:
-            await self._runner.post(m.Requested(g.Submitted(number, fork)))
+            await self._runner.post(m.Requested(g.Submitted(number, given)))
             await settled.wait()
+            await self._stop_or_go_on(given.stream)
         finally:
             del self._submitted[number]
 
@@ -165,6 +175,10 @@ class Gossip:
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
+
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        """Which branch the owners chose, once that is durable."""
+        return self._machine.resolution(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that the owners signed and nobody has backed."""
@@ -183,7 +197,13 @@ class Gossip:
             case g.ForkProven(fork, source):
                 named = {"stream": format_stream(fork.stream), "length": fork.forked_length}
                 log.warning("fork.proven", **named, source=format_feed(source) if source else None)
-                self._stops[fork.stream] = FORKED
+                self._changed[fork.stream] = None
+                self._news.set()
+            case g.ForkResolved(resolution, source):
+                named = {"stream": format_stream(resolution.stream)}
+                told = {**named, "length": resolution.fork_length}
+                log.warning("fork.resolved", **told, source=format_feed(source) if source else None)
+                self._changed[resolution.stream] = None
                 self._news.set()
             case g.Settled(number) if number in self._submitted:
                 self._submitted[number].set()

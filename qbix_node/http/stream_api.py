@@ -26,11 +26,25 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    closed: bool  # and again, after they had chosen a branch
+    resolved_length: int | None  # where they chose a branch
+    resolved_root: str | None  # of that, there
     doubt: str | None  # why nothing is appended to an own stream for now
     weights: list[int] = field(default_factory=list)  # of the owners, in their order
     threshold: int | None = None  # the weight that decides
     sequencer: str | None = None  # who puts entries in order, where others than it may write
     writers: list[str] | None = None  # besides the owners; []: all readers; None: nobody
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """One side of a fork proof that a Resolve may be about."""
+
+    proof: str  # the id
+    length: int  # where it is compared with the other
+    root: str  # there
+    head_length: int  # up to where the owners signed it, at least
+    here: bool  # the log here is of this branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,7 @@ class StreamDetails:
     row: StreamRow
     contents_missing: int  # those that were dropped not counted
     contents_dropped: int
+    branches: list[BranchRow]
     signs: bool = False  # whether this node signs what the sequencer proposes
     signed_length: int | None = None  # of the newest Head that it signed with others
     proposal: ProposalRow | None = None  # of this node, if it is the sequencer
@@ -115,6 +130,7 @@ class StreamImport:
     length: int
     contents: int  # that were missing here, of entries that were not
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
+    resolved: bool  # it says which branch goes on
 
 
 class StreamApi(Protocol):
@@ -135,6 +151,10 @@ class StreamApi(Protocol):
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
+
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        """Of a fork; the branch with that root goes on, or the one that is here."""
+        ...
 
     async def resume(self, stream: StreamId, length: int) -> None:
         """The person who runs the node says that an own stream of this length is here whole."""

@@ -27,7 +27,7 @@ from qbix_node.http.stream_api import NewOwner, NewStream, StreamApi, StreamDeta
 from qbix_node.streams.messages import ENTRIES_MAX
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.wire import v8json
-from qbix_node.wire.references import StreamId, parse_feed, parse_stream
+from qbix_node.wire.references import StreamId, decode_base64, parse_feed, parse_stream
 from qbix_node.wire.v8json import JsonValue
 
 LOG_CHUNK = 100  # entries in memory at a time: 6 MiB of contents
@@ -73,6 +73,12 @@ class StreamHandlers:
             raise BadInput(f"the body has {len(contents)} lines, 1 to {ENTRIES_MAX} are taken")
         place = await self._api.append(stream, kind, contents)
         return json_answer(asdict(place), HTTPStatus.CREATED)
+
+    async def resolve(self, request: Request) -> Response:
+        body = await read_object(request, "stream", "root")
+        root = _root(text_of(body, "root")) if "root" in body else None
+        row = await self._api.resolve(parse_stream(text_of(body, "stream")), root)
+        return json_answer(asdict(row))
 
     async def resume(self, request: Request) -> Response:
         body = await read_object(request, "stream", "length")
@@ -139,6 +145,13 @@ def _owner(value: JsonValue) -> NewOwner:
 
 def _stream(query: Query) -> StreamId:
     return parse_stream(query.text("stream"))
+
+
+def _root(text: str) -> bytes:
+    root = decode_base64(text, 32)
+    if root is None:
+        raise BadInput(f"{text[:60]!r} is no root: 32 bytes in base64 are expected")
+    return root
 
 
 def _line(entry: StreamEntry) -> bytes:

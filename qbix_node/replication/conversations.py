@@ -96,7 +96,8 @@ class Conversations(Generic[LogId]):
             queued, asked = exchange.sent, exchange.wants
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
-                self._sends.append(m.Send(peer_id, Stop(feed)))
+                forget = notes[feed] == REFUSED
+                self._sends.append(m.Send(peer_id, Stop(feed, forget=forget)))
                 exchange.offered = exchange.sent  # the rest has not left, or will arrive
             if exchange.wants or self.doubts:
                 self._doubt(peer_id, feed, exchange, now)
@@ -141,6 +142,18 @@ class Conversations(Generic[LogId]):
             if takes_part and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
+    def begin_anew(self, feed: LogId, now: float) -> None:
+        """SPEC streams 6.1: what can't be right of it is decided otherwise from now on. Peers that
+        refuse it are told, too: they may have dropped their own log this moment.
+        """
+        for peer in self.peers.values():
+            peer.rests.pop(feed, None)
+            peer.muted.discard(feed)
+        for peer_id in self._talking():
+            if self.may_read(peer_id, feed):
+                self._join(peer_id, feed, now)
+        self._choose(feed, now)
+
     def end(self, feed: LogId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
         self.sources.forget(feed)
@@ -157,7 +170,7 @@ class Conversations(Generic[LogId]):
                 # where the feed is followed again meanwhile.
                 peer.exchanges[feed] = Exchange(theirs=REFUSED)
                 continue
-            self._sends.append(m.Send(peer_id, Stop(feed)))
+            self._sends.append(m.Send(peer_id, Stop(feed, forget=True)))
             self._notes.setdefault(peer_id, {})[feed] = REFUSED
             if exchange.theirs is not None:
                 peer.refuse(feed)

@@ -13,6 +13,7 @@ from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
+NO_LOG = "the branch of that stream that its owners chose is not here yet"
 CHECKS_BURST = 256  # signatures that are checked for a peer at once
 CHECKS_A_SECOND = 64
 

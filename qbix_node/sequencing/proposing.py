@@ -9,7 +9,7 @@ from functools import partial
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.sequencing import messages as q
-from qbix_node.sequencing.desk import Desk
+from qbix_node.sequencing.desk import NO_LOG, Desk
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.sequencing.queue import Asker, Queue, Waiting
 from qbix_node.sequencing.records import Run, Signed, delete_run, put_run, put_signed
@@ -175,10 +175,14 @@ class Proposer:
         desk, queue = self._desk, self._queues.get(stream)
         if not queue or stream in self.proposals or stream in self._drawing:
             return
-        state = desk.logs[stream]  # a genesis is here with its log
         drawn = queue.draw()
         if not queue:
             del self._queues[stream]
+        state = desk.logs.get(stream)
+        if state is None:
+            self._turn_away(drawn, NO_LOG, later=True)
+            self._draw(stream)
+            return
         intents = [each.header for each in drawn if each.header.author_sig is not None]
         authors = tuple(dict.fromkeys([header.author for header in intents]))
         bases = [header.base_length for header in intents]
@@ -204,7 +208,7 @@ class Proposer:
     ) -> None:
         desk = self._desk
         self._drawing.discard(stream)
-        if desk.logs[stream] != before:
+        if desk.logs.get(stream) != before:
             self._queues.setdefault(stream, Queue()).put_back(drawn)
             self._draw(stream)
             return
@@ -213,13 +217,15 @@ class Proposer:
         if signed is not None and facts.roots.get(signed.length) != signed.root:
             reason = OTHER_LOG
         if reason is not None:
-            for waiting in drawn:
-                declined = q.Declined(waiting.asker.number, reason, later=bool(before.frontier))
-                self._tell(waiting.asker, declined)
+            self._turn_away(drawn, reason, later=bool(before.frontier))
         elif placed := self._place(before, genesis, drawn, facts):
             askers = {header.place: waiting.asker for header, waiting in placed}
             self._propose(Proposal(self._run(before, placed), genesis, askers))
         self._draw(stream)
+
+    def _turn_away(self, drawn: list[Waiting], reason: str, *, later: bool = False) -> None:
+        for waiting in drawn:
+            self._tell(waiting.asker, q.Declined(waiting.asker.number, reason, later=later))
 
     def _place(
         self, before: LogState, genesis: Genesis, drawn: list[Waiting], facts: Facts

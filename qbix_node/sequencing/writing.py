@@ -11,7 +11,7 @@ from functools import partial
 from qbix_node import machines as m
 from qbix_node.ports import Rows
 from qbix_node.sequencing import messages as q
-from qbix_node.sequencing.desk import Desk
+from qbix_node.sequencing.desk import NO_LOG, Desk
 from qbix_node.sequencing.records import put_written
 from qbix_node.streams.authoring import make_header, make_intent
 from qbix_node.streams.growth import Facts, Needs
@@ -83,6 +83,9 @@ class Writer:
         if reason := self._why_never(stream):
             desk.emit(q.Failed(wish.request, reason))
             return
+        if stream not in desk.logs:
+            desk.emit(q.Failed(wish.request, NO_LOG, later=True))
+            return
         sequencer = m.PeerId(desk.geneses[stream].sequencer or b"")
         if sequencer != desk.me and sequencer not in desk.peers:
             who = format_feed(sequencer)
@@ -111,7 +114,7 @@ class Writer:
 
     def _why_never(self, stream: StreamId) -> str | None:
         desk, genesis = self._desk, self._desk.geneses.get(stream)
-        if genesis is None or stream not in desk.logs:
+        if genesis is None:
             return "that stream is not here"
         if reason := desk.why_not(stream, genesis):
             return reason
@@ -129,11 +132,16 @@ class Writer:
         desk, stream = self._desk, request.wish.stream
         if request.wish.request not in self._requests:
             return
+        state = desk.logs.get(stream)
+        if state is None:
+            desk.emit(q.Failed(request.wish.request, NO_LOG, later=True))
+            self.give_up(request.wish.request)
+            return
         none = AuthorState(0, 0)
         logged, used = facts.authors.get(desk.author, none), self._written.get(stream, none)
         author_seq = max(logged.author_seq, used.author_seq)
         stamp_ms = max(logged.timestamp_ms, used.timestamp_ms, desk.wall_ms)
-        state, made = desk.logs[stream], list[Header]()
+        made = list[Header]()
         for entry in request.wish.entries:
             author_seq += 1
             made.append(make_intent(state, desk.keys, author_seq, entry, stamp_ms))

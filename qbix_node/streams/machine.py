@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
-from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
 from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
-from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
     Contradicted,
@@ -25,20 +24,17 @@ from qbix_node.streams.growth import (
     begin,
     continue_log,
     cover,
+    genesis_of,
     needs,
+    own_growth,
     read_headers,
+    writes_of,
 )
 from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import (
-    LogState,
-    Run,
-    put_author,
-    put_genesis,
-    put_log,
-    put_nodes,
-    put_run,
-)
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
 from qbix_node.wire.references import StreamId
@@ -52,8 +48,8 @@ Effects = list[m.Effect]
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more.
-    `caution`: where nothing is appended for now.
+    """`geneses`, `logs`, `stopped`, `resolutions`: what the store holds; `stopped` takes no entries
+    any more. `caution`: where nothing is appended for now.
     """
 
     keys: KeyPair
@@ -62,12 +58,17 @@ class StreamBook:
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
     caution: Caution = field(default_factory=Caution)
+    resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
     _checks: dict[m.Token, StreamId] = field(default_factory=dict)
     _writes: dict[m.Token, StreamId] = field(default_factory=dict)
+    _switching: Switching = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._switching = Switching(self.tokens, self.logs, self.resolutions)
 
     def accept(self, stream: StreamId) -> None:
         """From now on segments of this stream are taken from peers."""
@@ -83,8 +84,8 @@ class StreamBook:
 
     def owns(self, stream: StreamId) -> bool:
         """Whether this node alone signs what comes next: owners may have changed."""
-        state = self.logs.get(stream)
-        return state is not None and state.owners.only == AuthorId(self.keys.public)
+        known = self.logs.get(stream) or self.geneses.get(stream)  # a log may be on its way anew
+        return known is not None and known.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -110,9 +111,24 @@ class StreamBook:
                 stream = self._writes.pop(token)
                 self._saved(stream, self._lines[stream], effects)
                 self._go_on(stream, effects)
-            case _:
-                pass  # a repeat, or meant for another part
+            case _:  # a repeat, or meant for another part
+                self._switch(event, effects)
+        for stream in self._switching.due():
+            self._lines.setdefault(stream, Line())
+            self._go_on(stream, effects)
         return tuple(effects)
+
+    def _switch(self, event: m.Event, effects: Effects) -> None:
+        match event:
+            case m.Requested(ResolveStream(resolution)):
+                self.stopped.pop(resolution.stream, None)
+                self.caution.ahead.pop(resolution.stream, None)  # it may be of the other branch
+                self._switching.resolve(resolution)
+            case _ if (stream := self._switching.handle(event, effects)) is not None:
+                self._lines[stream].busy = False
+                self._go_on(stream, effects)
+            case _:
+                pass
 
     # ---- what comes in ----
 
@@ -168,26 +184,31 @@ class StreamBook:
             return "that stream is not here"
         if not self.owns(stream):
             return "this node is not the only owner of that stream"
-        if self.geneses[stream].sequenced_under(self.logs[stream].owners):
-            return "what is appended to that stream goes through its sequencer"  # which signs
         if stream in self.stopped:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
+        if stream not in self.logs:
+            return "the branch that its owners chose is not here yet"
+        if self.geneses[stream].sequenced_under(self.logs[stream].owners):
+            return "what is appended to that stream goes through its sequencer"  # which signs
         return None
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
         """Why nothing is appended for now, though it is an own stream that takes entries."""
         if not self.owns(stream) or stream in self.stopped:
             return None
-        return self.caution.why_wait(stream, self.logs[stream])
+        state = self.logs.get(stream)
+        return self.caution.why_wait(stream, state) if state else None
 
     # ---- one thing after the other ----
 
     def _go_on(self, stream: StreamId, effects: Effects) -> None:
         line = self._lines[stream]
         while not line.busy:
-            if line.wishes:
+            if self._switching.begin(stream, effects):
+                line.busy = True
+            elif line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
                 line.offer = line.offers.popleft()
@@ -203,7 +224,7 @@ class StreamBook:
         if isinstance(first, s.Create):
             line.written = (first,)
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
-            self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
+            self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
         together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
@@ -223,14 +244,14 @@ class StreamBook:
         entries = [entry for wish in together for entry in wish.entries]
         stamp_ms = max([wish.stamp_ms for wish in together])
         segment = make_segment(state, self.keys, entries, stamp_ms)
-        self._keep(stream, line, _own_growth(self.geneses[stream], state, segment), effects)
+        self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
         segment, length = offer.segment, self.length(stream)
         covering, covered = segment.signed_head.head.length, self._covered(stream)
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
-        elif segment.first > length:
+        elif segment.first > length or self._switching.misses_branch(segment, length):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             self._settle(line, effects)
         elif segment.stop == length and covering <= covered:
@@ -319,28 +340,17 @@ class StreamBook:
         self._writes[token] = stream
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
-
-    def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
-        state, writes = growth.state, list[Write]()
-        if stream not in self.geneses:
-            writes.append(put_genesis(read_genesis(growth.leaves[0])))
-        if growth.leaves:
-            signed = state.signed
-            ends = not state.frontier
-            ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-            run = Run(state.length - len(growth.leaves), growth.leaves, ending)
-            writes += put_run(stream, run, growth.contents)
-        writes += put_nodes(stream, growth.made)
-        writes += [put_author(stream, *author) for author in growth.authors.items()]
-        writes.append(put_log(stream, state))
-        return writes
+        effects.append(
+            m.Persist(
+                token, tuple(writes_of(stream, growth, new=stream not in self.geneses)), marked=own
+            )
+        )
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
         growth, offer = line.growth, line.offer
         assert growth is not None
         if stream not in self.geneses:
-            self.geneses[stream] = read_genesis(growth.leaves[0])
+            self.geneses[stream] = genesis_of(growth)
         before = self.logs.get(stream)
         self.logs[stream] = growth.state
         if before is not None and before.frontier and before.signed != growth.state.signed:
@@ -376,10 +386,3 @@ class StreamBook:
             effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
         line.offer, line.covered, line.growth = None, None, None
         line.headers, line.busy = [], False
-
-
-def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
-    headers = read_headers(segment, state.length if state else 0)
-    verdict = continue_log(genesis, state, segment, headers)
-    assert not isinstance(verdict, Contradicted)  # we have just made it
-    return verdict

@@ -9,14 +9,15 @@
     s/n stream level index     roots of full subtrees of 256 leaves and more
     s/a stream author          the last intent of an author
     s/o stream index           that this entry changed the owners
-    s/x stream forked_length   a fork proof (spec/gossip.md 8)
+    s/x stream id              a fork proof (spec/gossip.md 8), by its id
+    s/r stream                 the Resolve that counts, with its proof (resolution.py)
     s/u stream                 of an own one: that others may know more of it (caution.py)
 
 Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
 for up to 256 entries, because a key for each would cost more than all else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qbix_node.errors import DamagedStore, Malformed
@@ -56,7 +57,6 @@ CONTENTS = b"s/c"
 NODE = b"s/n"
 AUTHOR = b"s/a"
 CHANGE = b"s/o"
-PROOF = b"s/x"
 
 BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
 BLOCKS_MAX = 8  # that are remembered of those read: 1 MiB
@@ -165,37 +165,26 @@ def put_author(stream: StreamId, author: AuthorId, state: AuthorState) -> Put:
     return Put(author_key(stream, author), pack((state.author_seq, state.timestamp_ms)))
 
 
-def put_proof(stream: StreamId, forked_length: int, encoded: bytes) -> Put:
-    return Put(place_key(PROOF, stream, forked_length), encoded)
-
-
 # ---- reads: all raise DamagedStore ----
-
-
-def read_proofs(rows: Rows) -> dict[StreamId, dict[int, bytes]]:
-    """Encoded, by stream and forked length."""
-    found: dict[StreamId, dict[int, bytes]] = {}
-    start = PROOF
-    while part := rows.scan(start, PROOF + b"\xff" * 37, limit=_SCAN):
-        for key, encoded in part:
-            stream = StreamId(key[len(PROOF) : len(PROOF) + 32])
-            found.setdefault(stream, {})[int.from_bytes(key[-4:], "big")] = encoded
-        start = part[-1][0] + b"\0"
-    return found
 
 
 def read_streams(rows: Rows) -> dict[StreamId, Genesis]:
     """All that are here."""
     found: dict[StreamId, Genesis] = {}
-    start = GENESIS
-    while part := rows.scan(start, GENESIS + b"\xff" * 33, limit=_SCAN):
-        for key, encoded in part:
-            genesis = _genesis(encoded)
-            if GENESIS + genesis.stream != key:
-                raise DamagedStore(f"the genesis at {key.hex()} is of another stream")
-            found[genesis.stream] = genesis
-        start = part[-1][0] + b"\0"
+    for key, encoded in scan_all(rows, GENESIS):
+        genesis = _genesis(encoded)
+        if GENESIS + genesis.stream != key:
+            raise DamagedStore(f"the genesis at {key.hex()} is of another stream")
+        found[genesis.stream] = genesis
     return found
+
+
+def scan_all(rows: Rows, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Whatever begins with it, in order."""
+    start, stop = prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+    while part := rows.scan(start, stop, limit=_SCAN):
+        yield from part
+        start = part[-1][0] + b"\0"
 
 
 def read_log_state(record: bytes, stream: StreamId) -> LogState:

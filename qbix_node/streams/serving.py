@@ -16,6 +16,7 @@ from qbix_node.streams.records import (
     read_head_at,
     read_runs,
 )
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.succession import OWNERS_SET
 from qbix_node.streams.tree import (
     Hash,
@@ -78,10 +79,14 @@ class CoveredNodes:
             self._edge = _beyond(self.state)
         return self._edge[level, index]
 
+    def peaks(self, length: int) -> tuple[Hash, ...]:
+        """Of the first leaves, all of which are here."""
+        return peaks_of(self._stored, length)
+
     def root(self, length: int) -> Hash | None:
         """Of the first leaves; None: it is not known here."""
         if length <= self.state.length:
-            return bag(peaks_of(self._stored, length))
+            return bag(self.peaks(length))
         prefix = self.prefix(length)
         return prefix.root(self.state.signed.head.root) if prefix else None
 
@@ -102,23 +107,38 @@ def make_segments(
     *,
     entries_max: int = ENTRIES_MAX,
     bare: bool = False,
+    resolution: Resolution | None = None,
 ) -> list[Segment]:
     """The entries from `first` to before `stop`, in as few segments as hold them. `bare`: without
-    contents, but for those that are never left out.
+    contents, but for those that are never left out. `resolution`: that of the stream, if its owners
+    chose a branch.
     """
     segments, stop = list[Segment](), min(stop, state.length)
+    stream = state.signed.head.stream
     while first < stop:
-        # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
-        change = read_change(rows, state.signed.head.stream, first)
-        covered = state if change is None else _up_to(rows, state, change + 1)
-        end = min(stop, covered.length)
-        nodes, stream = CoveredNodes(rows, covered), state.signed.head.stream
+        change = read_change(rows, stream, first)
+        covered = _covered(rows, state, first, change, resolution)
+        end, nodes = min(stop, covered.length), CoveredNodes(rows, covered)
         entries = read_entries(rows, stream, first, end, bare=bare)
         if bare and end - 1 == change:
             entries = _with_last(entries, read_entries(rows, stream, change, end))
         segments += _under_one_head(nodes, entries, entries_max)
         first = end
     return segments
+
+
+def _covered(
+    rows: Rows, state: LogState, first: int, change: int | None, resolution: Resolution | None
+) -> LogState:
+    """The log as far as the entries from `first` on are shown under one Head. `change`: where the
+    owners change next.
+    """
+    if resolution is not None and first < resolution.fork_length <= state.length:
+        # SPEC streams 6.1: up to there nothing but the chosen Head shows which branch this is.
+        nodes = StoredNodes(rows, resolution.stream)
+        return resolution.log(peaks_of(nodes, resolution.fork_length))
+    # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
+    return state if change is None else _up_to(rows, state, change + 1)
 
 
 def _with_last(entries: Iterable[Entry], last: Iterable[Entry]) -> Iterator[Entry]:

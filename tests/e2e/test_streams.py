@@ -99,6 +99,7 @@ async def test_a_stream_travels_by_peers_and_by_file(
             "length": ENTRIES + 1,
             "contents": 0,
             "proofs": 0,
+            "resolved": False,
         }
         assert (await carol.asks("stream", "import", file))["added"] == 0
         assert await carol.lists("stream", "log", name) == ours

@@ -32,11 +32,12 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head, Segment
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import Hash, Prefix
+from qbix_node.streams.tree import Hash, Prefix, leaf_hash
 from qbix_node.wire.references import StreamId
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import Author
 from tests.replication.network import keys_of
+from tests.streams.logs import listed_frontier
 
 BOB, CAROL, DAVE = [m.PeerId(name.ljust(32, b".")) for name in (b"bob", b"carol", b"dave")]
 ALICE = Author("alice")
@@ -392,6 +393,46 @@ def test_a_head_whose_entries_come_while_it_is_checked_holds_nothing() -> None:
     guard.take(LOG[2])
     guard.do(guard.held.pop())
     assert (guard.found, guard.kept) == ([Trusted(STREAM)], {})
+
+
+# ---- after a fork, of which the owners chose a branch ----
+
+
+def test_a_longer_head_that_was_shown_before_a_branch_was_chosen_holds_nothing_any_more() -> None:
+    """It may be of the other branch, whose entries never come."""
+    guard = Guard(alone=True)
+    guard.meet(BOB)
+    guard.hear(BOB, g.Heads((FIVE,)))
+    assert guard.kept == {STREAM: 6}
+    guard.do(m.Requested(g.BranchChosen(STREAM)))
+    assert guard.kept == {}
+    guard.hear(BOB, g.Heads((FIVE,)))
+    guard.hear(BOB, g.Compare(1, FIVE, Prefix(6, (), ())))
+    assert guard.found == [Trusted(STREAM), ShownAhead(STREAM, 6)]
+
+
+def test_of_a_chosen_branch_only_a_head_that_is_shown_to_continue_the_log_holds_it() -> None:
+    leaves = [leaf_hash(leaf) for segment in LOG for leaf in segment.leaves]
+    for frontier, found in (
+        ((), [Trusted(STREAM)]),
+        (listed_frontier(leaves, 3), [ShownAhead(STREAM, 6), Trusted(STREAM)]),
+    ):
+        guard = crashed()
+        guard.do(m.Requested(g.BranchChosen(STREAM)))
+        guard.meet(BOB)
+        for question in guard.questions(BOB):
+            guard.hear(BOB, g.Continues(question.number, FIVE, frontier))
+        assert guard.found == found
+
+
+def test_a_log_that_was_dropped_meanwhile_ends_nothing() -> None:
+    guard = Guard(alone=True)
+    guard.meet(BOB)
+    guard.hear(BOB, g.Heads((FIVE,)))
+    del guard.shelf.logs[STREAM]
+    guard.later(2 * AGAIN_S)
+    guard.hear(BOB, g.Heads((FIVE,)))
+    assert guard.found == [Trusted(STREAM), ShownAhead(STREAM, 6)]
 
 
 def test_the_same_head_again_costs_nothing() -> None:

@@ -1,7 +1,7 @@
 """Streams in memory behind the HTTP interface: lists of contents, nothing signed."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -14,7 +14,13 @@ from qbix_node.http.stream_api import (
     StreamPlace,
     StreamRow,
 )
-from qbix_node.wire.references import StreamId, format_blob, format_feed, format_stream
+from qbix_node.wire.references import (
+    StreamId,
+    encode_base64,
+    format_blob,
+    format_feed,
+    format_stream,
+)
 
 STREAM = StreamId(b"s" * 32)
 
@@ -35,7 +41,7 @@ class MemoryStreams:
 
     async def show(self, stream: StreamId) -> StreamDetails:
         self.known(stream)
-        return StreamDetails(self.rows[stream], 2, 1)
+        return StreamDetails(self.rows[stream], 2, 1, [])
 
     def following(self) -> list[str]:
         return [format_stream(stream) for stream in sorted(self.followed)]
@@ -51,10 +57,10 @@ class MemoryStreams:
     async def create(self, wish: NewStream) -> StreamDetails:
         self.wishes.append(wish)
         named = [format_feed(reader) for reader in wish.readers] or None
-        here = True, False, False, 1, 1, "root", 7, 0, None, False, None
+        here = True, False, False, 1, 1, "root", 7, 0, None, False, False, None, None, None
         row = StreamRow(format_stream(STREAM), wish.kind, wish.uniqueness, [], named, *here)
         self.rows[STREAM], self.contents[STREAM] = row, [("", b"")]
-        return StreamDetails(row, 0, 0)
+        return StreamDetails(row, 0, 0, [])
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
         self.known(stream)
@@ -64,6 +70,13 @@ class MemoryStreams:
         self.appended = trio.Event()
         stop = len(self.contents[stream])
         return StreamPlace(format_stream(stream), first, stop, len(contents))
+
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        self.known(stream)
+        chosen = encode_base64(root or b"r" * 32)
+        row = replace(self.rows[stream], resolved_length=1, resolved_root=chosen)
+        self.rows[stream] = row
+        return row
 
     async def resume(self, stream: StreamId, length: int) -> None:
         self.known(stream)
@@ -95,7 +108,7 @@ class MemoryStreams:
             self.imported.append(len(piece))
             if piece.startswith(b"damaged"):
                 raise BadInput("frame 1: damaged", hint="nothing of it was kept")
-        return StreamImport(format_stream(STREAM), sum(self.imported), 1, 0, 0)
+        return StreamImport(format_stream(STREAM), sum(self.imported), 1, 0, 0, resolved=False)
 
     def known(self, stream: StreamId) -> None:
         if stream not in self.rows:

@@ -12,7 +12,7 @@ from qbix_node.http.app import control_app
 from qbix_node.http.draining import Draining
 from qbix_node.http.stream_api import NewOwner, NewStream
 from qbix_node.http.stream_handlers import LINES_BYTES_MAX, LOG_CHUNK
-from qbix_node.wire.references import FeedId, format_feed, format_stream
+from qbix_node.wire.references import FeedId, encode_base64, format_feed, format_stream
 from tests.http.memory_api import ALICE, MemoryApi
 from tests.http.memory_streams import STREAM
 from tests.streams.logs import BOB as BOBS_KEYS
@@ -59,6 +59,7 @@ async def test_streams_are_listed_and_shown(control: httpx.AsyncClient) -> None:
         **row,
         "contents_missing": 2,
         "contents_dropped": 1,
+        "branches": [],
         "signs": False,
         "signed_length": None,
         "proposal": None,
@@ -107,6 +108,19 @@ async def test_a_new_stream_that_is_not_understood_is_refused(
     assert (status, code) == (400, 65)
     assert reason in message
     assert len(api.streams.wishes) == 1  # that of the fixture
+
+
+async def test_a_branch_is_chosen_by_its_root_or_as_it_is_here(control: httpx.AsyncClient) -> None:
+    root = encode_base64(bytes(range(32)))
+    for body, chosen in (({}, encode_base64(b"r" * 32)), ({"root": root}, root)):
+        answer = await control.post("/streams/resolve", json={"stream": NAME, **body})
+        assert (answer.status_code, answer.json()["resolved_root"]) == (200, chosen)
+
+
+@pytest.mark.parametrize("root", ["", "AAAA", "A" * 44, 7])
+async def test_what_is_no_root_is_refused(control: httpx.AsyncClient, root: object) -> None:
+    answer = await control.post("/streams/resolve", json={"stream": NAME, "root": root})
+    assert told(answer)[0::2] == (400, 65)
 
 
 async def test_the_body_is_the_content(control: httpx.AsyncClient) -> None:
@@ -206,7 +220,14 @@ async def test_an_import_is_taken_piece_by_piece(
             yield bytes(1000)
 
     answer = await control.post("/streams/import", content=pieces())
-    assert answer.json() == {"stream": NAME, "added": 3000, "length": 1, "contents": 0, "proofs": 0}
+    assert answer.json() == {
+        "stream": NAME,
+        "added": 3000,
+        "length": 1,
+        "contents": 0,
+        "proofs": 0,
+        "resolved": False,
+    }
     assert api.streams.imported == [1000, 1000, 1000]
     refused = await control.post("/streams/import", content=b"damaged")
     assert told(refused) == (400, "frame 1: damaged", 65)

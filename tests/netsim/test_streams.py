@@ -33,9 +33,9 @@ from qbix_node.streams.records import (
     Run,
     put_genesis,
     put_log,
-    put_proof,
     put_run,
 )
+from qbix_node.streams.resolution import put_proof
 from tests.netsim.stage import HONEST, Stage
 
 STAMP_MS = 1_800_000_000_000
@@ -111,7 +111,7 @@ def fork_of(log: Log, other: Log) -> bytes:
 def prove(stage: Stage, node: int, one: Log, other: Log, *, keep: bool = True) -> None:
     fork = equal_fork(one.planned.genesis, one.head, other.head)
     if keep:
-        write = put_proof(fork.stream, fork.forked_length, encode_fork(fork))
+        write = put_proof(fork.stream, encode_fork(fork))
         stage.write(node, write)
     stage.tell(node, g.ForkProven(fork, None))
 
@@ -148,7 +148,7 @@ def test_what_is_appended_is_never_twice_the_same() -> None:
         each.beside or b"" for at_s in (1.0, 1.5) for each in entries_of(replace(append, at_s=at_s))
     ]
     assert len(set(said)) == 6
-    assert {len(each) for each in said} == {100}
+    assert {len(each) for each in said if isinstance(each, bytes)} == {100}
 
 
 def test_operations_of_streams_are_written_out_and_read_again() -> None:
@@ -260,11 +260,11 @@ def test_an_honest_owner_with_two_branches_is_seen(stage: Stage) -> None:
     assert HonestOwners.name in stage.violated()
 
 
-def test_an_owner_whose_store_was_put_back_is_exempt(stage: Stage) -> None:
+def test_an_owner_whose_store_was_put_back_is_no_exception(stage: Stage) -> None:
     Log(stage, OPEN).append("a").store(0)
     stage.tell(0, facts.RolledBack(1, noticed=False))
     Log(stage, OPEN).append("b").store(1)
-    assert stage.violated() == []
+    assert HonestOwners.name in stage.violated()
 
 
 def test_a_proof_about_an_honest_owner_is_seen(stage: Stage) -> None:
@@ -285,7 +285,8 @@ def test_a_proof_that_is_not_kept_or_is_lost_later_is_seen(stage: Stage) -> None
     prove(stage, 1, one, other, keep=False)
     assert stage.blames(ProofsStand, 1)
     prove(stage, 2, one, other)
-    stage.write(2, Delete(b"s/x" + one.planned.id + (2).to_bytes(4, "big")))
+    proof = encode_fork(equal_fork(one.planned.genesis, one.head, other.head))
+    stage.write(2, Delete(put_proof(one.planned.id, proof).key))
     stage.tell(2, facts.Started(clean=True))
     assert {each.node for each in stage.checks.violations} == {1, 2}
 

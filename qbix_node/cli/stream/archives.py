@@ -53,6 +53,8 @@ def import_(context: Context, file: str) -> None:
     told = [f"{done.added} entries added, {done.length - 1} here", f"following {done.stream}"]
     if done.contents:
         told.append(f"{done.contents} contents that were missing here are filled")
-    if done.proofs:
+    if done.resolved:
+        told.append(context.out.paint("resolved fork: it says which branch goes on", "yellow"))
+    elif done.proofs:
         told.append(context.out.paint(f"FORKED: {done.proofs} proofs of that are in it", "red"))
     context.out.show(answer, told)

@@ -20,6 +20,7 @@ _COMMANDS: program.Table = {
     "fetch": (f"{_HERE}.contents:fetch", "Get contents that are missing here."),
     "verify": (f"{_HERE}.checking:verify", "Check a stream, an export or a proof again."),
     "prove": (f"{_HERE}.checking:prove", "Prove that one entry stands in a stream."),
+    "resolve": (f"{_HERE}.resolving:resolve", "Choose the branch of a fork that goes on."),
     "export": (f"{_HERE}.archives:export", "Write a stream to a file that verifies itself."),
     "import": (f"{_HERE}.archives:import_", "Check such a file, keep it, follow the stream."),
 }

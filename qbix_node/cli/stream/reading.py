@@ -8,7 +8,7 @@ import click
 from qbix_node.cli.frame import Command, Context
 from qbix_node.cli.output import Output, printable, size_text, time_text
 from qbix_node.http.rows import read_details, read_row, read_rows
-from qbix_node.http.stream_api import StreamDetails, StreamEntry, StreamRow
+from qbix_node.http.stream_api import BranchRow, StreamDetails, StreamEntry, StreamRow
 from qbix_node.streams.messages import CONTENT_BYTES_MAX
 from qbix_node.wire import v8json
 from qbix_node.wire.references import format_stream, parse_stream
@@ -36,14 +36,21 @@ def _followed(row: StreamRow, how: str) -> str:
 
 def _state(row: StreamRow) -> tuple[str, str]:
     """A word and its colour: nothing here is final, as nobody watches."""
+    if row.closed:
+        return "CLOSED, forked again after a branch was chosen: qbix-node fork list", "red"
     if row.forked:
         return "FORKED, takes no more: qbix-node fork list", "red"
     if row.stopped:
         return f"STOPPED: {row.stopped}", "red"
     if row.doubt is not None:
         return f"WAITS: {row.doubt}", "yellow"
+    resolved = row.resolved_length or 0
+    if row.length < resolved:
+        return "resolved fork, its branch comes anew", "yellow"
     if row.length == 0:
         return "nothing here yet", "soft"
+    if resolved:
+        return "resolved fork; seen, not final", "yellow"
     return "seen, not final", "yellow"
 
 
@@ -58,11 +65,20 @@ def show(context: Context, stream: str) -> None:
     context.out.show(answer, chain(_about(details, context.out), _signing(details)))
 
 
+def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
+    for branch in branches:
+        here = ", here" if branch.here else ""
+        yield f"branch      at length {branch.length}, root {branch.root}{here}"
+        yield f"            signed up to length {branch.head_length}, proof {branch.proof}"
+
+
 def _about(details: StreamDetails, out: Output) -> Iterator[str]:
     row = details.row
     yield f"stream      {row.stream}"
     yield f"status      {out.paint(*_state(row))}"
     yield f"here        {'own' if row.own else _followed(row, 'followed')}"
+    if row.resolved_length:
+        yield f"resolved    at length {row.resolved_length}, root {row.resolved_root}"
     if row.length:
         yield f"kind        {row.kind}"
         yield f"uniqueness  {row.uniqueness}"

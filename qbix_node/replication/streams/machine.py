@@ -26,7 +26,9 @@ from qbix_node.streams import messages as s
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.serving import stripped
+from qbix_node.streams.switching import LogDropped, ResolveStream, Switched
 from qbix_node.wire.references import StreamId
 
 EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
@@ -39,7 +41,7 @@ Effects = list[m.Effect]
 
 
 class StreamReplicator:
-    """`choice`, `geneses`, `logs`, `stopped`: what the store holds."""
+    """`choice`, `geneses`, `logs`, `stopped`, `resolutions`: what the store holds."""
 
     def __init__(
         self,
@@ -49,10 +51,11 @@ class StreamReplicator:
         geneses: dict[StreamId, Genesis],
         logs: dict[StreamId, LogState],
         stopped: dict[StreamId, str],
+        resolutions: dict[StreamId, Resolution],
     ) -> None:
         self._tokens = m.Tokens()
         self.choice = choice
-        self.book = StreamBook(keys, self._tokens, geneses, logs, stopped)
+        self.book = StreamBook(keys, self._tokens, geneses, logs, stopped, resolutions=resolutions)
         for stream in geneses:
             if self.book.owns(stream):
                 choice.owned[stream] = None
@@ -126,14 +129,8 @@ class StreamReplicator:
             case m.Disconnected(peer):
                 self._leave(peer, now)
                 return []
-            case m.Requested(s.OfferedSegment() as offered):  # from a file: the same checks
-                return self._judge(self.book.handle(m.Received(EXPORT, offered), now, rng), now)
-            case m.Requested(FollowStream() | UnfollowStream() as change):
-                return self._change(change, now)
-            case m.Requested(StopStream(stream, reason)):
-                self.book.stopped[stream] = reason
-                self.talks.stop_asking(stream)
-                return []
+            case m.Requested(request):
+                return self._requested(request, event, now, rng)
             case m.TimerFired(name):
                 self._fire(name, now)
                 return []
@@ -142,6 +139,23 @@ class StreamReplicator:
                 return [*then, *self._judge(self.book.handle(event, now, rng), now)]
             case _:
                 return self._judge(self.book.handle(event, now, rng), now)
+
+    def _requested(self, request: object, event: m.Event, now: float, rng: m.Rng) -> Effects:
+        match request:
+            case s.OfferedSegment():  # from a file: the same checks
+                event = m.Received(EXPORT, request)
+            case FollowStream() | UnfollowStream():
+                return self._change(request, now)
+            case StopStream(stream, reason):
+                self.book.stopped[stream] = reason
+                self.talks.stop_asking(stream)
+                return []
+            case _:
+                pass
+        effects = self._judge(self.book.handle(event, now, rng), now)
+        return (
+            [*effects, m.Emit(Granted(request))] if isinstance(request, ResolveStream) else effects
+        )
 
     def _fire(self, name: str, now: float) -> None:
         if name == _STALL:
@@ -290,6 +304,10 @@ class StreamReplicator:
                     self.talks.mute(peer, stream, now)
                 case m.Emit(s.SegmentSkipped(peer, stream)):
                     self.talks.miss(peer, stream, now)
+                case m.Emit(LogDropped(stream)):
+                    self.talks.end(stream)
+                case m.Emit(Switched(stream)) if self.choice.replicates(stream):
+                    self.talks.begin_anew(stream, now)
                 case _:
                     pass
         return follow_up

@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 
 import structlog
 import trio
@@ -17,6 +19,7 @@ from qbix_node.replication.messages import Denied, Granted
 from qbix_node.replication.streams.choice import StreamChoice, read_choice
 from qbix_node.replication.streams.contents.messages import WantContents
 from qbix_node.replication.streams.contents.service import StreamContents
+from qbix_node.replication.streams.files import export
 from qbix_node.replication.streams.importing.service import Importing
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
@@ -34,7 +37,6 @@ from qbix_node.replication.streams.remote.service import (
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.replication.streams.wishes.service import Wishes
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
-from qbix_node.streams.archive import OPENING, frame
 from qbix_node.streams.caution import (
     Caution,
     CautionChanged,
@@ -46,8 +48,10 @@ from qbix_node.streams.caution import (
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
 from qbix_node.streams.messages import (
+    Append,
     Appended,
     AppendRefused,
+    Create,
     Grown,
     HeadContradicts,
     NewEntry,
@@ -56,13 +60,13 @@ from qbix_node.streams.messages import (
     SegmentSettled,
 )
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import LogState, log_key, read_log_state, read_proofs, read_streams
-from qbix_node.streams.serving import Entry, make_segments, read_entries
+from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
+from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
+from qbix_node.streams.serving import Entry, read_entries
+from qbix_node.streams.switching import LogDropped, ResolveStream
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
-EXPORT_ENTRIES = 256  # read at a time
-FORKED = "its owners forked that stream"
 # How long an append waits for a stream to be trusted: a little longer than that takes at the most
 # after a clean stop (SPEC streams 10).
 CAUTION_S = 12.0
@@ -93,10 +97,11 @@ class StreamReplication:
             choice=read_choice(store),
             geneses=geneses,
             logs=dict(_read_logs(store, geneses)),
-            stopped=dict.fromkeys(read_proofs(store), FORKED),
+            stopped=read_stopped(store),
+            resolutions=read_resolutions(store),
         )
+        book = self._machine.book
         if clean is not None:
-            book = self._machine.book
             own = [
                 genesis
                 for stream, genesis in geneses.items()
@@ -105,15 +110,18 @@ class StreamReplication:
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
-        self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
+        self._around = Surroundings(store, book.logs, book.resolutions, self._runner.post)
         self._store = store
+        self._wall_clock = wall_clock
         self._observe = observe
         self._listeners: list[Callable[[object], None]] = []
         self._remotes: dict[Link, StreamRemote] = {}  # of links that are up
         self._peers: dict[m.PeerId, StreamRemote] = {}  # those that the machine knows of
         self._left, self._leaving = trio.open_memory_channel[StreamRemote](math.inf)
-        self._wishes = Wishes(self._runner.post, wall_clock)
+        self._wishes = Wishes(self._runner.post)
+        self._numbers = count(1)
         self._growth: dict[StreamId, trio.Event] = {}
+        self._drops = Counter[StreamId]()  # of logs that lay on another branch, since the start
         self._caution_changed = trio.Event()
         self._importing = Importing(
             store, self._machine.book, self.contents.fill, self._runner.post
@@ -220,6 +228,13 @@ class StreamReplication:
         """Take nothing further of it."""
         await self._runner.post(m.Requested(StopStream(stream, reason)))
 
+    async def resolve(self, resolution: Resolution) -> None:
+        """From now on the stream is what its owners chose, which is durable; a log that lies on
+        another branch goes in its own time.
+        """
+        change = ResolveStream(resolution)
+        await self._wishes.ask(change, change)
+
     def streams(self) -> list[StreamStatus]:
         """Those that are stored or followed."""
         every = {**self._machine.book.geneses, **dict.fromkeys(self._machine.choice.followed)}
@@ -235,13 +250,15 @@ class StreamReplication:
             following=stream in self._machine.choice.followed,
             headers_only=stream in self._machine.choice.bare,
             stopped=book.stopped.get(stream),
+            resolution=book.resolutions.get(stream),
             claimed=max([peer.claims(stream) for peer in talks.peers.values()], default=0),
             waits=book.why_wait(stream),
         )
 
     async def create(self, genesis: Genesis) -> None:
         """Returns once it is durable. Raises LocalError, as those below do."""
-        await self._wishes.create(genesis)
+        number = next(self._numbers)
+        await self._wishes.ask(number, Create(number, genesis, self._now_ms()))
 
     async def append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
         """All together; returns once they are durable under a Head. Where that is not safe, wait a
@@ -249,15 +266,20 @@ class StreamReplication:
         """
         with trio.move_on_after(CAUTION_S):
             await self._wait_until_trusted(stream)
-        return await self._wishes.append(stream, entries)
+        number = next(self._numbers)
+        done = await self._wishes.ask(number, Append(number, stream, entries, self._now_ms()))
+        assert done is not None
+        return done
 
     async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None:
         """From now on."""
-        await self._wishes.change(FollowStream(stream, headers_only))
+        change = FollowStream(stream, headers_only)
+        await self._wishes.ask(change, change)
 
     async def unfollow(self, stream: StreamId) -> None:
         """Stop asking for and announcing it; what is stored stays."""
-        await self._wishes.change(UnfollowStream(stream))
+        change = UnfollowStream(stream)
+        await self._wishes.ask(change, change)
 
     async def take(self, segment: Segment) -> int:
         """From an export of a followed stream. Returns once it is durable, with how many contents
@@ -266,19 +288,14 @@ class StreamReplication:
         return await self._importing.take(segment)
 
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
+        # Of a log that is being dropped there may be more.
+        stop = min(stop, self._machine.book.length(stream))
         return read_entries(self._store, stream, first, stop)
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
         """The file of section 9, in pieces. Raises LocalError if it can't be whole."""
-        state = self.whole(stream)
-        return self._export(state)
-
-    def _export(self, state: LogState) -> Iterator[bytes]:
-        yield OPENING
-        for first in range(0, state.length, EXPORT_ENTRIES):
-            stop = min(first + EXPORT_ENTRIES, state.length)
-            for segment in make_segments(self._store, state, first, stop):
-                yield frame(segment.encoded)
+        state, resolution = self.whole(stream), self._machine.book.resolutions.get(stream)
+        return export(self._store, state, resolution, lambda: self._drops[stream])
 
     def prove(self, stream: StreamId, place: int) -> Inclusion:
         """Raises LocalError."""
@@ -310,6 +327,9 @@ class StreamReplication:
         while self._machine.book.length(stream) <= length:
             await self._growth.setdefault(stream, trio.Event()).wait()
 
+    def _now_ms(self) -> int:
+        return int(1000 * self._wall_clock())
+
     def _caution_may_have_changed(self) -> None:
         self._caution_changed.set()
         self._caution_changed = trio.Event()
@@ -331,14 +351,12 @@ class StreamReplication:
             case SegmentSettled(peer):
                 if remote := self._peers.get(peer):
                     remote.settle()
-            case Grown(stream, first, stop):
-                self.counters.entries_appended += stop - first
-                self._growth.pop(stream, trio.Event()).set()
-                self._caution_may_have_changed()
+            case Grown() | LogDropped():
+                self._changed(finding)
             case CautionChanged():
                 self._caution_may_have_changed()
             case Appended() | AppendRefused() | Granted() | Denied():
-                self._wishes.hear(finding)
+                self._wishes.decide(finding)
             case SegmentRefused(peer, stream, first, reason):
                 self.counters.segments_refused += 1
                 refused = {"peer": format_feed(peer), "stream": format_stream(stream)}
@@ -352,6 +370,16 @@ class StreamReplication:
         for hear in self._listeners:
             hear(finding)
         self._observe(finding)
+
+    def _changed(self, finding: Grown | LogDropped) -> None:
+        match finding:
+            case Grown(stream, first, stop):
+                self.counters.entries_appended += stop - first
+                self._growth.pop(stream, trio.Event()).set()
+                self._caution_may_have_changed()
+            case LogDropped(stream):
+                self._drops[stream] += 1
+                log.warning("log.dropped", stream=format_stream(stream))
 
 
 def _read_logs(

@@ -8,6 +8,7 @@ import trio
 from qbix_node import machines as m
 from qbix_node.errors import BadInput, Temporary
 from qbix_node.ports import Rows
+from qbix_node.replication.streams.files import require_same
 from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.messages import OfferedSegment, Segment, SegmentRefused, SegmentSettled
 from qbix_node.streams.serving import read_entries
@@ -54,7 +55,8 @@ class Importing:
         """From an export of a followed stream, after the same checks as what peers send; returns
         once it is durable, with how many contents were missing here. Raises LocalError.
         """
-        self._compare(segment)
+        stop = min(segment.stop, self._book.length(segment.stream))
+        require_same(segment, read_entries(self._rows, segment.stream, segment.first, stop))
         filled = await self._fill(segment, self._book.length(segment.stream))
         async with self._turn:
             await self._work.settled.wait()  # of one that was given up
@@ -68,17 +70,14 @@ class Importing:
         if work.refusal is not None:
             raise BadInput(work.refusal)
         if self._book.length(segment.stream) < segment.stop:
-            stopped = self._book.stopped.get(segment.stream)
-            reason = stopped or "it is followed no longer, or much of it comes from peers already"
+            reason = self._why_not_taken(segment)
             raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
         return filled
 
-    def _compare(self, segment: Segment) -> None:
-        """With what is here of it. Raises BadInput."""
-        stop = min(segment.stop, self._book.length(segment.stream))
-        for entry in read_entries(self._rows, segment.stream, segment.first, stop):
-            if entry.leaf != segment.leaves[entry.place - segment.first]:
-                raise BadInput(
-                    f"entry {entry.place} is another than the one that is here: one of both is"
-                    " not the owners', or they forked the stream"
-                )
+    def _why_not_taken(self, segment: Segment) -> str:
+        stream, chosen = segment.stream, self._book.resolutions.get(segment.stream)
+        if reason := self._book.stopped.get(stream):
+            return reason
+        if chosen is not None and segment.signed_head != chosen.chosen_head:
+            return "its owners chose a branch after a fork, of which this file does not know"
+        return "it is followed no longer, or much of it comes from peers already"

@@ -37,6 +37,7 @@ from qbix_node.replication.streams.messages import (
 )
 from qbix_node.streams.messages import ENTRIES_MAX, OfferedSegment, read_segment
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.serving import make_segments
 from qbix_node.wire.references import StreamId
 
@@ -62,6 +63,7 @@ class Surroundings:
 
     store: Store
     logs: Mapping[StreamId, LogState]
+    resolutions: Mapping[StreamId, Resolution]
     post: Callable[[m.Event], Awaitable[None]]
     counters: Counters = field(default_factory=Counters)
 
@@ -223,9 +225,14 @@ class StreamRemote:
         if state is None:
             return []
         most = ENTRIES_MAX if format_ is Format.SEGMENTS else 1
-        bare = log in self._bare
         made = make_segments(
-            self._around.store, state, first - 1, last, entries_max=most, bare=bare
+            self._around.store,
+            state,
+            first - 1,
+            last,
+            entries_max=most,
+            bare=log in self._bare,
+            resolution=self._around.resolutions.get(log),
         )
         return [Body(BodyKind.BINARY, segment.encoded) for segment in made]
 

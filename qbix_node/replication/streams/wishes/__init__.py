@@ -1,1 +1,1 @@
-"""What people ask of streams."""
+"""Requests of the daemon to the machine of streams."""
