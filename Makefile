@@ -70,4 +70,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv $(PEERS)/node_modules $(PEERS)/.installed
+	rm -rf .venv $(PEERS)/node_modules $(PEERS)/.installed bench/peers/hypercore/node_modules bench/peers/hypercore/.installed

@@ -1,4 +1,5 @@
-"""Our node beside ssb-db2 and ssb-ebt on the same work: `python -m bench.peers [--json]`.
+"""Our node beside ssb-db2 and ssb-ebt on the same work, `python -m bench.peers [--json]`, and our
+streams beside hypercore, `python -m bench.peers streams`.
 
 On demand only: it needs Node.js and the JavaScript peers (make peers), and takes half a minute.
 JavaScript gets faster while it works, Python does not: with 10,000 messages, which the goals are

@@ -1,4 +1,6 @@
-"""Processor time and disk of the node beside those of ssb-db2 and ssb-ebt on the same work."""
+"""Processor time and disk of the node beside those of ssb-db2 and ssb-ebt on the same work, or of
+hypercore.
+"""
 
 import argparse
 import json
@@ -10,6 +12,8 @@ import trio
 
 from bench import Figure
 from bench.__main__ import conclusion, row
+from bench.catchup import ENTRIES
+from bench.peers import streams
 from bench.peers.receiving import Receiving, Writing, measure
 from tests.interop.jspeer import why_no_js_peers
 
@@ -52,17 +56,26 @@ def figures(
     }
 
 
+def beside_feeds(messages: int) -> dict[str, Figure]:
+    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
+        measured = trio.run(measure, Path(folder), messages)
+    return figures(messages, *measured)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
-    parser.add_argument("--messages", type=int, default=10_000, metavar="N")
+    parser.add_argument("what", nargs="?", choices=["feeds", "streams"], default="feeds")
+    parser.add_argument("--messages", type=int, metavar="N", help="or entries")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if reason := why_no_js_peers():
+    feeds = options.what == "feeds"
+    if reason := why_no_js_peers() if feeds else streams.why_not():
         print(reason, file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
-        measured = trio.run(measure, Path(folder), options.messages)
-    results = {"peers": figures(options.messages, *measured)}
+    if feeds:
+        results = {"peers": beside_feeds(options.messages or 10_000)}
+    else:
+        results = {"peers": streams.figures(options.messages or ENTRIES)}
     if options.json:
         print(json.dumps(results, indent=2))
     else:

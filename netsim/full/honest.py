@@ -121,6 +121,7 @@ def config_of(plan: Plan, site: Site) -> Config:
         listen=Endpoint(host, PORT),
         announce=host,
         lan_discovery=plan.lan,
+        announce_forks=False,  # people publish in a simulation, so that both drivers do the same
         limits=connections,
         blobs=blobs,
     )

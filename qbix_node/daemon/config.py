@@ -129,6 +129,7 @@ class Config:
     network_key: bytes = MAIN_NETWORK_KEY
     peers: tuple[Address, ...] = ()
     lan_discovery: bool = False
+    announce_forks: bool = True
     status_page: Endpoint | None = None
     log_level: str = "info"
     log_format: str = "auto"
@@ -142,6 +143,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "network_key": _network_key,
     "peers": _peers,
     "lan_discovery": _flag,
+    "announce_forks": _flag,
     "status_page": _loopback,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),

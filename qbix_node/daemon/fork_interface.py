@@ -41,7 +41,8 @@ class ForkInterface:
     def _proofs(self) -> Iterator[bytes]:
         for status in self._node.streams.streams():
             yield from self._node.gossip.proofs(status.stream)
-        for evidence in self._node.replication.evidence():
+        replication = self._node.replication
+        for evidence in replication.evidence(replication.forked()):
             yield encode_proof(fork_of(evidence))
 
 

@@ -28,6 +28,7 @@ from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
+from qbix_node.replication.announcing.service import ForkAnnouncer
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
@@ -195,6 +196,8 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             port = node.network.listening[0][1]
             lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post, node.edges.lan)
             await nursery.start(lan.run)
+        if node.config.announce_forks:
+            nursery.start_soon(ForkAnnouncer(node.replication, node.store).run)
         nursery.start_soon(node.call, node.config.peers)
         yield
         with trio.move_on_after(CLOCKS_S):

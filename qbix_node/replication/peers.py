@@ -77,6 +77,11 @@ class Peer(Generic[LogId]):
             return exchange.theirs
         return self.clock.get(feed, 0) if self.clock else 0
 
+    def takes(self, feed: LogId) -> bool:
+        """Whether it said, in this conversation, how much of it it has."""
+        exchange = self.exchanges.get(feed)
+        return exchange is not None and exchange.theirs not in (None, REFUSED)
+
     def lacks_what_it_had(self, notes: Mapping[LogId, int]) -> bool:
         """By what it says now, compared with what it said earlier."""
         if not self.clock:

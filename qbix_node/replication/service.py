@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -70,6 +70,7 @@ class FeedStatus:
     forked: bool
     source: m.PeerId | None  # who is asked for it
     claimed: int  # the highest sequence that a connected peer claims
+    takers: int  # connected peers that said how much of it they have
 
 
 @dataclass(slots=True)
@@ -206,8 +207,7 @@ class Replication:
     async def publish(self, content: JsonValue, readers: Readers | None = None) -> ClassicMessage:
         """The message, once it is durable; without `readers`, for everybody. Raises LocalError."""
         number = next(self._numbers)
-        stamp_ms = int(1000 * self._around.wall_clock())
-        wish = await self._wish(number, Publish(number, content, stamp_ms, readers))
+        wish = await self._wish(number, Publish(number, content, self.now_ms(), readers))
         assert wish.message is not None
         return wish.message
 
@@ -242,7 +242,7 @@ class Replication:
         return [self._status(feed) for feed in sorted(every)]
 
     def _status(self, feed: FeedId) -> FeedStatus:
-        talks = self._machine.talks
+        talks, peers = self._machine.talks, self._machine.talks.peers.values()
         return FeedStatus(
             feed,
             talks.head(feed),
@@ -250,7 +250,8 @@ class Replication:
             following=feed in self._machine.following.follows,
             forked=feed in talks.forked,
             source=talks.sources.peer_of(feed),
-            claimed=max([peer.claims(feed) for peer in talks.peers.values()], default=0),
+            claimed=max([peer.claims(feed) for peer in peers], default=0),
+            takers=sum([peer.takes(feed) for peer in peers]),
         )
 
     def log(self, feed: FeedId, first: int, limit: int) -> list[StoredMessage]:
@@ -262,10 +263,16 @@ class Replication:
         while self._machine.talks.head(feed) <= sequence:
             await self._growth.setdefault(feed, trio.Event()).wait()
 
-    def evidence(self) -> list[Evidence]:
-        """Two messages of one sequence for each forked feed."""
-        found = [read_evidence(self._store, feed) for feed in sorted(self._machine.talks.forked)]
+    def forked(self) -> list[FeedId]:
+        return sorted(self._machine.talks.forked)
+
+    def evidence(self, feeds: Iterable[FeedId]) -> list[Evidence]:
+        """Two messages of one sequence for each of these that is forked."""
+        found = [read_evidence(self._store, feed) for feed in feeds]
         return [evidence for evidence in found if evidence is not None]
+
+    def now_ms(self) -> int:
+        return int(1000 * self._around.wall_clock())
 
     async def _ask(self, request: Request) -> None:
         await self._wish(request, request)

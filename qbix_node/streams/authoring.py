@@ -17,7 +17,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import bag, grow, leaf_hash
+from qbix_node.streams.tree import bag, grow, leaf_hash, leaf_hashes
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 
@@ -68,7 +68,7 @@ def make_segment(
         for number, entry in enumerate(entries)
     ]
     leaves = tuple([header.encoded for header in headers])
-    peaks, _ = grow(state.peaks, state.length, [leaf_hash(leaf) for leaf in leaves])
+    peaks, _ = grow(state.peaks, state.length, leaf_hashes(leaves))
     head = Head(stream, state.length + len(leaves), bag(peaks), stamp_ms)
     contents = tuple([entry.content for entry in entries])
     return Segment(stream, state.length, leaves, contents, sign_head(head, (0, keys)), ())

@@ -7,11 +7,12 @@ from hashlib import sha256
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
-from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment, read_header
+from qbix_node.streams.headers import read_in_a_row
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import AuthorState, LogState
 from qbix_node.streams.succession import OWNERS_SET, read_owners_set
-from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash
+from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash, leaf_hashes
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
 RESERVED_KINDS = _WATCHED_ONLY | {OWNERS_SET}  # SPEC streams 7
@@ -48,7 +49,7 @@ class Needs:
 def read_headers(segment: Segment, length: int) -> list[Header]:
     """Of the leaves from `length` on, without that of the genesis. Raises Malformed."""
     place = max(length, 1)
-    headers = [read_header(leaf) for leaf in segment.leaves[place - segment.first :]]
+    headers = read_in_a_row(segment.leaves[place - segment.first :])
     stream = segment.stream
     for header in headers:
         if header.place != place or header.stream != stream:
@@ -105,7 +106,7 @@ def continue_log(
         raise Malformed("the Head isn't signed by exactly enough owners")
     leaves = segment.leaves[length - segment.first :]
     contents = segment.contents[length - segment.first :]
-    peaks, made = grow(before.peaks if before else (), length, [leaf_hash(leaf) for leaf in leaves])
+    peaks, made = grow(before.peaks if before else (), length, leaf_hashes(leaves))
     if lead(peaks, segment.stop, segment.frontier, head.length) != head.root:
         return Contradicted(head_checks)
     _check_contents(headers, contents[len(contents) - len(headers) :])

@@ -7,7 +7,7 @@ from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Facts, Growth, Needs
 from qbix_node.streams.messages import Append, Create, Header, Segment
-from qbix_node.streams.records import StoredNodes, author_key, read_author
+from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
@@ -33,6 +33,15 @@ class Line:
     @property
     def idle(self) -> bool:
         return not (self.busy or self.offers or self.wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReplaced:
+    """Found by a StreamBook: another Head covers the log now, and nobody has shown that it
+    continues the Head of `before`, which reached further than the entries that were here.
+    """
+
+    before: LogState
 
 
 @dataclass(frozen=True, slots=True)

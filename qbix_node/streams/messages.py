@@ -11,7 +11,7 @@ from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId, SignatureCheck
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, decisive, read_signatures
-from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash
+from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash, Prefix
 from qbix_node.wire import fields
 from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.packing import Packable, pack, unpack, unpack_fields
@@ -76,7 +76,8 @@ def _is_usual(header: Header) -> bool:
     _, stream, place, author, author_seq, base, root, stamp, kind, size, named, sig = header
     return (
         type(place) is type(author_seq) is type(base) is type(stamp) is type(size) is int
-        and all(type(each) is bytes for each in (stream, author, named))
+        and type(stream) is bytes
+        and type(author) is type(named) is bytes
         and len(stream) == len(author) == len(named) == 32
         and 1 <= place == author_seq == base < LENGTH_MAX
         and 0 <= stamp <= NUMBER_MAX
@@ -236,9 +237,10 @@ def _check_items(segment: Segment, what: str) -> None:
     if not segment.leaves:
         raise Malformed(f"{what}: it has no entries")
     for leaf in segment.leaves:
-        fields.data(leaf, f"{what}: entry", most=GENESIS_BYTES_MAX)
+        if type(leaf) is not bytes or len(leaf) > GENESIS_BYTES_MAX:
+            fields.data(leaf, f"{what}: entry", most=GENESIS_BYTES_MAX)
     for content in segment.contents:
-        if content is not None:
+        if content is not None and (type(content) is not bytes or len(content) > CONTENT_BYTES_MAX):
             fields.data(content, f"{what}: content", most=CONTENT_BYTES_MAX)
     if segment.first == 0 and segment.contents[0] is not None:
         raise Malformed(f"{what}: the genesis is its own content")
@@ -252,6 +254,18 @@ def _check_items(segment: Segment, what: str) -> None:
 def read_hashes(value: object, what: str) -> tuple[Hash, ...]:
     """Peaks, a frontier or a path. Raises Malformed."""
     return tuple([Hash(each) for each in fields.hashes(value, what, most=HASHES_MAX)])
+
+
+def read_prefix(length: object, peaks: object, frontier: object, what: str) -> Prefix:
+    """Raises Malformed."""
+    prefix = Prefix(
+        fields.number(length, f"{what}: length", 1, LENGTH_MAX),
+        read_hashes(peaks, f"{what}: peaks"),
+        read_hashes(frontier, f"{what}: frontier"),
+    )
+    if prefix.peaks and len(prefix.peaks) != prefix.length.bit_count():
+        raise Malformed(f"{what}: a log of that length has another number of peaks")
+    return prefix
 
 
 # ---- offered to a StreamBook, and asked of it ----

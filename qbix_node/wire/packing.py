@@ -16,7 +16,7 @@ Packable = None | bool | int | bytes | str | tuple["Packable", ...] | list["Pack
 
 
 def pack(value: Packable) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    packed: bytes = msgpack.Packer(use_bin_type=True).pack(value)  # packb is slower
     return packed
 
 
@@ -36,7 +36,7 @@ def unpack_fields(data: bytes, what: str) -> Any:
     then the form of what is left is checked here. For what there is very much of.
     """
     value = _decode(data, what)
-    if type(value) is not tuple or pack(value) != data:
+    if type(value) is not tuple or msgpack.Packer(use_bin_type=True).pack(value) != data:
         raise Malformed(f"{what}: msgpack that is not an array in its only allowed form")
     return value
 

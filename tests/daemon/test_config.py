@@ -68,6 +68,7 @@ def test_all_kinds_of_values_are_read() -> None:
         network_key = "{KEY}"
         peers = ["net:example.org:8008~shs:{KEY}"]
         lan_discovery = true
+        announce_forks = false
         status_page = "127.0.0.1:8989"
         log_level = "debug"
         log_format = "json"
@@ -81,6 +82,7 @@ def test_all_kinds_of_values_are_read() -> None:
     assert config.listen == Endpoint("::1", 9000)
     assert str(config.peers[0]) == f"net:example.org:8008~shs:{KEY}"
     assert (len(config.network_key), config.lan_discovery) == (32, True)
+    assert not config.announce_forks
     assert config.status_page == Endpoint("127.0.0.1", 8989)
     assert (config.limits.connections_max, config.limits.handshake_patience_s) == (7, 2)
     assert config.limits.packet_bytes_max == Limits().packet_bytes_max

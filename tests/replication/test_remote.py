@@ -205,6 +205,6 @@ async def test_fork_is_proven_by_the_message_that_was_asked_for(
             await stream.send([as_body(value) for value in [*ours, *theirs[6:]]])
             await trio.sleep(5)
     assert [found.sequence for found in alice.findings if isinstance(found, ForkFound)] == [6]
-    (evidence,) = alice.replication.evidence()
+    (evidence,) = alice.replication.evidence(alice.replication.forked())
     assert parse(evidence.ours.encoded.encode(), "") == ours[5]
     assert parse(evidence.theirs.encoded.encode(), "") == theirs[5]

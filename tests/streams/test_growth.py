@@ -54,7 +54,7 @@ def test_a_log_in_any_runs_ends_in_the_same_state(sizes: list[int], data: st.Dat
         assert growth.checks == ()
     once = whole.take(LONG.segment(0, 40))
     assert bob.state == whole.state == once.state
-    assert bob.made == once.made
+    assert sorted(bob.made) == sorted(once.made)
     assert bob.state is not None
     assert bob.state.signed.head.root == LONG.root(40)
 

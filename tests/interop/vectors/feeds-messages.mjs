@@ -36,7 +36,7 @@ function checkContent(content) {
 }
 
 /** What is valid by itself, section 3. */
-function read(text) {
+export function read(text) {
   const value = JSON.parse(text)
   demand(value && typeof value === 'object' && ORDERS.includes(Object.keys(value).join()), 'fields')
   const { sequence, timestamp, previous } = value
@@ -64,7 +64,7 @@ function validate({ message: text, head, hmac_key: network }) {
   return message
 }
 
-const signedByAuthor = ({ author, signed, signature }) => verifySignature(author, Buffer.from(signed), signature)
+export const signedByAuthor = ({ author, signed, signature }) => verifySignature(author, Buffer.from(signed), signature)
 
 /** Section 8: two valid messages of one author and sequence with different ids. */
 function isFork(texts) {

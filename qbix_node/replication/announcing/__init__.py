@@ -1,0 +1,1 @@
+"""Tell followers of the node's own feed which feeds are forked."""
