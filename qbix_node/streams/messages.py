@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qbix_node.crypto import domains
+from qbix_node.crypto.boxes import sha256
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId, SignatureCheck
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
@@ -279,9 +280,31 @@ class OfferedSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class LargeContent:
+    """One above 64 KiB, which is blobs: what a header says of it."""
+
+    size: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewEntry:
     kind: str
-    content: bytes
+    content: bytes | LargeContent
+
+    @property
+    def beside(self) -> bytes | None:
+        """What travels with the entry."""
+        return self.content if isinstance(self.content, bytes) else None
+
+    @property
+    def named(self) -> tuple[int, bytes]:
+        """Size and hash of the content."""
+        match self.content:
+            case LargeContent(size, hash_):
+                return size, hash_
+            case content:
+                return len(content), sha256(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +331,15 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves."""
+    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves.
+    `lacking`: perhaps without some contents.
+    """
 
     stream: StreamId
     first: int
     stop: int
     source: PeerId | None
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +357,7 @@ class AppendRefused:
     request: int
     reason: str
     bad_content: bool = False  # it could never be appended; else perhaps later
+    for_now: bool = False  # it may be as it is asked for again
 
 
 @dataclass(frozen=True, slots=True)
