@@ -1,6 +1,6 @@
 """Whether a run of entries continues a log, and what the log is then (spec/streams.md 2, 7, 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -91,8 +91,11 @@ def continue_log(
     segment: Segment,
     headers: list[Header],
     facts: Facts = NO_FACTS,
+    *,
+    earlier: Sequence[Segment] = (),
 ) -> Growth | Contradicted:
-    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need.
+    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need;
+    `earlier`: whose entries are in the segment, too, and whose Heads have to fit.
 
     Raises Malformed where an entry breaks a rule.
     """
@@ -106,9 +109,10 @@ def continue_log(
         raise Malformed("the Head isn't signed by exactly enough owners")
     leaves = segment.leaves[length - segment.first :]
     contents = segment.contents[length - segment.first :]
-    peaks, made = grow(before.peaks if before else (), length, leaf_hashes(leaves))
-    if lead(peaks, segment.stop, segment.frontier, head.length) != head.root:
+    grown = _grow(before, leaf_hashes(leaves), [*earlier, segment])
+    if grown is None:
         return Contradicted(head_checks)
+    peaks, made = grown
     _check_contents(headers, contents[len(contents) - len(headers) :])
     only = owners.only
     intents = _Intents(dict(facts.authors), dict(facts.roots))
@@ -123,6 +127,24 @@ def continue_log(
         signed, head_checks = before.signed, ()
     state = LogState(segment.stop, peaks, signed, segment.frontier, after, stamp_ms)
     return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
+
+
+def _grow(
+    before: LogState | None, leaves: list[Hash], segments: Sequence[Segment]
+) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]] | None:
+    """The log with these leaves; None if it isn't what each Head covers."""
+    peaks, length = (before.peaks, before.length) if before else ((), 0)
+    start, made = length, list[tuple[int, int, Hash]]()
+    for segment in segments:
+        if segment.stop < length:
+            continue  # about entries that were here already
+        new = leaves[length - start : segment.stop - start]
+        peaks, more = grow(peaks, length, new)
+        made += more
+        length, head = segment.stop, segment.signed_head.head
+        if lead(peaks, length, segment.frontier, head.length) != head.root:
+            return None
+    return peaks, made
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:

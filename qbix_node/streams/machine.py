@@ -14,10 +14,9 @@ from qbix_node.errors import Malformed
 from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
-    RESERVED_KINDS,
     Contradicted,
     Facts,
     Growth,
@@ -38,14 +37,14 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.wire.fields import NUMBER_MAX, is_name
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, size_bytes, why_never
 from qbix_node.wire.references import StreamId
 
-OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
-OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
+OFFERS_PER_STREAM_MAX = 64  # segments of a stream on their way into the log
+OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024
+OFFERS_MAX = 512  # in all streams together
+OFFERS_BYTES_MAX = 64 * 1024 * 1024
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
-BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
-ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 Effects = list[m.Effect]
 
@@ -60,6 +59,7 @@ class StreamBook:
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
     waiting: int = 0  # offers that are not dealt with
+    _waiting_bytes: int = 0
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class StreamBook:
         effects: Effects = []
         match event:
             case m.Received(peer, s.OfferedSegment(segment)):
-                self._offer(Offer(peer, segment), effects)
+                self._offer(Offer(peer, segment, segment.size_bytes), effects)
             case m.Requested(s.Create() as wish):
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
@@ -113,17 +113,27 @@ class StreamBook:
     def _offer(self, offer: Offer, effects: Effects) -> None:
         stream = offer.segment.stream
         if not self._takes(stream):
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         line = self._lines.get(stream, Line())
-        if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
+        if self._is_full(line, offer):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         self.waiting += 1
+        self._waiting_bytes += offer.size_bytes
         self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
+
+    def _is_full(self, line: Line, offer: Offer) -> bool:
+        of_stream = sum([each.size_bytes for each in line.offers])
+        return (
+            self.waiting >= OFFERS_MAX
+            or len(line.offers) >= OFFERS_PER_STREAM_MAX
+            or self._waiting_bytes + offer.size_bytes > OFFERS_BYTES_MAX
+            or of_stream + offer.size_bytes > OFFERS_PER_STREAM_BYTES_MAX
+        )
 
     def _takes(self, stream: StreamId) -> bool:
         return stream in self._accepted and stream not in self.stopped
@@ -134,7 +144,7 @@ class StreamBook:
             effects.append(_refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
             effects.append(_refused(wish, "that stream is here already"))
-        elif reason := _why_never(wish):
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
@@ -145,7 +155,7 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(_refused(wish, reason))
-        elif reason := _why_never(wish):
+        elif reason := why_never(wish):
             effects.append(_refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
@@ -176,7 +186,7 @@ class StreamBook:
             if line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
-                line.offer = line.offers.popleft()
+                line.offer = line.take_offer()
                 self._read(stream, line, line.offer, effects)
             else:
                 del self._lines[stream]
@@ -191,9 +201,9 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], _bytes(first), len(first.entries)
+        together, size, count = [first], size_bytes(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + _bytes(wish), count + len(wish.entries)
+            size, count = size + size_bytes(wish), count + len(wish.entries)
             if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
                 break
             together.append(wish)
@@ -248,11 +258,15 @@ class StreamBook:
         segment, state = line.offer.segment, self.logs.get(stream)
         try:
             genesis = self.geneses.get(stream) or begin(segment)
-            verdict = continue_log(genesis, state, segment, line.headers, facts)
+            earlier = line.earlier()
+            verdict = continue_log(genesis, state, segment, line.headers, facts, earlier=earlier)
         except Malformed as error:
             self._refuse(line, str(error), effects)
             return
         checks = verdict.head_checks
+        if isinstance(verdict, Contradicted) and line.offer.parts:
+            self._refuse(line, "one of its Heads is not of these entries", effects)
+            return
         if isinstance(verdict, Growth):
             line.growth = verdict
             checks += verdict.checks
@@ -295,8 +309,11 @@ class StreamBook:
             signed = state.signed
             ends = not state.frontier
             ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-            run = Run(state.length - len(growth.leaves), growth.leaves, ending)
-            writes += put_run(stream, run, growth.contents)
+            first, last = state.length - len(growth.leaves), state.length - s.ENTRIES_MAX
+            for at in range(0, len(growth.leaves), s.ENTRIES_MAX):
+                part = slice(at, at + s.ENTRIES_MAX)
+                run = Run(first + at, growth.leaves[part], ending if first + at >= last else None)
+                writes += put_run(stream, run, growth.contents[part])
         writes += put_nodes(stream, growth.made)
         writes += [put_author(stream, *author) for author in growth.authors.items()]
         writes.append(put_log(stream, state))
@@ -321,21 +338,28 @@ class StreamBook:
     def _refuse(self, line: Line, reason: str, effects: Effects) -> None:
         """What the same peer sent of the stream after it rests on it."""
         assert line.offer is not None
+        if line.offer.parts:
+            line.take_apart()
+            return
         peer, segment = line.offer.peer, line.offer.segment
         effects.append(m.Emit(s.SegmentRefused(peer, segment.stream, segment.first, reason)))
         gone = [offer for offer in line.offers if offer.peer == peer]
         for offer in gone:
             line.offers.remove(offer)
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(peer)))
+            self._let_go(offer, effects)
         self._settle(line, effects)
 
     def _settle(self, line: Line, effects: Effects) -> None:
         """What was being done is over."""
         if line.offer is not None:
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
-        line.offer, line.growth, line.headers, line.busy = None, None, [], False
+            for offer in line.offer.parts or (line.offer,):
+                self._let_go(offer, effects)
+        line.rest()
+
+    def _let_go(self, offer: Offer, effects: Effects) -> None:
+        self.waiting -= 1
+        self._waiting_bytes -= offer.size_bytes
+        effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
 
 
 def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
@@ -349,47 +373,5 @@ def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
 
 
-def _why_never(wish: s.Create | s.Append) -> str | None:
-    """Why nobody would take this: of what the owner says, not of how things are."""
-    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
-        return "entries can't have that time"
-    if isinstance(wish, s.Create):
-        return _why_no_stream(wish.genesis)
-    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    if reason := _why_no_entries(wish.entries):
-        return reason
-    if _bytes(wish) > BATCH_BYTES_MAX:
-        return f"together they have more than {BATCH_BYTES_MAX} bytes"
-    return None
-
-
-def _why_no_stream(genesis: Genesis) -> str | None:
-    try:
-        read_genesis(genesis.encoded)
-    except Malformed as error:
-        return str(error)
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        return "the owners of a watched stream sign no Heads"
-    return None
-
-
 def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
-
-
-def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
-    for entry in entries:
-        if len(entry.content) > s.CONTENT_BYTES_MAX:
-            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-        if not is_name(entry.kind):
-            return (
-                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
-            )
-        if entry.kind in RESERVED_KINDS:
-            return f"entries of kind {entry.kind} are not appended so: it is reserved"
-    return None
-
-
-def _bytes(wish: s.Append) -> int:
-    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])

@@ -209,6 +209,11 @@ class Segment:
         return self.first + len(self.leaves)
 
     @property
+    def size_bytes(self) -> int:
+        """Of what it brings."""
+        return sum(map(len, self.leaves)) + sum(map(len, filter(None, self.contents)))
+
+    @property
     def encoded(self) -> bytes:
         entries = self.stream, self.first, self.leaves, self.contents
         return pack((1, *entries, self.signed_head.packable(), self.frontier))
@@ -341,9 +346,10 @@ class SegmentSkipped:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettled:
-    """One offered segment of this peer is dealt with: it may send another."""
+    """One offered segment of this peer is dealt with: it may send as much again."""
 
     peer: PeerId
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from qbix_node.crypto.keys import verify
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.machine import (
-    BATCH_BYTES_MAX,
-    ENTRY_BYTES,
     OFFERS_MAX,
     WISHES_PER_STREAM_MAX,
 )
@@ -27,6 +25,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.wire.fields import NUMBER_MAX
 from tests.streams.desk import PETE, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of

@@ -13,8 +13,8 @@ from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.client import ControlClient
 from qbix_node.http.rows import read_row
 from qbix_node.http.stream_api import StreamPlace, StreamRow
-from qbix_node.streams.machine import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.streams.messages import CONTENT_BYTES_MAX, ENTRIES_MAX
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.wire.references import format_feed, format_stream, parse_feed, parse_stream
 from qbix_node.wire.v8json import JsonValue
 

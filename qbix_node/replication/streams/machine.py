@@ -175,7 +175,7 @@ class StreamReplicator:
         stream = offered.segment.stream
         peer = self.talks.peers.get(peer_id)
         if peer is None or stream in peer.muted or not self.serves(peer_id, stream):
-            return [m.Emit(s.SegmentSettled(peer_id))]
+            return [m.Emit(s.SegmentSettled(peer_id, offered.segment.size_bytes))]
         peer.exchange(stream).receive(offered.segment.stop)
         return self._judge(self.book.handle(m.Received(peer_id, offered), now, rng), now)
 

@@ -360,9 +360,9 @@ class StreamReplication:
                 self._importing.settled.set()
             case SegmentRefused(peer, reason=reason) if peer == EXPORT:
                 self._importing.refusal = reason
-            case SegmentSettled(peer):
+            case SegmentSettled(peer, size_bytes):
                 if remote := self._peers.get(peer):
-                    remote.settle()
+                    remote.settle(size_bytes)
             case Grown(stream, first, stop):
                 self.counters.entries_appended += stop - first
                 self._growth.pop(stream, trio.Event()).set()

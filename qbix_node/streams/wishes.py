@@ -1,0 +1,52 @@
+"""What the node never appends to a stream, whatever its state (spec/streams.md 2, 3, 7)."""
+
+from qbix_node.errors import Malformed
+from qbix_node.streams import messages as s
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.growth import RESERVED_KINDS
+from qbix_node.wire.fields import NUMBER_MAX, is_name
+
+BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
+ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
+
+
+def why_never(wish: s.Create | s.Append) -> str | None:
+    """Why nobody would take this: of what the owner says, not of how things are."""
+    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
+        return "entries can't have that time"
+    if isinstance(wish, s.Create):
+        return _why_no_stream(wish.genesis)
+    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
+        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
+    if reason := _why_no_entries(wish.entries):
+        return reason
+    if size_bytes(wish) > BATCH_BYTES_MAX:
+        return f"together they have more than {BATCH_BYTES_MAX} bytes"
+    return None
+
+
+def _why_no_stream(genesis: Genesis) -> str | None:
+    try:
+        read_genesis(genesis.encoded)
+    except Malformed as error:
+        return str(error)
+    if genesis.uniqueness is Uniqueness.WATCHED:
+        return "the owners of a watched stream sign no Heads"
+    return None
+
+
+def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
+    for entry in entries:
+        if len(entry.content) > s.CONTENT_BYTES_MAX:
+            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        if not is_name(entry.kind):
+            return (
+                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
+            )
+        if entry.kind in RESERVED_KINDS:
+            return f"entries of kind {entry.kind} are not appended so: it is reserved"
+    return None
+
+
+def size_bytes(wish: s.Append) -> int:
+    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])
