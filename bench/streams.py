@@ -40,7 +40,15 @@ from qbix_node.streams.messages import (
     read_segment,
 )
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import bag, grow, leaf_hash, leaf_hashes, peaks_of
+from qbix_node.streams.tree import (
+    Prefix,
+    bag,
+    frontier_of,
+    grow,
+    leaf_hash,
+    leaf_hashes,
+    peaks_of,
+)
 from tests.streams.logs import UniformNodes
 
 ENTRIES = 2048  # taken in, or appended, in a round
@@ -190,20 +198,16 @@ def each_us(seconds: Sequence[float]) -> tuple[float, float]:
 
 
 def long_fork() -> bytes:
-    """Form B. Its path is as long as they get."""
-    genesis = new_genesis(OWNER, RNG)
+    """Form B, of two Heads that are compared far below both."""
+    genesis, length = new_genesis(OWNER, RNG), (1 << (FORK_LENGTH.bit_length() - 1)) - 1
     leaf = leaf_hash(bytes(134))
-    short, long = UniformNodes(leaf), UniformNodes(leaf, strange=FORK_LENGTH - 2)
-    lengths = FORK_LENGTH - 1, FORK_LENGTH
-    peaks = peaks_of(short, lengths[0])
-    roots = bag(peaks), bag(peaks_of(long, lengths[1]))
-    shown, other = [
-        ShownHead(sign_head(Head(genesis.stream, length, root, STAMP_MS), (0, OWNER)))
-        for length, root in zip(lengths, roots, strict=True)
-    ]
-    fork = unequal_fork(genesis, shown, peaks, other, long)
-    assert fork is not None
-    return encode_fork(fork)
+    sides: list[tuple[ShownHead, Prefix]] = []
+    for total, strange in ((FORK_LENGTH - 1, None), (FORK_LENGTH, length - 1)):
+        nodes = UniformNodes(leaf, strange=strange)
+        head = Head(genesis.stream, total, bag(peaks_of(nodes, total)), STAMP_MS)
+        prefix = Prefix(length, peaks_of(nodes, length), frontier_of(nodes, length, total))
+        sides.append((ShownHead(sign_head(head, (0, OWNER))), prefix))
+    return encode_fork(unequal_fork(genesis, *sides[0], *sides[1]))
 
 
 def check_proof() -> tuple[int, float, float]:

@@ -84,7 +84,8 @@ class SimulatedDisk(MemoryDisk):
         self._put_backs = 0
         self._lost = 0  # of them, since the last opening
         self._watermark = 0
-        self._settled = 0  # the watermark that was synced: at the last opening or closing
+        # The watermark that was synced: at the last opening or closing, or after a marked batch.
+        self._settled = 0
         self._crashed = False  # since it was opened
         self._lying_s = 0.0
         self._lies: deque[_Lie] | None = None
@@ -95,8 +96,8 @@ class SimulatedDisk(MemoryDisk):
 
     # ---- writing ----
 
-    def append(self, writes: Sequence[Write]) -> None:
-        super().append(writes)
+    def append(self, writes: Sequence[Write], *, marked: bool = False) -> None:
+        super().append(writes, marked=marked)
         if self.appended is not None:
             self.appended()
 
@@ -108,8 +109,11 @@ class SimulatedDisk(MemoryDisk):
         if self._lies is not None:
             self._remember_what_was(self._lies)
         self._acknowledged += self.unsynced
+        settles = self._to_mark and self._lies is None  # who lies about batches lies about marks
         super().sync()
         self._watermark = self.commit
+        if settles:
+            self._settled = self._watermark
 
     # ---- opening, and the ends of a process ----
 
@@ -136,7 +140,7 @@ class SimulatedDisk(MemoryDisk):
         if not (power and self._take_back()):
             kept = self._crash_draws.below(under_way + (0 if torn else 1))
         del self._unsynced[kept:]
-        super().sync()  # nobody is told, and the watermark is not written either
+        self._recover()  # nobody is told, and the watermark is not written either
         self.was_clean = False
         self._crashed = True
         return facts.Crashed(power, lost=under_way - kept, torn=torn)

@@ -44,8 +44,11 @@ class Store(Rows, Protocol):
     suite in tests/store holds every implementation to this.
     """
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        """Apply all or none, in order; return once durable. Waits while the disk is full."""
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
+        """Apply all or none, in order; return once durable. Waits while the disk is full.
+
+        `marked`: once it is written down beside the database, too, that the database holds them.
+        """
         ...
 
     @property

@@ -25,7 +25,7 @@ async def _acknowledge_first(writer: GroupCommit) -> None:
     batch = writer._take()
     writes = [write for each in batch for write in each.writes]
     writer._acknowledge(batch)
-    await writer._disk.commit([*writes, put_commit(writer.commit)], writer.commit)
+    await writer._disk.commit([*writes, put_commit(writer.commit)], writer.commit, marked=False)
 
 
 async def _take_any_bytes(

@@ -1,11 +1,13 @@
 """Wrong decisions of what lies between a machine and its disk."""
 
+from dataclasses import replace
+
 from netsim import facts
 from netsim.checks.feeds import AcknowledgedSurvives, DurableWhenSaid, WholeBatches
 from netsim.defects import plans
 from netsim.defects.planting import Defect, planting
 from netsim.disks import SimulatedDisk
-from netsim.lean.writer import Writer, _Waiting
+from netsim.lean.writer import Writer
 from qbix_node.ports import Delete, Put
 
 _begin = Writer._begin
@@ -16,9 +18,8 @@ def _answer_before_sync(writer: Writer) -> None:
     before = writer._under_way
     _begin(writer)
     if writer._under_way is not before:
-        writes: list[_Waiting] = [(each, _nothing) for each, _ in writer._under_way]
-        answers = [done for _, done in writer._under_way]
-        writer._under_way = writes
+        answers = [each.done for each in writer._under_way]
+        writer._under_way = [replace(each, done=_nothing) for each in writer._under_way]
         for done in answers:
             done()
 

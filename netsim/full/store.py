@@ -14,9 +14,9 @@ class SimulatedStore(MemoryStore):
         self._tell = tell
         self._was_full = False
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
         full = self.disk.full
         if full and not self._was_full:
             self._tell(facts.DiskFull())
         self._was_full = full
-        await super().write(writes)
+        await super().write(writes, marked=marked)

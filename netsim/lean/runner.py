@@ -121,7 +121,8 @@ class Runner:
         count = min(len(self._persists), PERSISTS_MAX)
         together = [self._persists.popleft() for _ in range(count)]
         writes = [write for each in together for write in each.writes]
-        self._writer.write(writes, lambda: self._written(together))
+        marked = any(each.marked for each in together)
+        self._writer.write(writes, lambda: self._written(together), marked=marked)
 
     def _written(self, together: list[m.Persist]) -> None:
         for each in together:

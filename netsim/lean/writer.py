@@ -4,6 +4,7 @@ what is written meanwhile waits and goes into the next one together, in order.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from netsim import facts
 from netsim.lean.process import Process
@@ -17,7 +18,12 @@ from qbix_node.store.writer import (
     read_commit,
 )
 
-_Waiting = tuple[Sequence[Write], Callable[[], object]]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    writes: Sequence[Write]
+    done: Callable[[], object]
+    marked: bool
 
 
 class Writer:
@@ -38,11 +44,13 @@ class Writer:
             if not self._under_way:
                 closed()
 
-    def write(self, writes: Sequence[Write], done: Callable[[], object]) -> None:
+    def write(
+        self, writes: Sequence[Write], done: Callable[[], object], *, marked: bool = False
+    ) -> None:
         """`done` is called once all of it is durable."""
         if self._closed is not None:
             return
-        self._queue.append((writes, done))
+        self._queue.append(_Waiting(writes, done, marked))
         if not self._under_way and not self._full:
             self._begin()
 
@@ -53,10 +61,12 @@ class Writer:
             self._process.later(RETRY_S, self._try_again)
             return
         self._under_way = batch = self._take()
-        writes = [write for each, _ in batch for write in each]
+        writes = [write for each in batch for write in each.writes]
+        marked = any(each.marked for each in batch)
         self._commit += 1
-        self._disk.append([*writes, put_commit(self._commit)])
-        self._process.later(self._disk.sync_delay_s(), self._synced)
+        self._disk.append([*writes, put_commit(self._commit)], marked=marked)
+        syncs_s = [self._disk.sync_delay_s() for _ in range(2 if marked else 1)]
+        self._process.later(sum(syncs_s), self._synced)
 
     def _try_again(self) -> None:
         if self._disk.full:
@@ -72,8 +82,8 @@ class Writer:
         if self._closed is not None:
             self._closed()
             return
-        for _, done in batch:
-            done()
+        for each in batch:
+            each.done()
         if self._queue and not self._under_way and not self._full:
             self._begin()
 
@@ -81,10 +91,10 @@ class Writer:
         if len(self._queue) == 1:
             return [self._queue.popleft()]
         batch = [self._queue.popleft()]
-        entries, size = len(batch[0][0]), _size_bytes(batch[0][0])
+        entries, size = len(batch[0].writes), _size_bytes(batch[0].writes)
         while self._queue:
-            entries += len(self._queue[0][0])
-            size += _size_bytes(self._queue[0][0])
+            entries += len(self._queue[0].writes)
+            size += _size_bytes(self._queue[0].writes)
             if entries > BATCH_ENTRIES_MAX or size > BATCH_BYTES_MAX:
                 break
             batch.append(self._queue.popleft())

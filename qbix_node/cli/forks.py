@@ -92,6 +92,9 @@ def _data(encoded: bytes, proof: Proof) -> dict[str, JsonValue]:
         about |= {"feed": format_feed(proof.feed), "sequence": proof.sequence}
     else:
         about |= {"stream": format_stream(proof.stream), "forked_length": proof.forked_length}
+    if isinstance(proof, HeadFork):
+        roots: list[JsonValue] = [encode_base64(root) for root in proof.roots]
+        about |= {"compared_length": proof.compared_length, "roots": roots}
     return {**about, "convicted": convicted, "signed": [*_signed(proof)]}
 
 
@@ -139,7 +142,9 @@ def _head_lines(proof: HeadFork) -> Iterator[str]:
     for head in (proof.shown.head, proof.other.head):
         root, time = encode_base64(head.root), time_text(head.timestamp_ms)
         yield f"  length {head.length}, root {root}, {time}"
-    if proof.contradiction is None:
-        yield f"the logs differ somewhere before entry {proof.forked_length}"
+    stop, roots = proof.compared_length, [encode_base64(root) for root in proof.roots]
+    if proof.forked_length == stop:
+        yield f"the logs differ somewhere before entry {stop}:"
     else:
-        yield f"the logs differ from entry {proof.forked_length - 1} on, or soon after"
+        yield f"the logs differ somewhere from entry {proof.forked_length - 1} to {stop - 1}:"
+    yield f"  at length {stop}, one has root {roots[0]}, the other {roots[1]}"

@@ -58,6 +58,7 @@ def _traffic(node: Node) -> list[Metric]:
         _counter("notes_sent", "EBT notes sent to peers.", counted.notes_sent),
         *_segments(node),
         _counter("store_batches", "Synced batches of the store.", stored.batches),
+        _counter("store_marks", "Batches whose number was synced beside them.", stored.marks),
         _counter("store_writes", "Writes that were acknowledged.", stored.writes),
     ]
 

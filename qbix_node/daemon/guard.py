@@ -37,9 +37,9 @@ class GuardedStore:
     ) -> list[tuple[bytes, bytes]]:
         return self._read(lambda: self._store.scan(start, stop, limit=limit, reverse=reverse))
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
         try:
-            await self._store.write(writes)
+            await self._store.write(writes, marked=marked)
         except DamagedStore as damage:
             self._note(damage)
             raise

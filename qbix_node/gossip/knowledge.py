@@ -4,16 +4,16 @@ What to do with it is decided by the Gossiper.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.peers import Listener
-from qbix_node.streams.forks import ShownHead, StreamFork, equal_fork
+from qbix_node.streams.forks import ShownHead, StreamFork
 from qbix_node.streams.genesis import Genesis
-from qbix_node.streams.messages import SignedHead
+from qbix_node.streams.messages import Head
 from qbix_node.streams.records import LogState
-from qbix_node.streams.tree import Hash
+from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 
@@ -24,8 +24,18 @@ NEWS_BYTES_MAX = 120 * 1024  # of Heads in a packet
 
 @dataclass(frozen=True, slots=True)
 class Pending:
+    """A Head that ours doesn't continue, nor contradict, as far as is known.
+
+    `peer`: who told of it; None: it covered our log before. `judged`, `compared`: our log when we
+    last looked at it, and when that peer last told what it knows. `backed`: it continued that log.
+    """
+
     shown: ShownHead
-    peer: m.PeerId  # who told of it
+    prefix: Prefix
+    peer: m.PeerId | None
+    judged: LogState
+    compared: LogState | None = None
+    backed: bool = False
 
 
 @dataclass(slots=True)
@@ -42,10 +52,30 @@ class Known:
         self.pending.clear()
 
     def await_entries(self, pending: Pending) -> None:
+        head = pending.shown.head
+        name = head.length, head.root
+        if earlier := self.pending.get(name):
+            shows_more = pending.prefix.length < earlier.prefix.length
+            same = earlier.judged is pending.judged
+            self.pending[name] = replace(
+                earlier,
+                prefix=pending.prefix if shows_more else earlier.prefix,
+                judged=pending.judged,
+                backed=pending.backed or (same and earlier.backed),
+            )
+            return
         while len(self.pending) >= PENDING_MAX:
             del self.pending[next(iter(self.pending))]
-        head = pending.shown.head
-        self.pending[head.length, head.root] = pending
+        self.pending[name] = pending
+
+    def settle(self, head: Head) -> None:
+        self.pending.pop((head.length, head.root), None)
+
+    def compared(self, peer: m.PeerId, state: LogState) -> None:
+        """That peer has told what it knows of that log of ours."""
+        for name, pending in self.pending.items():
+            if pending.peer == peer:
+                self.pending[name] = replace(pending, compared=state)
 
 
 @dataclass(slots=True)
@@ -93,8 +123,9 @@ class Knowledge:
         lengths = {**known.proofs, **known.writing}
         return len(lengths) < PROOFS_MAX and fork.forked_length not in lengths
 
-    def equal_fork(self, stream: StreamId, shown: ShownHead, ours: SignedHead) -> StreamFork:
-        return equal_fork(self.geneses[stream], shown, ShownHead(ours))
+    def disbelieve(self, peer: m.PeerId, reason: str) -> m.Emit:
+        self.peers[peer].lies = True
+        return m.Emit(g.LiarFound(peer, reason))
 
     # ---- what a peer has not been told ----
 

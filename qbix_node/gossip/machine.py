@@ -1,38 +1,31 @@
 """Decide which Heads are told, which are compared, and what is a fork (spec/gossip.md).
 
-A Gossiper reads the logs that a StreamBook keeps and never changes them. What it proves is durable
-before anybody hears of it; that a forked stream stops is told to whoever runs it.
+A Gossiper reads the logs that a StreamBook keeps and never changes them. What becomes of proofs is
+decided by its Accuser.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.comparing import Standing, StandingOf, Verdict, VerdictOn
+from qbix_node.gossip.accusing import Accuser, Effects
+from qbix_node.gossip.comparing import Verdict, VerdictOn
 from qbix_node.gossip.knowledge import Knowledge, Known, Pending
 from qbix_node.gossip.peers import QUESTION_ROUNDS, QUESTIONS_MAX, Listener, Question
-from qbix_node.gossip.work import Accused, Asked, Heard, Work
-from qbix_node.streams.forks import (
-    ShownHead,
-    StreamFork,
-    encode_fork,
-    read_fork,
-)
+from qbix_node.gossip.work import Accused, Claim, Work, Workbench
+from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import SignedHead
-from qbix_node.streams.records import LogState, put_proof
-from qbix_node.streams.tree import Hash, bag, lead
+from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import Prefix
 from qbix_node.wire.references import StreamId
 
 ROUND_S = 2.0
 ROUND_SPREAD = 0.25  # of that, more or less
 PEERS_A_ROUND = 3
-WORK_MAX = 1024  # pieces of slow work under way; what is more is passed over
 
 _ROUND = "gossip/round"
-
-Effects = list[m.Effect]
 
 
 class Gossiper:
@@ -48,18 +41,19 @@ class Gossiper:
     ) -> None:
         streams = {stream: Known(proofs=dict(held)) for stream, held in proofs.items()}
         self._known = known = Knowledge(geneses, logs, streams)
-        self._geneses, self._logs = known.geneses, known.logs
-        self._streams, self._peers = known.streams, known.peers
-        self._tokens = m.Tokens()
+        self._geneses, self._logs, self._peers = known.geneses, known.logs, known.peers
+        self._bench = Workbench()
+        self._accuser = Accuser(known, self._bench)
         self._numbers = self._rounds = 0
-        self._work: dict[m.Token, Work] = {}
         self._ticking = False
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._known.proofs(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
-        return [each.shown.signed for each in self._known.pending(stream)]
+        """Heads that nobody has backed."""
+        waiting = self._known.pending(stream)
+        return [each.shown.signed for each in waiting if not each.backed]
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -73,7 +67,7 @@ class Gossiper:
             case m.Requested(request):
                 self._requested(request, effects)
             case m.Verified(token) | m.Answered(token) | m.Persisted(token):
-                if work := self._work.pop(token, None):
+                if work := self._bench.end(token):
                     self._go_on(work, event, effects)
             case m.TimerFired(name) if name == _ROUND:
                 self._ticking = False
@@ -92,21 +86,27 @@ class Gossiper:
                 self._announced(request, effects)
             case g.Contradiction(peer, signed) if peer in self._peers:
                 self._compare(peer, signed.head.stream, effects)
+            case g.Replaced(before) if self._known.spoken_of(before.signed.head.stream):
+                self._judge(Claim(None, ShownHead(before.signed), before.prefix), effects)
             case g.Submitted(number, fork):
-                self._submitted(number, fork, effects)
+                self._accuser.submit(number, fork, effects)
             case _:
                 pass
 
     def _go_on(
         self, work: Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
     ) -> None:
-        match event:
-            case m.Verified(oks=oks):
+        match work, event:
+            case Accused(), m.Verified(oks=oks):
+                self._accuser.verified(work, oks, effects)
+            case Accused(), m.Persisted():
+                self._accuser.persisted(work, effects)
+            case Claim(), m.Verified(oks=oks):
                 self._verified(work, oks, effects)
-            case m.Answered(answer=answer):
-                self._answered(work, answer, effects)
-            case m.Persisted():
-                self._proven(work, effects)
+            case Claim(), m.Answered(answer=Verdict() as verdict):
+                self._judged(work, verdict, effects)
+            case _:
+                pass
 
     # ---- what is told ----
 
@@ -118,27 +118,23 @@ class Gossiper:
         for stream in said.streams:
             if stream not in holds:
                 holds[stream] = None
-                self._tell_proofs(said.peer, stream, effects)
+                self._accuser.tell(said.peer, stream, effects)
 
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
         self._rounds += 1
         for listener in self._peers.values():
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
-        for stream, known in list(self._streams.items()):
+        for stream, known in list(self._known.streams.items()):
             if not self._known.spoken_of(stream):
                 known.pending.clear()
             for pending in list(known.pending.values()):
-                self._reconsider(stream, known, pending, effects)
+                self._reconsider(pending, effects)
         listeners = list(self._peers)
         for _ in range(min(PEERS_A_ROUND, len(listeners))):
             peer = listeners.pop(int(rng.random() * len(listeners)))
             if news := self._known.news_for(peer):
                 effects.append(m.Send(peer, g.Heads(news)))
-
-    def _tell_proofs(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        for proof in self._known.proofs_for(peer, stream):
-            effects.append(m.Send(peer, g.Proofs((proof,))))  # two might not fit into a packet
 
     # ---- what is heard ----
 
@@ -151,15 +147,25 @@ class Gossiper:
             case g.Heads(heads):
                 for shown in heads:
                     self._hear_head(peer, shown, now, effects)
-            case g.Compare(number, shown, peaks):
-                self._asked(Asked(peer, number, shown, peaks), now, effects)
+            case g.Compare(number, shown, prefix):
+                if not self._hear_claim(Claim(peer, shown, prefix, number), now, effects):
+                    effects.append(m.Send(peer, g.Unknown(number)))
             case g.Continues() | g.Shorter() | g.Unknown():
                 self._hear_answer(peer, message, now, effects)
             case g.Proofs(proofs):
                 for encoded in proofs:
-                    self._hear_proof(peer, encoded, now, effects)
+                    self._accuser.hear(peer, encoded, now, effects)
             case _:
                 pass
+
+    def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
+        head = shown.head
+        if head.stream not in self._logs or not self._known.shares(peer, head.stream):
+            return
+        claim = Claim(peer, shown, Prefix(head.length, (), ()))
+        known = self._known.has_head(head.stream, head.length, head.root)
+        if known or self._hear_claim(claim, now, effects):
+            self._peers[peer].tell(head.stream, head)
 
     def _hear_answer(
         self,
@@ -169,232 +175,90 @@ class Gossiper:
         effects: Effects,
     ) -> None:
         question = self._peers[peer].questions.pop(message.number, None)
-        if question is None:
+        if question is None or isinstance(message, g.Unknown):
             return
-        match message:
-            case g.Continues(_, shown, frontier):
-                self._continued(peer, question, shown, frontier, effects)
-            case g.Shorter(number, shown, peaks) if shown.head.stream == question.stream:
-                self._asked(Asked(peer, number, shown, peaks, ours=True), now, effects)
-            case _:
-                pass
+        if message.shown.head.stream != question.stream:
+            return
+        if isinstance(message, g.Shorter):
+            prefix = message.prefix
+        else:
+            prefix = question.state.prefix._replace(frontier=message.frontier)
+        self._known.of(question.stream).compared(peer, question.state)
+        self._hear_claim(Claim(peer, message.shown, prefix), now, effects)
 
-    def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
-        stream, head = shown.head.stream, shown.head
-        if stream not in self._logs or not self._known.shares(peer, stream):
-            return
-        known = self._known.has_head(stream, head.length, head.root)
-        try:
-            checks = () if known else shown.checks(self._geneses[stream])
-        except Malformed as error:
-            self._disbelieve(peer, str(error), effects)
-            return
-        if known or self._verify(peer, Heard(peer, shown), checks, now, effects):
-            self._peers[peer].tell(stream, head)
-
-    def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
-        try:
-            fork = read_fork(encoded)
-            checks = fork.checks()
-        except Malformed as error:
-            self._disbelieve(peer, str(error), effects)
-            return
-        self._peers[peer].tell_proof(encoded)
-        self._peers[peer].forget_questions(stream=fork.stream)  # it may be the answer
-        if self._known.wants_proof(fork):
-            self._verify(peer, Accused(peer, fork), checks, now, effects)
-
-    def _asked(self, asked: Asked, now: float, effects: Effects) -> None:
-        """A Head with its peaks, which is shown to us."""
-        peer, stream, head = asked.peer, asked.shown.head.stream, asked.shown.head
-        refused = m.Send(peer, g.Unknown(asked.number))
-        busy = [each for each in self._work.values() if type(each) is Asked and each.peer == peer]
-        allowed = stream in self._logs and self._known.shares(peer, stream)
-        if not allowed or len(busy) >= QUESTIONS_MAX:
-            effects += [] if asked.ours else [refused]
-            return
-        if bag(asked.peaks) != head.root or len(asked.peaks) != head.length.bit_count():
-            self._disbelieve(peer, "these are not the peaks of that Head", effects)
-            return
-        try:
-            checks = asked.shown.checks(self._geneses[stream])
-        except Malformed as error:
-            self._disbelieve(peer, str(error), effects)
-            return
-        if not self._verify(peer, asked, checks, now, effects) and not asked.ours:
-            effects.append(refused)
-
-    def _verify(
-        self,
-        peer: m.PeerId,
-        work: Work,
-        checks: tuple[m.SignatureCheck, ...],
-        now: float,
-        effects: Effects,
-    ) -> bool:
-        """False: the peer has cost enough, or there is too much under way."""
-        if len(self._work) >= WORK_MAX or not self._peers[peer].may_cost(len(checks), now):
+    def _hear_claim(self, claim: Claim, now: float, effects: Effects) -> bool:
+        """False: it is not looked at."""
+        peer, head = claim.peer, claim.shown.head
+        assert peer is not None
+        if head.stream not in self._logs or not self._known.shares(peer, head.stream):
             return False
-        token = self._later(work)
-        effects.append(m.Verify(token, checks))
-        return True
-
-    def _later(self, work: Work) -> m.Token:
-        token = self._tokens.new()
-        self._work[token] = work
-        return token
-
-    def _disbelieve(self, peer: m.PeerId, reason: str, effects: Effects) -> None:
-        self._peers[peer].lies = True
-        effects.append(m.Emit(g.LiarFound(peer, reason)))
+        if claim.question is not None and self._bench.questions_of(peer) >= QUESTIONS_MAX:
+            return False
+        try:
+            checks = claim.checks(self._geneses[head.stream])
+        except Malformed as error:
+            effects.append(self._known.disbelieve(peer, str(error)))
+            return True
+        checking = self._bench.verify(self._peers[peer], claim, checks, now)
+        effects += [checking] if checking else []
+        return checking is not None
 
     # ---- what is known of it then ----
 
-    def _verified(self, work: Work, oks: tuple[bool, ...], effects: Effects) -> None:
-        peer = work.peer
+    def _verified(self, claim: Claim, oks: tuple[bool, ...], effects: Effects) -> None:
         if not all(oks):
-            if peer in self._peers:
-                self._disbelieve(peer, "a signature does not match", effects)
-            self._settle(work, effects)
+            if claim.peer in self._peers:
+                effects.append(self._known.disbelieve(claim.peer, "a signature does not match"))
+        elif self._known.spoken_of(claim.shown.head.stream):  # its owners may have changed
+            self._judge(claim, effects)
+
+    def _judge(self, claim: Claim, effects: Effects) -> None:
+        stream, shown, prefix = claim.shown.head.stream, claim.shown, claim.prefix
+        state = self._logs[stream]
+        if prefix.length > state.signed.head.length:  # so there is nothing that both know
+            self._judged(claim, Verdict(state), effects)
             return
-        match work:
-            case Accused():
-                self._persist(work, effects)
-            case _ if not self._known.spoken_of(work.shown.head.stream):
-                pass  # its owners have changed meanwhile
-            case Heard():
-                self._consider(work, effects)
-            case Asked():
-                self._judge(work, effects)
+        question = VerdictOn(self._geneses[stream], state, shown, prefix)
+        effects.append(m.Ask(self._bench.begin(claim), question))
 
-    def _consider(self, heard: Heard, effects: Effects) -> None:
-        head = heard.shown.head
-        stream, state = head.stream, self._logs[head.stream]
-        if self._known.has_head(stream, head.length, head.root):
+    def _judged(self, claim: Claim, verdict: Verdict, effects: Effects) -> None:
+        peer, number, head = claim.peer, claim.question, claim.shown.head
+        if verdict.fork is not None:
+            self._accuser.accuse(verdict.fork, None if number is None else peer, effects)
             return
-        if head.length <= state.length:
-            token = self._later(heard)
-            effects.append(m.Ask(token, StandingOf(stream, head.length, head.root)))
-        elif head.length == state.signed.head.length:
-            self._accuse(None, self._known.equal_fork(stream, heard.shown, state.signed), effects)
+        known, state = self._known.of(head.stream), verdict.state
+        if verdict.continued:
+            known.settle(head)
         else:
-            self._known.of(stream).await_entries(Pending(heard.shown, heard.peer))
-
-    def _judge(self, asked: Asked, effects: Effects) -> None:
-        stream, head = asked.shown.head.stream, asked.shown.head
-        state, reach = self._logs[stream], self._logs[stream].signed.head.length
-        if head.length <= state.length or head.length == reach:
-            token = self._later(asked)
-            question = VerdictOn(self._geneses[stream], state, asked.shown, asked.peaks)
-            effects.append(m.Ask(token, question))
-        elif asked.ours or state.frontier:  # we have not all that our own Head covers
-            effects += [] if asked.ours else [m.Send(asked.peer, g.Unknown(asked.number))]
+            backed = verdict.backed
+            known.await_entries(Pending(claim.shown, claim.prefix, peer, state, backed=backed))
+        if peer is None or number is None:
+            return
+        ours = ShownHead(state.signed)
+        if verdict.frontier is None:
+            effects.append(m.Send(peer, g.Shorter(number, ours, state.prefix)))
         else:
-            shown = ShownHead(state.signed)
-            effects.append(m.Send(asked.peer, g.Shorter(asked.number, shown, state.peaks)))
-
-    def _answered(self, work: Work, answer: object, effects: Effects) -> None:
-        match work, answer:
-            case Heard(peer, shown), Standing(agrees=False, ours=None):
-                if peer in self._peers:
-                    self._compare(peer, shown.head.stream, effects)
-            case Heard(_, shown), Standing(agrees=False, ours=SignedHead() as ours):
-                self._accuse(None, self._known.equal_fork(shown.head.stream, shown, ours), effects)
-            case Asked(ours=False), Verdict(ours, None, frontier):
-                answered = g.Continues(work.number, ShownHead(ours), frontier)
-                effects.append(m.Send(work.peer, answered))
-            case Asked(), Verdict(fork=fork) if fork is not None:
-                self._accuse(None if work.ours else (work.peer, work.number), fork, effects)
-            case _:
-                pass
+            effects.append(m.Send(peer, g.Continues(number, ours, verdict.frontier)))
 
     # ---- comparing ----
 
-    def _reconsider(
-        self, stream: StreamId, known: Known, pending: Pending, effects: Effects
-    ) -> None:
+    def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
-        state, head = self._logs[stream], pending.shown.head
-        if head.length <= state.signed.head.length:
-            del known.pending[head.length, head.root]
-            self._consider(Heard(pending.peer, pending.shown), effects)
-        elif pending.peer in self._peers:
-            self._compare(pending.peer, stream, effects)
+        shown, state = pending.shown, self._logs[pending.shown.head.stream]
+        if pending.judged is not state:
+            self._judge(Claim(pending.peer, shown, pending.prefix), effects)
+        elif pending.peer in self._peers and not pending.backed and pending.compared is not state:
+            self._compare(pending.peer, shown.head.stream, effects)
 
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
         listener, state = self._peers[peer], self._logs.get(stream)
-        if state is None or state.frontier or not self._known.shares(peer, stream):
+        if state is None or not self._known.shares(peer, stream):
             return
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return
         if len(listener.questions) >= QUESTIONS_MAX:
             del listener.questions[next(iter(listener.questions))]  # it was never answered
         self._numbers = number = self._numbers + 1
-        listener.questions[number] = Question(stream, state.length, state.peaks, self._rounds)
-        effects.append(m.Send(peer, g.Compare(number, ShownHead(state.signed), state.peaks)))
-
-    def _continued(
-        self,
-        peer: m.PeerId,
-        question: Question,
-        shown: ShownHead,
-        frontier: Sequence[Hash],
-        effects: Effects,
-    ) -> None:
-        """What the peer has continues ours: its entries may come, and its Head waits no longer."""
-        head, length = shown.head, question.length
-        if lead(question.peaks, length, frontier, head.length) != head.root:
-            self._disbelieve(peer, "its Head doesn't continue ours as it says", effects)
-        elif known := self._streams.get(question.stream):
-            known.pending.pop((head.length, head.root), None)
-
-    # ---- proofs ----
-
-    def _submitted(self, number: int, fork: StreamFork, effects: Effects) -> None:
-        """By whoever has it at hand, say in a file; as little is believed as of a peer."""
-        accused = Accused(None, fork, submitted=number)
-        try:
-            checks = fork.checks()
-        except Malformed:
-            self._settle(accused, effects)
-            return
-        if self._known.wants_proof(fork):
-            effects.append(m.Verify(self._later(accused), checks))
-        else:
-            self._settle(accused, effects)
-
-    def _settle(self, work: Work, effects: Effects) -> None:
-        if isinstance(work, Accused) and work.submitted is not None:
-            effects.append(m.Emit(g.Settled(work.submitted)))
-
-    def _accuse(
-        self, answers: tuple[m.PeerId, int] | None, fork: StreamFork, effects: Effects
-    ) -> None:
-        """Made here: its parts were checked, and it is checked as a whole, too."""
-        if not self._known.wants_proof(fork):
-            if answers is not None and answers[0] in self._peers:
-                self._tell_proofs(answers[0], fork.stream, effects)
-            return
-        token = self._later(Accused(None, fork, answers))
-        effects.append(m.Verify(token, fork.checks()))
-
-    def _persist(self, accused: Accused, effects: Effects) -> None:
-        fork = accused.fork
-        if not self._known.wants_proof(fork):
-            self._settle(accused, effects)  # another was faster
-            return
-        encoded = encode_fork(fork)
-        self._known.of(fork.stream).writing[fork.forked_length] = encoded
-        token = self._later(accused)
-        effects.append(m.Persist(token, (put_proof(fork.stream, fork.forked_length, encoded),)))
-
-    def _proven(self, work: Work, effects: Effects) -> None:
-        assert isinstance(work, Accused)
-        stream, length = work.fork.stream, work.fork.forked_length
-        self._streams[stream].keep_written(length)
-        effects.append(m.Emit(g.ForkProven(work.fork, work.peer)))
-        self._settle(work, effects)
-        for peer, listener in self._peers.items():
-            if stream in listener.holds or (work.answers and work.answers[0] == peer):
-                self._tell_proofs(peer, stream, effects)
+        listener.questions[number] = Question(state, self._rounds)
+        effects.append(m.Send(peer, g.Compare(number, ShownHead(state.signed), state.prefix)))

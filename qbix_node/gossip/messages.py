@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
 from qbix_node.streams.forks import PROOF_BYTES_MAX, ShownHead, StreamFork, read_shown_head
-from qbix_node.streams.messages import SignedHead, read_hashes
-from qbix_node.streams.tree import Hash
+from qbix_node.streams.messages import SignedHead, read_hashes, read_prefix
+from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
 from qbix_node.wire.references import StreamId
@@ -31,7 +32,7 @@ class Heads:
 class Compare:
     number: int
     shown: ShownHead
-    peaks: tuple[Hash, ...]
+    prefix: Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Continues:
 class Shorter:
     number: int
     shown: ShownHead
-    peaks: tuple[Hash, ...]
+    prefix: Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class Contradiction:
 
     peer: PeerId
     signed: SignedHead
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Another Head covers the log now: that of `before` is not forgotten."""
+
+    before: LogState
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +141,12 @@ def _packable(message: Message) -> Packable:
     match message:
         case Heads(heads):
             return 1, "heads", tuple([shown.packable() for shown in heads])
-        case Compare(number, shown, peaks):
-            return 1, "compare", number, shown.packable(), peaks
+        case Compare(number, shown, prefix):
+            return 1, "compare", number, shown.packable(), *prefix
         case Continues(number, shown, frontier):
             return 1, "continues", number, shown.packable(), frontier
-        case Shorter(number, shown, peaks):
-            return 1, "shorter", number, shown.packable(), peaks
+        case Shorter(number, shown, prefix):
+            return 1, "shorter", number, shown.packable(), *prefix
         case Unknown(number):
             return 1, "unknown", number
         case Proofs(proofs):
@@ -162,23 +170,23 @@ def read_message(data: bytes) -> Message:
             return Proofs(
                 tuple([fields.data(each, f"{what}: proof", most=PROOF_BYTES_MAX) for each in rows])
             )
-        case ("compare", number, shown, peaks):
-            return Compare(*_read_three(number, shown, peaks))
+        case ("compare", number, shown, length, peaks, frontier):
+            read = _read_number(number), read_shown_head(shown)
+            return Compare(*read, read_prefix(length, peaks, frontier, what))
         case ("continues", number, shown, frontier):
-            return Continues(*_read_three(number, shown, frontier))
-        case ("shorter", number, shown, peaks):
-            return Shorter(*_read_three(number, shown, peaks))
+            read = _read_number(number), read_shown_head(shown)
+            return Continues(*read, read_hashes(frontier, f"{what}: frontier"))
+        case ("shorter", number, shown, length, peaks, frontier):
+            read = _read_number(number), read_shown_head(shown)
+            return Shorter(*read, read_prefix(length, peaks, frontier, what))
         case ("unknown", number):
-            return Unknown(fields.number(number, f"{what}: number"))
+            return Unknown(_read_number(number))
         case _:
             raise Malformed(f"{what}: a message of no known kind")
 
 
-def _read_three(
-    number: object, shown: object, hashes: object
-) -> tuple[int, ShownHead, tuple[Hash, ...]]:
-    read = fields.number(number, f"{METHOD}: number"), read_shown_head(shown)
-    return *read, read_hashes(hashes, f"{METHOD}: hashes")
+def _read_number(value: object) -> int:
+    return fields.number(value, f"{METHOD}: number")
 
 
 def check_arguments(arguments: list[JsonValue]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from qbix_node.crypto.boxes import sha256
 from qbix_node.streams.messages import Head
+from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
 
@@ -18,10 +19,12 @@ TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is f
 class Question:
     """Of ours: does your log continue this one?"""
 
-    stream: StreamId
-    length: int
-    peaks: tuple[Hash, ...]
+    state: LogState  # ours, as it was
     round: int  # in which it was asked
+
+    @property
+    def stream(self) -> StreamId:
+        return self.state.signed.head.stream
 
 
 @dataclass(slots=True)

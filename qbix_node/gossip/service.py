@@ -19,11 +19,13 @@ from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import FORKED, StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.forks import StreamFork
+from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import HeadContradicts, SignedHead
-from qbix_node.streams.records import read_proofs
+from qbix_node.streams.records import LogState, read_proofs
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
+REPLACED_MAX = 1024  # Heads that wait to be compared; the oldest is forgotten
 OUTBOX_MAX = 64  # messages that wait for a peer; a round is skipped for who is that slow
 
 log = structlog.get_logger()
@@ -51,6 +53,7 @@ class Gossip:
         self._called: set[Link] = set()  # links that are up; never gone through
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
+        self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
         self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
         self._submitted: dict[int, trio.Event] = {}
         self._numbers = count(1)
@@ -127,6 +130,9 @@ class Gossip:
             case HeadContradicts(peer, signed):
                 self._contradictions[peer] = signed
                 self._news.set()
+            case HeadReplaced(before):
+                self._replaced.append(before)
+                self._news.set()
             case _:
                 pass
 
@@ -154,6 +160,8 @@ class Gossip:
             contradictions, self._contradictions = self._contradictions, {}
             for peer, signed in contradictions.items():
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
+            while self._replaced:
+                await self._runner.post(m.Requested(g.Replaced(self._replaced.popleft())))
             stops, self._stops = self._stops, {}
             for stream, reason in stops.items():
                 await self._replication.stop(stream, reason)

@@ -1,39 +1,69 @@
 """Slow work of a Gossiper that is under way: what it is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from qbix_node.machines import PeerId
+from qbix_node import machines as m
+from qbix_node.errors import Malformed
+from qbix_node.gossip.peers import Listener
 from qbix_node.streams.forks import ShownHead, StreamFork
-from qbix_node.streams.tree import Hash
+from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.tree import Prefix
+
+WORK_MAX = 1024  # pieces under way; what is more is passed over
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A Head whose signatures are being checked, or that is being looked up."""
+class Claim:
+    """That a Head is the owners' word, and what the first leaves under it are. `peer`: who says
+    so; None: it was here. `question`: its number, if this is a question that wants an answer.
+    """
 
-    peer: PeerId
+    peer: m.PeerId | None
     shown: ShownHead
+    prefix: Prefix
+    question: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question of a peer. `ours`: it was ours, and this is the answer `shorter`."""
-
-    peer: PeerId
-    number: int
-    shown: ShownHead
-    peaks: tuple[Hash, ...]
-    ours: bool = False
+    def checks(self, genesis: Genesis) -> tuple[m.SignatureCheck, ...]:
+        """Raises Malformed."""
+        if not self.prefix.leads_to(self.shown.head.root, self.shown.head.length):
+            raise Malformed("what is shown of a log doesn't lead to the root of its Head")
+        return self.shown.checks(genesis)
 
 
 @dataclass(frozen=True, slots=True)
 class Accused:
     """`peer`: who sent the proof, if a peer did."""
 
-    peer: PeerId | None
+    peer: m.PeerId | None
     fork: StreamFork
-    answers: tuple[PeerId, int] | None = None  # a question that this is the answer to
+    answers: m.PeerId | None = None  # who asked, where this is the answer
     submitted: int | None = None  # names it for whoever had it at hand
 
 
-Work = Heard | Asked | Accused
+Work = Claim | Accused
+
+
+@dataclass(slots=True)
+class Workbench:
+    _tokens: m.Tokens = field(default_factory=m.Tokens)
+    _work: dict[m.Token, Work] = field(default_factory=dict)
+
+    def begin(self, work: Work) -> m.Token:
+        token = self._tokens.new()
+        self._work[token] = work
+        return token
+
+    def end(self, token: m.Token) -> Work | None:
+        return self._work.pop(token, None)
+
+    def questions_of(self, peer: m.PeerId) -> int:
+        claims = [work for work in self._work.values() if isinstance(work, Claim)]
+        return len([each for each in claims if each.peer == peer and each.question is not None])
+
+    def verify(
+        self, listener: Listener, work: Work, checks: tuple[m.SignatureCheck, ...], now: float
+    ) -> m.Verify | None:
+        """None: the peer has cost enough, or there is too much under way."""
+        if len(self._work) >= WORK_MAX or not listener.may_cost(len(checks), now):
+            return None
+        return m.Verify(self.begin(work), checks)

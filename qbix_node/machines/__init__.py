@@ -93,10 +93,13 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Make all writes durable, all or none; answered by Persisted."""
+    """Make all writes durable, all or none; answered by Persisted. `marked`: even a database that
+    is put back must not seem to be the newest without them (spec/storage.md 3).
+    """
 
     token: Token
     writes: tuple[Write, ...]
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,8 @@ class Runner:
                 await self._write([self._persists.popleft() for _ in range(count)])
 
     async def _write(self, together: list[m.Persist]) -> None:
-        await self.store.write([write for each in together for write in each.writes])
+        writes = [write for each in together for write in each.writes]
+        await self.store.write(writes, marked=any(each.marked for each in together))
         for each in together:
             for send in self._held.pop(each.token):
                 self.world.send(send.to, send.message)

@@ -102,8 +102,8 @@ class LevelDbStore(trio.abc.AsyncResource):
     ) -> list[tuple[bytes, bytes]]:
         return self._head.database.scan(start, stop, limit=limit, reverse=reverse)
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        await self._writer.write(writes)
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
+        await self._writer.write(writes, marked=marked)
 
     @property
     def degraded(self) -> str | None:
@@ -149,19 +149,25 @@ class _Head:
             return None
         return f"disk full: {free >> 20} MiB free, {wanted >> 20} MiB wanted"
 
-    async def commit(self, writes: Sequence[Write], number: int) -> None:
+    async def commit(self, writes: Sequence[Write], number: int, *, marked: bool) -> None:
         if self._stuck:
             self.database.reopen()  # on this thread, so that no read can come in between
             self._stuck = False
         try:
-            await trio.to_thread.run_sync(self._write, writes, number, limiter=self._thread)
+            await trio.to_thread.run_sync(self._write, writes, number, marked, limiter=self._thread)
         except DiskFull:
             self._stuck = True
             raise
 
-    def _write(self, writes: Sequence[Write], number: int) -> None:
+    def _write(self, writes: Sequence[Write], number: int, marked: bool) -> None:  # noqa: FBT001  (run_sync takes no keywords)
         self.database.write(writes, sync=self._synced)
-        self._watermark.note(number)
+        if not marked:
+            self._watermark.note(number)
+            return
+        try:
+            self._watermark.mark(number)
+        except OSError as error:  # if the disk is full, the batch is written again with its mark
+            raise explain(error, self.database.path) from error
 
     def close(self, mark: Mark) -> None:
         self.database.close()

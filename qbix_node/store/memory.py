@@ -23,9 +23,11 @@ class MemoryDisk:
 
     full: bool = False
     was_clean: bool = True  # whether the store on it was closed, not cut off
+    marks: int = 0  # syncs of what stands beside the rows
     _rows: dict[bytes, bytes] = field(default_factory=dict)
     _keys: list[bytes] = field(default_factory=list)  # of _rows, ascending
     _unsynced: list[tuple[Write, ...]] = field(default_factory=list)
+    _to_mark: bool = False  # whether one of those asked for it
 
     def get(self, key: bytes) -> bytes | None:
         return self._rows.get(key)
@@ -48,25 +50,28 @@ class MemoryDisk:
         """How many batches were handed over since the last sync."""
         return len(self._unsynced)
 
-    def append(self, writes: Sequence[Write]) -> None:
-        """Hand a batch over. It can be read, and is safe, after the next sync."""
+    def append(self, writes: Sequence[Write], *, marked: bool = False) -> None:
+        """Hand a batch over. It can be read, and is safe, after the next sync; if it is to be
+        marked, that syncs what stands beside the rows, too.
+        """
         if self.full:
             raise DiskFull("disk full")
         self._unsynced.append(tuple(writes))
+        self._to_mark = self._to_mark or marked
 
     def sync(self) -> None:
-        for writes in self._unsynced:
-            self._apply(writes)
-        self._unsynced.clear()
+        self.marks += self._to_mark
+        self._recover()
 
     def withdraw(self) -> None:
         """Forget what was handed over since the last sync."""
         self._unsynced.clear()
+        self._to_mark = False
 
     def cut_power(self, rng: Rng) -> None:
         kept = int(rng.random() * (len(self._unsynced) + 1))
         del self._unsynced[kept:]
-        self.sync()
+        self._recover()
         self.was_clean = False
 
     def snapshot(self) -> Mapping[bytes, bytes]:
@@ -76,7 +81,13 @@ class MemoryDisk:
         """Put an earlier state back, as somebody does who restores a backup of the folder."""
         self._rows = dict(snapshot)
         self._keys = sorted(snapshot)
-        self._unsynced.clear()
+        self.withdraw()
+
+    def _recover(self) -> None:
+        """What was handed over is there."""
+        for writes in self._unsynced:
+            self._apply(writes)
+        self.withdraw()
 
     def _apply(self, writes: Sequence[Write]) -> None:
         for write in writes:
@@ -91,8 +102,8 @@ class MemoryDisk:
 
 
 class MemoryStore:
-    """A store on a memory disk. A batch is durable after `sync_s`, which is asked for each, or once
-    `sync` is called; with `hold_syncs` only then.
+    """A store on a memory disk. A batch is durable after `sync_s`, which is asked for each sync,
+    or once `sync` is called; with `hold_syncs` only then.
     """
 
     def __init__(
@@ -116,8 +127,8 @@ class MemoryStore:
     ) -> list[tuple[bytes, bytes]]:
         return self.disk.scan(start, stop, limit=limit, reverse=reverse)
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        await self._writer.write(writes)
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
+        await self._writer.write(writes, marked=marked)
 
     @property
     def degraded(self) -> str | None:
@@ -167,11 +178,11 @@ class _DiskHead:
     def lacking(self) -> str | None:
         return "disk full" if self._disk.full else None
 
-    async def commit(self, writes: Sequence[Write], number: int) -> None:
+    async def commit(self, writes: Sequence[Write], number: int, *, marked: bool) -> None:
         self._refuse_if_stopped()
-        self._disk.append(writes)
+        self._disk.append(writes, marked=marked)
         try:
-            await self._wait()
+            await self._wait(syncs=2 if marked else 1)
         except trio.Cancelled:
             if not self.stopped:
                 self._disk.withdraw()
@@ -188,11 +199,11 @@ class _DiskHead:
         self.stopped = True
         self._synced.set()
 
-    async def _wait(self) -> None:
+    async def _wait(self, syncs: int) -> None:
         if self.sync_s is None:
             await trio.lowlevel.checkpoint()
         else:
-            with trio.move_on_after(self.sync_s()):
+            with trio.move_on_after(sum([self.sync_s() for _ in range(syncs)])):
                 await self._synced.wait()
 
     def _refuse_if_stopped(self) -> None:

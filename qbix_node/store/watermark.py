@@ -1,9 +1,10 @@
 """How far a store had come, kept outside of its database (spec/storage.md).
 
 One line in place: the number of the newest batch that was acknowledged, and whether the store was
-closed. It is written after every batch but synced only on opening and closing, so it costs nothing:
-after a killed process it is exact, after a power cut it may lag behind, and it is never ahead. A
-database that is behind it has lost what somebody was told is safe.
+closed. It is written after every batch, and synced on opening and closing and after the batches
+that ask for it. Else it costs nothing: after a killed process it is exact, after a power cut it may
+lag behind, and it is never ahead. A database that is behind it has lost what somebody was told is
+safe.
 """
 
 import contextlib
@@ -43,6 +44,11 @@ class Watermark:
         """After each batch. It may fail on a full disk that copies on write; then it lags."""
         with contextlib.suppress(OSError):
             os.pwrite(self._file, Mark(commit, clean=False).encode(), 0)
+
+    def mark(self, commit: int) -> None:
+        """After a batch that asks for it: durable once this returns. Raises OSError."""
+        os.pwrite(self._file, Mark(commit, clean=False).encode(), 0)
+        os.fdatasync(self._file)  # the line has one length, so there is nothing else to be synced
 
     def settle(self, mark: Mark) -> None:
         os.pwrite(self._file, mark.encode(), 0)

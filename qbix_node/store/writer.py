@@ -38,8 +38,9 @@ class Disk(Protocol):
         """Why nothing can be written now, or None. Cheap: asked before every batch."""
         ...
 
-    async def commit(self, writes: Sequence[Write], number: int) -> None:
-        """Write the batch of that number, which is among its writes, and return once it is durable.
+    async def commit(self, writes: Sequence[Write], number: int, *, marked: bool) -> None:
+        """Write the batch of that number, which is among its writes, and return once it is durable;
+        if it is to be marked, once the number is durable beside it, too.
 
         May raise DiskFull; any other error ends the store.
         """
@@ -51,6 +52,7 @@ class Counters:
     """What the writer did since the store was opened."""
 
     batches: int = 0  # the disk is synced once for each
+    marks: int = 0  # and once more for each of these, which are among them
     writes: int = 0  # calls of write() that were acknowledged
     entries: int = 0  # keys that they put or deleted
     bytes: int = 0  # keys and values of those
@@ -60,6 +62,7 @@ class Counters:
 class _Waiting:
     writes: tuple[Write, ...]
     size_bytes: int
+    marked: bool
     woken: trio.Event = field(default_factory=trio.Event)  # durable, its turn to lead, or over
     durable: bool = False
     abandoned: bool = False  # its caller was cancelled
@@ -89,11 +92,11 @@ class GroupCommit:
     def failed(self) -> bool:
         return self._failure is not None
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
         """Return once durable. If cancelled, the write is done as a whole or not at all."""
         assert all(each.key and not each.key.startswith(META) for each in writes)
         self._refuse_if_over()
-        mine = _Waiting(tuple(writes), _size_bytes(writes))
+        mine = _Waiting(tuple(writes), _size_bytes(writes), marked)
         self._queue.append(mine)
         try:
             if self._leader is None:
@@ -130,8 +133,10 @@ class GroupCommit:
             raise DiskFull(reason)
         batch = self._take()
         writes = [write for each in batch for write in each.writes]
+        writes.append(put_commit(self.commit + 1))
+        marked = any(each.marked for each in batch)
         try:
-            await self._disk.commit([*writes, put_commit(self.commit + 1)], self.commit + 1)
+            await self._disk.commit(writes, self.commit + 1, marked=marked)
         except BaseException:
             self._queue.extendleft(each for each in reversed(batch) if not each.abandoned)
             raise
@@ -163,6 +168,7 @@ class GroupCommit:
         self.counters = replace(
             self.counters,
             batches=self.counters.batches + 1,
+            marks=self.counters.marks + any(each.marked for each in batch),
             writes=self.counters.writes + len(batch),
             entries=self.counters.entries + sum(len(each.writes) for each in batch),
             bytes=self.counters.bytes + sum(each.size_bytes for each in batch),

@@ -3,7 +3,7 @@
 Nothing but the proof is needed to check one, and nobody who never signed twice can be accused.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,12 +18,13 @@ from qbix_node.streams.messages import (
     SignedHead,
     SignedResolve,
     read_hashes,
+    read_prefix,
     read_signed_head,
     read_signed_resolve,
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures
 from qbix_node.streams.succession import Chain, read_chain, reign
-from qbix_node.streams.tree import Hash, Nodes, bag, climb, lead, left_of, path_of, places
+from qbix_node.streams.tree import Hash, Prefix, bag, lead, places
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
 from qbix_node.wire.references import StreamId
@@ -93,23 +94,13 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Form B: what the longer Head has in the place of a peak of the shorter one."""
-
-    peaks: tuple[Hash, ...]
-    place: int
-    node: Hash
-    path: tuple[Hash, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HeadFork:
-    """Forms A (no contradiction needed: one length) and B."""
+    """Forms A (the Heads have one length) and B, with the first leaves under each of them."""
 
     genesis: Genesis
     shown: ShownHead
     other: ShownHead
-    contradiction: Contradiction | None = None
+    prefixes: tuple[Prefix, Prefix] | None = None
     resolved: Resolved | None = None
 
     @property
@@ -117,12 +108,28 @@ class HeadFork:
         return self.genesis.stream
 
     @property
+    def compared_length(self) -> int:
+        """At which the branches differ: what a Resolve decides about."""
+        return self.prefixes[0].length if self.prefixes else self.shown.head.length
+
+    @property
+    def roots(self) -> tuple[Hash, Hash]:
+        """Of the two branches there."""
+        shown, other = self.shown.head.root, self.other.head.root
+        if self.prefixes is None:
+            return shown, other
+        return self.prefixes[0].root(shown), self.prefixes[1].root(other)
+
+    @property
     def forked_length(self) -> int:
         """The log of this length is the first that may differ between the branches."""
-        if self.contradiction is None:
-            return self.shown.head.length
-        level, index = places(self.shown.head.length)[self.contradiction.place]
-        return (index << level) + 1
+        if self.prefixes is None:
+            return self.compared_length
+        one, other = self.prefixes
+        for (level, index), *peaks in zip(places(one.length), one.peaks, other.peaks, strict=False):
+            if peaks[0] != peaks[1]:
+                return (index << level) + 1
+        return self.compared_length  # a side shows its root only
 
     def convicted(self) -> tuple[AuthorId, ...]:
         """Who signed both, if the checks hold; together they decide where the stream is unique."""
@@ -132,21 +139,33 @@ class HeadFork:
     def packable(self) -> tuple[Packable, ...]:
         heads = self.shown.packable(), self.other.packable()
         resolved = self.resolved.packable() if self.resolved else None
-        if (said := self.contradiction) is None:
+        if self.prefixes is None:
             return 1, "a", self.genesis.encoded, *heads, resolved
-        shown = said.peaks, said.place, said.node, said.path
+        one, other = self.prefixes
+        shown = one.length, one.peaks, other.peaks, one.frontier, other.frontier
         return 1, "b", self.genesis.encoded, *heads, *shown, resolved
 
     def checks(self) -> tuple[SignatureCheck, ...]:
         shown, other = self.shown.head, self.other.head
-        if self.contradiction is not None:
-            _require_contradiction(self.contradiction, shown, other)
+        if self.prefixes is not None:
+            self._require_difference(self.prefixes)
         elif shown.length != other.length or not shown.root < other.root:
             raise Malformed("form a: expected two Heads of one length, the smaller root first")
         checks = (*self.shown.checks(self.genesis), *self.other.checks(self.genesis))
         if self.resolved is not None:
             checks += self.resolved.checks(self.genesis, shown, other)
         return checks
+
+    def _require_difference(self, prefixes: tuple[Prefix, Prefix]) -> None:
+        """Raises Malformed."""
+        heads = self.shown.head, self.other.head
+        if not heads[0].length < heads[1].length:
+            raise Malformed("form b: the first Head isn't the shorter one")
+        for prefix, head in zip(prefixes, heads, strict=True):
+            if not prefix.leads_to(head.root, head.length):
+                raise Malformed("form b: what is shown doesn't lead to the root of its Head")
+        if self.roots[0] == self.roots[1]:
+            raise Malformed("form b: both Heads have the same in their first leaves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +225,7 @@ def read_fork(encoded: bytes) -> StreamFork:
         case ("a",):
             return _read_head_fork(fields.versioned(row, "fork proof", size=6))
         case ("b",):
-            return _read_head_fork(fields.versioned(row, "fork proof", size=10))
+            return _read_head_fork(fields.versioned(row, "fork proof", size=11))
         case ("r",):
             _, _, genesis, signed, other = fields.versioned(row, "fork proof", size=5)
             known = _read_genesis(genesis)
@@ -244,35 +263,15 @@ def equal_fork(genesis: Genesis, one: ShownHead, other: ShownHead) -> HeadFork:
 
 
 def unequal_fork(
-    genesis: Genesis, shorter: ShownHead, peaks: Sequence[Hash], longer: ShownHead, nodes: Nodes
-) -> HeadFork | None:
-    """Form B, from a Head with its peaks and the log of a longer one; None: that continues it."""
-    for place, (level, index) in enumerate(places(shorter.head.length)):
-        node = nodes.node(level, index)
-        if node != peaks[place]:
-            path = path_of(nodes, level, index, longer.head.length)
-            said = Contradiction(tuple(peaks), place, node, path)
-            return HeadFork(genesis, shorter, longer, said)
-    return None
+    genesis: Genesis, one: ShownHead, prefix: Prefix, other: ShownHead, other_prefix: Prefix
+) -> HeadFork:
+    """Form B, of two Heads of different lengths and what differs in their first leaves."""
+    if one.head.length > other.head.length:
+        return HeadFork(genesis, other, one, (other_prefix, prefix))
+    return HeadFork(genesis, one, other, (prefix, other_prefix))
 
 
 # ----
-
-
-def _require_contradiction(said: Contradiction, shown: Head, other: Head) -> None:
-    """Raises Malformed."""
-    if not shown.length < other.length:
-        raise Malformed("form b: the first Head isn't the shorter one")
-    spots = places(shown.length)
-    if len(said.peaks) != len(spots) or bag(said.peaks) != shown.root:
-        raise Malformed("form b: these are not the peaks of the first Head")
-    if said.node == said.peaks[said.place]:
-        raise Malformed("form b: both Heads have the same in this place")
-    spot = spots[said.place]
-    if climb(said.node, *spot, said.path, other.length) != other.root:
-        raise Malformed("form b: the path doesn't lead to the root of the second Head")
-    if left_of(said.path, *spot, other.length)[::-1] != said.peaks[: said.place]:
-        raise Malformed("form b: it is not the first peak that differs")
 
 
 def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureCheck, ...]:
@@ -290,17 +289,15 @@ def _signers(owners: Owners, signatures: Signatures) -> tuple[AuthorId, ...]:
 
 def _read_head_fork(row: tuple[Any, ...]) -> HeadFork:  # its caller has checked the number
     genesis, shown, other = _read_genesis(row[2]), read_shown_head(row[3]), read_shown_head(row[4])
-    said = None
+    prefixes = None
     if len(row) > 6:
-        peaks, place, node, path = row[5:9]
-        known = read_hashes(peaks, "fork proof: peaks")
-        spot = fields.number(place, "fork proof: place", 0, len(known) - 1)
-        found = Hash(fields.data(node, "fork proof: node", size=32))
-        said = Contradiction(known, spot, found, read_hashes(path, "fork proof: path"))
-    if said is not None and len(said.peaks) != shown.head.length.bit_count():
-        raise Malformed("fork proof: these are not the peaks of the first Head")
+        length, peaks, other_peaks, frontier, other_frontier = row[5:10]
+        prefixes = (
+            read_prefix(length, peaks, frontier, "fork proof"),
+            read_prefix(length, other_peaks, other_frontier, "fork proof"),
+        )
     resolved = None if row[-1] is None else _read_resolved(row[-1])
-    return HeadFork(genesis, shown, other, said, resolved)
+    return HeadFork(genesis, shown, other, prefixes, resolved)
 
 
 def _read_genesis(value: object) -> Genesis:

@@ -9,7 +9,7 @@ from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Facts, Growth, Needs
 from qbix_node.streams.messages import Append, Create, Header, Segment
-from qbix_node.streams.records import StoredNodes, author_key, read_author
+from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
@@ -97,6 +97,15 @@ class Line:
         last = self.offer.segment.signed_head.head.identity
         parts = [part.segment for part in self.offer.parts[:-1]]
         return [part for part in parts if part.signed_head.head.identity != last]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReplaced:
+    """Found by a StreamBook: another Head covers the log now, and nobody has shown that it
+    continues the Head of `before`, which reached further than the entries that were here.
+    """
+
+    before: LogState
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from qbix_node.streams.growth import (
     needs,
     read_headers,
 )
-from qbix_node.streams.line import FactsOf, Line, Offer
+from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import (
     LogState,
@@ -299,7 +299,9 @@ class StreamBook:
         line.growth, line.busy = growth, True
         token = self.tokens.new()
         self._writes[token] = stream
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth))))
+        # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
+        own = line.offer is None
+        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
 
     def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
         state, writes = growth.state, list[Write]()
@@ -324,7 +326,10 @@ class StreamBook:
         assert growth is not None
         if stream not in self.geneses:
             self.geneses[stream] = _genesis_of(growth)
+        before = self.logs.get(stream)
         self.logs[stream] = growth.state
+        if before is not None and before.frontier and before.signed != growth.state.signed:
+            effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
         effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))

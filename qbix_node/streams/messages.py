@@ -11,7 +11,7 @@ from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId, SignatureCheck
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, decisive, read_signatures
-from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash
+from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash, Prefix
 from qbix_node.wire import fields
 from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.packing import Packable, pack, unpack, unpack_fields
@@ -259,6 +259,18 @@ def _check_items(segment: Segment, what: str) -> None:
 def read_hashes(value: object, what: str) -> tuple[Hash, ...]:
     """Peaks, a frontier or a path. Raises Malformed."""
     return tuple([Hash(each) for each in fields.hashes(value, what, most=HASHES_MAX)])
+
+
+def read_prefix(length: object, peaks: object, frontier: object, what: str) -> Prefix:
+    """Raises Malformed."""
+    prefix = Prefix(
+        fields.number(length, f"{what}: length", 1, LENGTH_MAX),
+        read_hashes(peaks, f"{what}: peaks"),
+        read_hashes(frontier, f"{what}: frontier"),
+    )
+    if prefix.peaks and len(prefix.peaks) != prefix.length.bit_count():
+        raise Malformed(f"{what}: a log of that length has another number of peaks")
+    return prefix
 
 
 # ---- offered to a StreamBook, and asked of it ----

@@ -30,7 +30,17 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, read_owners, read_signatures
 from qbix_node.streams.succession import OWNERS_SET
-from qbix_node.streams.tree import LENGTH_MAX, Hash, bag, cut_of, grow, lead, leaf_hashes, peaks_of
+from qbix_node.streams.tree import (
+    LENGTH_MAX,
+    Hash,
+    Prefix,
+    bag,
+    cut_of,
+    grow,
+    lead,
+    leaf_hashes,
+    peaks_of,
+)
 from qbix_node.wire import fields
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import StreamId, format_stream
@@ -64,6 +74,11 @@ class LogState:
     def sequence(self) -> int:
         """What EBT's notes count."""
         return self.length
+
+    @property
+    def prefix(self) -> Prefix:
+        """What is here, under the Head."""
+        return Prefix(self.length, self.peaks, self.frontier)
 
 
 @dataclass(frozen=True, slots=True)

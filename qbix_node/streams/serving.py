@@ -16,7 +16,17 @@ from qbix_node.streams.records import (
     read_head_at,
     read_runs,
 )
-from qbix_node.streams.tree import Hash, cut_of, frontier_of, node_hash, peaks_of
+from qbix_node.streams.tree import (
+    Hash,
+    Prefix,
+    bag,
+    cut_of,
+    frontier_of,
+    known_prefixes,
+    node_hash,
+    peaks_of,
+    prefix_of,
+)
 from qbix_node.wire.references import StreamId, format_stream
 
 OVERHEAD_BYTES = 16 * 1024  # of a segment beside its entries: Head, frontier, lengths; generously
@@ -63,6 +73,21 @@ class CoveredNodes:
         if self._edge is None:
             self._edge = _beyond(self.state)
         return self._edge[level, index]
+
+    def root(self, length: int) -> Hash | None:
+        """Of the first leaves; None: it is not known here."""
+        if length <= self.state.length:
+            return bag(peaks_of(self._stored, length))
+        prefix = self.prefix(length)
+        return prefix.root(self.state.signed.head.root) if prefix else None
+
+    def prefix(self, length: int) -> Prefix | None:
+        """The first leaves under the Head; None: they are not known here."""
+        total = self.state.signed.head.length
+        if length <= self.state.length:
+            return prefix_of(self, length, total)
+        beyond = known_prefixes(self.state.prefix, total)
+        return next((prefix for prefix in beyond if prefix.length == length), None)
 
 
 def make_segments(

@@ -5,7 +5,7 @@ Only sums here: where nodes are kept is the concern of whoever asks.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import NewType, Protocol, cast
+from typing import NamedTuple, NewType, Protocol, cast
 
 Hash = NewType("Hash", bytes)  # SHA-256, 32 bytes
 
@@ -128,12 +128,46 @@ def turns(level: int, index: int, total: int) -> list[bool]:
     return found
 
 
-def left_of(path: Sequence[Hash], level: int, index: int, total: int) -> tuple[Hash, ...]:
-    """Those of a path that fits that lie before the node: the peaks of the log up to there, the
-    last first.
+# ---- the first leaves of a log under a Head ----
+
+
+class Prefix(NamedTuple):
+    """The first `length` leaves, by their peaks, and the frontier from there to the root of a Head.
+
+    Without peaks: the Head ends there, and nothing but its root is known.
     """
-    sides = zip(path, turns(level, index, total), strict=True)
-    return tuple([sibling for sibling, is_left in sides if is_left])
+
+    length: int
+    peaks: tuple[Hash, ...]
+    frontier: tuple[Hash, ...]
+
+    def leads_to(self, root: Hash, total: int) -> bool:
+        """Whether these are the first leaves under a Head of that length and root."""
+        if not self.peaks:
+            return self.length == total and not self.frontier
+        return lead(self.peaks, self.length, self.frontier, total) == root
+
+    def root(self, root: Hash) -> Hash:
+        """Of these leaves; `root` is that of the Head."""
+        return bag(self.peaks) if self.peaks else root
+
+
+def known_prefixes(prefix: Prefix, total: int) -> list[Prefix]:
+    """What a prefix tells of the first `total` leaves to which it leads, the shortest first: each
+    hash of the frontier stands for the leaves that come next, so it ends a prefix, too.
+    """
+    (length, peaks, frontier), found = prefix, [prefix]
+    for place, node in enumerate(frontier, 1):
+        count = length & -length  # as many as below the last peak
+        if length + count > total:
+            found.append(Prefix(total, (), ()))  # its subtree is cut off: it has no one peak
+            break
+        stack, index, root = [*peaks], length // count, node
+        while index & 1:
+            root, index = node_hash(stack.pop(), root), index >> 1
+        length, peaks = length + count, (*stack, root)
+        found.append(Prefix(length, peaks, frontier[place:]))
+    return found
 
 
 # ---- made from the nodes of a log ----
@@ -152,6 +186,10 @@ def frontier_of(nodes: Nodes, length: int, total: int) -> tuple[Hash, ...]:
             found.append(nodes.cut(height, here + 1, total))
         here, last, height = here >> 1, last >> 1, height + 1
     return tuple(found)
+
+
+def prefix_of(nodes: Nodes, length: int, total: int) -> Prefix:
+    return Prefix(length, peaks_of(nodes, length), frontier_of(nodes, length, total))
 
 
 def path_of(nodes: Nodes, level: int, index: int, total: int) -> tuple[Hash, ...]:

@@ -23,9 +23,9 @@ class BadSector(MemoryStore):
         self._touch(start)
         return super().scan(start, stop, limit=limit, reverse=reverse)
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write(self, writes: Sequence[Write], *, marked: bool = False) -> None:
         self._touch(writes[0].key)
-        await super().write(writes)
+        await super().write(writes, marked=marked)
 
     def _touch(self, key: bytes) -> None:
         if key == b"bad":

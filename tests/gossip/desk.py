@@ -46,8 +46,10 @@ class Desk:
             assert isinstance(grown, Growth)
             signed = grown.state.signed
             ends = signed.head.timestamp_ms, signed.signatures
-            run = Run(segment.first, segment.leaves, None if segment.frontier else ends)
-            self.write([*put_run(stream, run, segment.contents), *put_nodes(stream, grown.made)])
+            first = grown.state.length - len(grown.leaves)
+            run = Run(first, grown.leaves, None if segment.frontier else ends)
+            writes = put_run(stream, run, grown.contents) if grown.leaves else []
+            self.write([*writes, *put_nodes(stream, grown.made)])
             self.logs[stream] = grown.state
 
     def write(self, writes: Sequence[m.Write]) -> None:

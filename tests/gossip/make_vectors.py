@@ -9,6 +9,7 @@ from typing import Any
 
 from qbix_node.gossip import messages as g
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
+from qbix_node.streams.tree import Prefix
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import format_stream
 from tests.streams import long_hex
@@ -38,7 +39,7 @@ SHORT, LONG = branches(5, 7, 12)  # logs that have 5 leaves in common
 HEAD = LONG.shown(BY_ALICE)
 BY_TWO = several()[0].shown(signing(SEVERAL, ALICE, BOB))
 PASSED_ON = succession()[0].shown(BY_BOB, None, 2, 4)
-QUESTION = g.Compare(NUMBER, LONG.shown(BY_ALICE, 7), LONG.peaks(7))
+QUESTION = g.Compare(NUMBER, LONG.shown(BY_ALICE, 7), LONG.prefix(6, 7))
 
 
 def fork_of_equal() -> bytes:
@@ -59,11 +60,12 @@ def valid() -> Valid:
         ("Heads of three streams", g.Heads((HEAD, BY_TWO, PASSED_ON))),
         ("64 Heads", g.Heads((HEAD,) * 64)),
         ("a question", QUESTION),
-        ("a question of number 0", g.Compare(0, BY_TWO, several()[0].peaks())),
-        ("a question with a chain", g.Compare(NUMBER_MAX, PASSED_ON, succession()[0].peaks())),
-        ("our log is longer", g.Continues(NUMBER, HEAD, LONG.frontier(7, 12))),
-        ("our log is as long", g.Continues(NUMBER, theirs, ())),
-        ("our log is shorter", g.Shorter(NUMBER, LONG.shown(BY_ALICE, 6), LONG.peaks(6))),
+        ("a question of number 0", g.Compare(0, BY_TWO, several()[0].prefix(4))),
+        ("a question with a chain", g.Compare(NUMBER_MAX, PASSED_ON, succession()[0].prefix(7))),
+        ("a question that shows a root alone", g.Compare(1, HEAD, Prefix(12, (), ()))),
+        ("our log is longer", g.Continues(NUMBER, HEAD, LONG.frontier(6))),
+        ("our Head is the same", g.Continues(NUMBER, theirs, LONG.frontier(6, 7))),
+        ("our log is shorter", g.Shorter(NUMBER, HEAD, LONG.prefix(5))),
         ("no such stream", g.Unknown(NUMBER)),
         ("no proofs", g.Proofs(())),
         ("proofs of forms a and b", g.Proofs(proofs())),
@@ -82,8 +84,8 @@ def invalid() -> Invalid:
     kinds: list[g.Message] = [
         g.Heads((HEAD,)),
         QUESTION,
-        g.Continues(NUMBER, HEAD, LONG.frontier(7, 12)),
-        g.Shorter(NUMBER, LONG.shown(BY_ALICE, 6), LONG.peaks(6)),
+        g.Continues(NUMBER, HEAD, LONG.frontier(6)),
+        g.Shorter(NUMBER, HEAD, LONG.prefix(5)),
         g.Unknown(NUMBER),
         g.Proofs(proofs()[:1]),
     ]
@@ -122,16 +124,33 @@ def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
         ("the number is text", changed(row, (2, "7"))),
         ("the number is true", changed(row, (2, True))),
     ]
-    if row[1] != "unknown":
-        hashes = row[4]
-        wrong += [
-            ("the Head is nil", changed(row, (3, None))),
-            ("the hashes are nil", changed(row, (4, None))),
-            ("the hashes are bytes", changed(row, (4, b"".join(hashes)))),
-            ("a hash has 31 bytes", changed(row, (4, (hashes[0][:31], *hashes[1:])))),
-            ("a hash is text", changed(row, (4, ("a" * 32, *hashes[1:])))),
-        ]
+    if row[1] == "unknown":
+        return wrong
+    wrong.append(("the Head is nil", changed(row, (3, None))))
+    if row[1] == "continues":
+        return wrong + wrong_hashes(row, 4, "frontier")
+    wrong += [
+        ("a length of 0", changed(row, (4, 0), (5, ()))),
+        ("a length of 2³⁰", changed(row, (4, 2**30), (5, row[5][:1]))),
+        ("a length that is nil", changed(row, (4, None))),
+        ("a peak too many", changed(row, (5, (*row[5], row[5][0])))),
+        ("a peak is missing", changed(row, (5, row[5][:-1]))),
+    ]
+    wrong += wrong_hashes(row, 5, "peaks") + wrong_hashes(row, 6, "frontier")
     return wrong
+
+
+def wrong_hashes(row: Any, place: int, name: str) -> list[tuple[str, Any]]:  # noqa: ANN401
+    hashes = row[place]
+    return [
+        (f"the {name} is nil", changed(row, (place, None))),
+        (f"the {name} is bytes", changed(row, (place, b"".join(hashes)))),
+        (
+            f"a hash of the {name} has 31 bytes",
+            changed(row, (place, (hashes[0][:31], *hashes[1:]))),
+        ),
+        (f"a hash of the {name} is text", changed(row, (place, ("a" * 32, *hashes[1:])))),
+    ]
 
 
 def wrong_heads() -> list[tuple[str, Any]]:
@@ -192,18 +211,36 @@ def fields_of(message: g.Message) -> dict[str, Any]:
     match message:
         case g.Heads(heads):
             return {"kind": "heads", "heads": [told(shown) for shown in heads]}
-        case g.Compare(number, shown, hashes):
-            kind, name = "compare", "peaks"
-        case g.Continues(number, shown, hashes):
-            kind, name = "continues", "frontier"
-        case g.Shorter(number, shown, hashes):
-            kind, name = "shorter", "peaks"
+        case g.Compare(number, shown, prefix):
+            return {
+                "kind": "compare",
+                "number": number,
+                "head": told(shown),
+                **first_leaves(prefix),
+            }
+        case g.Continues(number, shown, frontier):
+            hashes = [each.hex() for each in frontier]
+            said = {"kind": "continues", "number": number, "head": told(shown)}
+            return {**said, "frontier": hashes}
+        case g.Shorter(number, shown, prefix):
+            return {
+                "kind": "shorter",
+                "number": number,
+                "head": told(shown),
+                **first_leaves(prefix),
+            }
         case g.Unknown(number):
             return {"kind": "unknown", "number": number}
         case g.Proofs(encoded):
             return {"kind": "proofs", "ids": [sha256(each).hexdigest() for each in encoded]}
-    said = {"kind": kind, "number": number, "head": told(shown)}
-    return {**said, name: [each.hex() for each in hashes]}
+
+
+def first_leaves(prefix: Prefix) -> dict[str, Any]:
+    return {
+        "length": prefix.length,
+        "peaks": [each.hex() for each in prefix.peaks],
+        "frontier": [each.hex() for each in prefix.frontier],
+    }
 
 
 def vector_of(what: str, message: g.Message) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.tree import Hash
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import STAMP_MS, Author
-from tests.gossip.test_machine import A, B, head_of, peaks_of
+from tests.gossip.test_machine import A, B, head_of, whole
 from tests.replication.network import keys_of
 
 BOB = m.PeerId(keys_of("bob").public)
@@ -77,7 +77,7 @@ def test_who_asks_more_than_it_may_cost_hears_that_nothing_is_known(
     for length in range(100, 100 + CHECKS_BURST):
         desk.hear(BOB, g.Heads((junk(author, length),)))
     branch = author.write(*B)
-    desk.hear(BOB, g.Compare(5, head_of(branch), peaks_of(branch)))
+    desk.hear(BOB, g.Compare(5, head_of(branch), whole(branch)))
     assert desk.take_said() == [(BOB, g.Unknown(5))]
     # And a Head that was not looked at is told on another day.
     desk.now += 60
@@ -102,7 +102,7 @@ def test_an_answer_is_about_the_head_that_was_looked_at(author: Author) -> None:
     desk.meet(BOB, author.stream)
     shown = author.write(*A)
     desk.asked = []
-    desk.hear(BOB, g.Compare(1, head_of(shown), peaks_of(shown)))
+    desk.hear(BOB, g.Compare(1, head_of(shown), whole(shown)))
     desk.take(author.genesis, longer[-1:])
     desk.answer_all()
     [(_, said)] = desk.take_said()

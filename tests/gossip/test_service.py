@@ -9,6 +9,7 @@ from qbix_node.net.link import Body, BodyKind, RemoteRefusal, Stream
 from qbix_node.replication.streams.messages import Format, format_arguments, format_stream_notes
 from qbix_node.streams.forks import HeadFork, check_fork, read_fork
 from qbix_node.streams.messages import Segment
+from tests.gossip import ahead
 from tests.gossip.gossips import Author, Node, joined, running
 from tests.net.links import linked
 from tests.replication.network import keys_of
@@ -66,6 +67,41 @@ async def test_a_fork_is_proven_to_everybody(
     again = Node("dave", dave.store)
     assert again.gossip.proofs(author.stream) == dave.gossip.proofs(author.stream)
     assert again.streams.status(author.stream).stopped
+
+
+async def test_heads_ahead_of_their_entries_do_not_hide_a_fork(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Alice and bob have the same nine entries, and Heads of two branches over more."""
+    one, other = ahead.COMMON, ahead.branch_off(9)
+    alice, bob, carol = nodes = [Node(name) for name in ("alice", "bob", "carol")]
+    async with running(*nodes):
+        for node in nodes:
+            await node.streams.follow(ahead.STREAM)
+        await show(alice, [one.segment(ahead.SIGNED, 0, 9, 10)], "mallory")
+        await show(bob, [other.segment(ahead.SIGNED, 0, 9, 12)], "mallory")
+        async with joined((alice, carol), (carol, bob)):
+            await trio.sleep(10)
+    for node in nodes:
+        proofs = node.gossip.proofs(ahead.STREAM)
+        assert proofs
+        for encoded in proofs:
+            check_fork(read_fork(encoded))
+        assert node.streams.status(ahead.STREAM).stopped
+
+
+async def test_a_head_that_contradicts_the_one_before_stops_the_stream(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Alice was shown both, one after the other; no peer is needed."""
+    alice, other = Node("alice"), ahead.branch_off(9)
+    async with running(alice):
+        await alice.streams.follow(ahead.STREAM)
+        await show(alice, [ahead.COMMON.segment(ahead.SIGNED, 0, 9, 12)], "mallory")
+        await show(alice, [other.segment(ahead.SIGNED, 9, 10, 10)], "mallory")
+        await trio.sleep(1)
+        assert len(alice.gossip.proofs(ahead.STREAM)) == 1
+        assert alice.streams.status(ahead.STREAM).stopped
 
 
 async def test_an_honest_stream_is_never_accused(autojump_clock: trio.testing.MockClock) -> None:

@@ -8,7 +8,7 @@ import pytest
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.streams.forks import check_fork, read_fork
-from qbix_node.streams.tree import Hash, bag, lead
+from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.v8json import JsonValue
 from tests.gossip.make_vectors import NAME, fields_of, make
 from tests.streams.long_hex import read as data
@@ -34,13 +34,13 @@ def test_messages_are_read_and_written(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", VECTORS["valid"], ids=lambda vector: str(vector["what"]))
 def test_what_they_show_holds(vector: dict[str, Any]) -> None:
     match g.read_message(data(vector["hex"])):
-        case g.Compare(_, shown, peaks) | g.Shorter(_, shown, peaks):
-            assert bag(peaks) == shown.head.root
+        case g.Compare(_, shown, prefix) | g.Shorter(_, shown, prefix):
+            assert prefix.leads_to(shown.head.root, shown.head.length)
         case g.Continues(number, shown, frontier):
             asked = vector["asked"]
             peaks = tuple([Hash(bytes.fromhex(each)) for each in asked["peaks"]])
-            length = asked["head"]["length"]
-            assert lead(peaks, length, frontier, shown.head.length) == shown.head.root
+            prefix = Prefix(asked["length"], peaks, frontier)
+            assert prefix.leads_to(shown.head.root, shown.head.length)
             assert number == asked["number"]
         case g.Proofs(proofs):
             for proof in proofs:

@@ -25,14 +25,15 @@ class Owner:
         self.disk.open()
         self.disk.was_clean = False
 
-    def hand_over(self, *numbers: int) -> None:
+    def hand_over(self, *numbers: int, marked: bool = False) -> None:
         for number in numbers:
             row = b"%d" % number
-            self.disk.append([Put(b"newest", row), Put(row, b""), put_commit(number)])
+            writes = [Put(b"newest", row), Put(row, b""), put_commit(number)]
+            self.disk.append(writes, marked=marked)
 
-    def write(self, *numbers: int) -> None:
+    def write(self, *numbers: int, marked: bool = False) -> None:
         for number in numbers:
-            self.hand_over(number)
+            self.hand_over(number, marked=marked)
             self.disk.sync()
             self.loop.now += 1.0
 
@@ -112,6 +113,37 @@ def test_a_store_may_cut_the_power_by_itself() -> None:
     owner.hand_over(1)
     owner.disk.cut_power(Chance(1).draws("store"))
     assert owner.disk.unsynced == 0
+
+
+def noticed_after_a_cut(seed: int, *, marked: bool) -> bool:
+    """Whether an opening finds out that the database is an earlier one."""
+    owner = Owner(seed)
+    owner.write(1)
+    backup = owner.disk.back_up()
+    owner.write(2, 3)
+    owner.write(4, marked=marked)
+    owner.disk.crash(power=True)
+    owner.disk.put_back(backup, whole=False)
+    rolled_back = owner.disk.open().rolled_back
+    assert rolled_back is not None
+    return rolled_back.noticed
+
+
+def test_the_mark_of_a_batch_that_asked_for_it_does_not_lag_after_a_power_cut() -> None:
+    assert {noticed_after_a_cut(seed, marked=False) for seed in SEEDS} == {True, False}
+    assert {noticed_after_a_cut(seed, marked=True) for seed in SEEDS} == {True}
+
+
+def test_a_disk_counts_the_syncs_of_its_mark() -> None:
+    owner = Owner()
+    owner.write(1, 2)
+    owner.hand_over(3, marked=True)
+    owner.disk.withdraw()
+    owner.disk.sync()
+    assert owner.disk.marks == 0
+    owner.write(4, 5, marked=True)
+    owner.write(6)
+    assert owner.disk.marks == 2
 
 
 # ---- lying disks ----

@@ -59,3 +59,33 @@ def test_a_question_is_answered_from_what_is_durable() -> None:
     while m.Persisted(ONE) not in machine.told:
         world.loop.step()
     assert machine.told[2:] == [m.Persisted(ONE), m.Answered(THREE, [(b"k", b"new")])]
+
+
+class Author:
+    """Writes as often as it is told to, and wants each second batch marked."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
+        if event != START:
+            self.written += 1
+            return ()
+        row = m.Put(b"row %d" % self.written, b"")
+        return (m.Persist(m.Token(self.written), (row,), marked=self.written % 2 == 1),)
+
+
+def test_a_marked_batch_takes_two_syncs() -> None:
+    plan = Plan("one node", 7, (NodePlan(0),), 1.0, 1.0)
+    world = make_world(plan, LeanDriver())
+    process, machine = Process(world, world.sites[0], fail), Author()
+    runner = Runner(process, Writer(process), machine, Nobody(), rng=Chance(7).draws("rng"))
+    took: list[list[float]] = [[], []]
+    for number in range(20):
+        began = world.loop.now
+        process.enter(runner.take, START)
+        while machine.written == number:
+            world.loop.step()
+        took[number % 2].append(world.loop.now - began)
+    assert world.sites[0].disk.marks == 10
+    assert sum(took[1]) > 1.5 * sum(took[0])

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -90,6 +91,24 @@ async def test_writes_that_wait_share_a_batch(store: AnyStore) -> None:
     assert store.counters.bytes == sum(len(b"k%d" % i) + 5 for i in range(1000))
     assert store.commit == 2
     assert len(everything(store)) == 1000
+
+
+async def test_only_a_batch_that_asks_for_it_is_marked(store: AnyStore) -> None:
+    await store.write([Put(b"a", b"")])
+    assert store.counters.marks == 0
+    await store.write([Put(b"b", b"")], marked=True)
+    await store.write([Put(b"c", b"")])
+    assert (store.counters.batches, store.counters.marks) == (3, 1)
+
+
+async def test_writes_that_share_a_batch_share_its_mark(store: AnyStore) -> None:
+    async with trio.open_nursery() as nursery:
+        for i in range(30):
+            write = partial(store.write, [Put(b"k%d" % i, b"")], marked=i % 10 == 5)
+            nursery.start_soon(write)
+            await trio.testing.wait_all_tasks_blocked()
+    assert store.counters.writes == 30
+    assert 1 <= store.counters.marks <= 3
 
 
 async def test_a_batch_has_a_limit_of_entries(store: AnyStore) -> None:

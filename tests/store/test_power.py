@@ -1,9 +1,15 @@
 """Power is cut while a store is written; what was acknowledged is there afterwards."""
 
 import random
+import shutil
 from pathlib import Path
 
+import pytest
+
+from qbix_node.errors import DamagedStore
+from qbix_node.ports import Put
 from qbix_node.store.leveldb import LevelDbStore
+from qbix_node.store.watermark import LINE_BYTES, Mark
 from tests.store import power
 from tests.store.busy_writer import BusyWriter, lost_in
 
@@ -44,3 +50,27 @@ def test_without_syncs_acknowledged_writes_are_lost(ram_path: Path) -> None:
         writer.kill()
         with disk.cut() as left:
             assert lost_in(left / "store", writer.acknowledged) > 0
+
+
+def mark_of(store: Path) -> Mark | None:
+    return Mark.decode((store / "watermark").read_bytes()[:LINE_BYTES])
+
+
+async def test_the_mark_of_a_batch_that_asked_for_it_is_there_after_a_power_cut(
+    ram_path: Path,
+) -> None:
+    with power.disk(ram_path) as disk:
+        path = disk.path / "store"
+        LevelDbStore.create(path)
+        async with LevelDbStore.open(path, free_bytes_min=1 << 20) as store:
+            earlier = shutil.copytree(path / "db", ram_path / "earlier")
+            await store.write([Put(b"a", b"")])
+            with disk.cut() as left:
+                assert mark_of(left / "store") == Mark(0, clean=False)
+            await store.write([Put(b"b", b"")], marked=True)
+            with disk.cut() as left:
+                assert mark_of(left / "store") == Mark(2, clean=False)
+                shutil.rmtree(left / "store" / "db")
+                shutil.copytree(earlier, left / "store" / "db")
+                with pytest.raises(DamagedStore, match="batch 2 was acknowledged"):
+                    LevelDbStore.open(left / "store", free_bytes_min=1 << 20)

@@ -227,7 +227,7 @@ class Broken:
     def lacking(self) -> str | None:
         return None
 
-    async def commit(self, writes: Sequence[Write], number: int) -> None:
+    async def commit(self, writes: Sequence[Write], number: int, *, marked: bool) -> None:
         await self.let_go.wait()
         if self._failures:
             raise self._failures.pop(0)

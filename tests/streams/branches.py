@@ -13,6 +13,7 @@ from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.succession import OWNERS_SET, Chain, Link, OwnersSet
 from qbix_node.streams.tree import (
     Hash,
+    Prefix,
     bag,
     cut_of,
     frontier_of,
@@ -20,6 +21,7 @@ from qbix_node.streams.tree import (
     leaf_hash,
     path_of,
     peaks_of,
+    prefix_of,
 )
 
 Signers = Sequence[tuple[int, KeyPair]]
@@ -94,6 +96,10 @@ class Branch:
 
     def frontier(self, length: int, total: int | None = None) -> tuple[Hash, ...]:
         return frontier_of(self, length, total or self.length)
+
+    def prefix(self, length: int, total: int | None = None) -> Prefix:
+        """The first leaves under a Head over `total`."""
+        return prefix_of(self, length, total or self.length)
 
     def path(self, level: int, index: int, total: int | None = None) -> tuple[Hash, ...]:
         return path_of(self, level, index, total or self.length)

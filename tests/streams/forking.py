@@ -16,7 +16,7 @@ from qbix_node.streams.forks import (
 )
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Resolve
-from qbix_node.streams.tree import Hash, peaks_of
+from qbix_node.streams.tree import Hash, Prefix, peaks_of, prefix_of
 from tests.streams.logs import (
     ALICE,
     BOB,
@@ -54,10 +54,20 @@ def proof_a(one: Log, other: Log, length: int) -> HeadFork:
     return equal_fork(one.genesis, shown(one, length), shown(other, length))
 
 
-def proof_b(one: Log, length: int, other: Log, longer: int) -> HeadFork | None:
-    peaks = peaks_of(one.nodes, length)
-    heads = shown(one, length), shown(other, longer)
-    return unequal_fork(one.genesis, heads[0], peaks, heads[1], other.nodes)
+def proof_b(one: Log, length: int, other: Log, longer: int, at: int | None = None) -> HeadFork:
+    """`at`: where they are compared, else where the shorter ends."""
+    at = at or length
+    prefixes = prefix_of(one.nodes, at, length), prefix_of(other.nodes, at, longer)
+    return unequal_fork(
+        one.genesis, shown(one, length), prefixes[0], shown(other, longer), prefixes[1]
+    )
+
+
+def root_only(fork: HeadFork) -> HeadFork:
+    """Of a proof that compares where the first Head ends: nobody knows its peaks."""
+    assert fork.prefixes is not None
+    one, other = fork.prefixes
+    return replace(fork, prefixes=(Prefix(one.length, (), ()), other))
 
 
 def proof_r(log: Log) -> ResolveFork:
@@ -73,9 +83,8 @@ def resolved(log: Log, fork_length: int, *shown_in: tuple[Log, int]) -> Resolved
     return Resolved(signed, peaks_of(log.nodes, fork_length), (one, other))
 
 
-def again(fork: HeadFork | None, log: Log, fork_length: int, other: Log) -> HeadFork:
+def again(fork: HeadFork, log: Log, fork_length: int, other: Log) -> HeadFork:
     """The proof of a fork after the Resolve that chose `log` there."""
-    assert fork is not None
     first, second = fork.shown.head, fork.other.head
     branches = [log if log.root(head.length) == head.root else other for head in (first, second)]
     heads = [(branch, head.length) for branch, head in zip(branches, (first, second), strict=True)]
@@ -102,19 +111,20 @@ def proofs() -> dict[str, bytes]:
     twin.intend(2)
     carols, carols_twin = handed_over()
     chain_a = equal_fork(carols.genesis, shown(carols, 6, 2, 3), shown(carols_twin, 6, 2, 3))
-    peaks = peaks_of(carols.nodes, 6)
-    heads = shown(carols, 6, 2, 3), shown(carols_twin, 7, 2, 3)
-    chain_b = unequal_fork(carols.genesis, heads[0], peaks, heads[1], carols_twin.nodes)
-    b = proof_b(one, 3, other, 7)
-    assert b is not None
-    assert chain_b is not None
+    chain_b = replace(
+        proof_b(carols, 6, carols_twin, 7),
+        shown=shown(carols, 6, 2, 3),
+        other=shown(carols_twin, 7, 2, 3),
+    )
     deeper = proof_b(*deep_fork())
     made: dict[str, StreamFork] = {
         "a": proof_a(one, other, 3),
         "a of two owners": proof_a(two, twin, 2),
         "a with a chain": chain_a,
         "a after a Resolve": again(proof_a(one, other, 4), one, 2, other),
-        "b": b,
+        "b": proof_b(one, 3, other, 7),
+        "b before both Heads": proof_b(one, 6, other, 7, 3),
+        "b with a root": root_only(proof_b(one, 6, other, 7)),
         "b with a chain": chain_b,
         "b after a Resolve": again(deeper, deep_fork()[0], 3, deep_fork()[2]),
         "r": proof_r(one),

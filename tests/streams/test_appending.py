@@ -327,3 +327,18 @@ def test_wishes_of_any_sizes_all_come_in_their_order(sizes: list[int], syncs: in
     assert contents == [None, *expected]
     assert len(desk.appended) == len(sizes) + 1
     check_stored(desk)
+
+
+def test_what_this_node_signs_is_marked_and_what_peers_send_is_not() -> None:
+    """SPEC streams 10: a database that is put back must not seem to be the newest."""
+    foreign = genesis_of(ALICE)
+    desk = Desk([foreign.stream])
+    desk.create(OWN)
+    assert [write.marked for write in desk.writes] == [True]
+    desk.settle()
+    desk.append(STREAM)
+    assert [write.marked for write in desk.writes] == [True]
+    desk.settle()
+    desk.offer(Log(foreign).write_many(1).segment(0, 2))
+    desk.verify()
+    assert [write.marked for write in desk.writes] == [False]

@@ -11,7 +11,6 @@ from qbix_node.errors import Malformed
 from qbix_node.streams.authoring import sign_head, sign_resolve
 from qbix_node.streams.forks import (
     PROOF_BYTES_MAX,
-    Contradiction,
     HeadFork,
     ResolveFork,
     ShownHead,
@@ -25,7 +24,18 @@ from qbix_node.streams.forks import (
 )
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Head, Resolve
-from qbix_node.streams.tree import LENGTH_MAX, Hash, leaf_hash, path_of, peaks_of, places
+from qbix_node.streams.tree import (
+    EMPTY_ROOT,
+    LENGTH_MAX,
+    Hash,
+    Prefix,
+    frontier_of,
+    leaf_hash,
+    path_of,
+    peaks_of,
+    places,
+    prefix_of,
+)
 from qbix_node.wire.packing import pack
 from tests.streams.forking import (
     again,
@@ -37,6 +47,7 @@ from tests.streams.forking import (
     proof_b,
     proof_r,
     proofs,
+    root_only,
     shown,
 )
 from tests.streams.logs import ALICE, BOB, START_MS, Log, UniformNodes, genesis_of
@@ -52,8 +63,7 @@ def proves(encoded: bytes) -> bool:
     return True
 
 
-def refused(fork: StreamFork | None, reason: str) -> None:
-    assert fork is not None
+def refused(fork: StreamFork, reason: str) -> None:
     with pytest.raises(Malformed, match=reason):
         check_fork(read_fork(encode_fork(fork)))
 
@@ -77,13 +87,18 @@ def test_two_branches_are_proven_forked_at_any_two_lengths(common: int) -> None:
         check_fork(fork)
         assert fork.forked_length == length
         for longer in range(length + 1, 13):
-            fork_b = proof_b(one, length, other, longer)
-            assert fork_b is not None
+            for at in range(common + 1, length + 1):
+                fork_b = proof_b(one, length, other, longer, at)
+                check_fork(fork_b)
+                assert fork_b.compared_length == at
+                assert fork_b.roots == (one.root(at), other.root(at))
+                # The first that may differ: with its peak the branches stop to be the same.
+                assert fork_b.forked_length <= common + 1
+                peaks = [spot for spot in places(at) if spot[1] << spot[0] <= common]
+                assert (peaks[-1][1] << peaks[-1][0]) + 1 == fork_b.forked_length
+            fork_b = root_only(proof_b(one, length, other, longer))
             check_fork(fork_b)
-            assert fork_b.forked_length <= common + 1  # where the branches may differ
-            assert fork_b.contradiction is not None
-            level, index = places(length)[fork_b.contradiction.place]
-            assert index << level <= common < (index + 1) << level
+            assert fork_b.forked_length == fork_b.compared_length == length
 
 
 def test_both_who_find_a_fork_find_the_same_proof() -> None:
@@ -95,7 +110,9 @@ def test_a_log_that_continues_the_other_is_no_fork() -> None:
     log = Log(genesis_of()).write_many(11)
     for length in range(1, 12):
         for longer in range(length + 1, 13):
-            assert proof_b(log, length, log, longer) is None
+            for at in range(1, length + 1):
+                refused(proof_b(log, length, log, longer, at), "the same")
+            refused(root_only(proof_b(log, length, log, longer)), "the same")
 
 
 def test_owners_who_follow_each_other_are_shown_by_a_chain() -> None:
@@ -165,52 +182,51 @@ def spoiled(hashes: tuple[Hash, ...]) -> list[tuple[Hash, ...]]:
     return [each for each in found if each != hashes]
 
 
-def test_peaks_node_path_and_frontiers_of_a_proof_are_all_needed() -> None:
-    one, other = forked_log(4, 7, 12)
-    fork = again(proof_b(one, 7, other, 12), one, 3, other)
-    check_fork(fork)
-    said, bound = fork.contradiction, fork.resolved
-    assert said is not None
+def test_peaks_and_frontiers_of_a_proof_are_all_needed() -> None:
+    one, other = forked_log(4, 7, 13)
+    bound = again(proof_b(one, 7, other, 13, 5), one, 3, other).resolved
     assert bound is not None
-    wrong = [replace(said, peaks=each) for each in spoiled(said.peaks)]
-    wrong += [replace(said, path=each) for each in spoiled(said.path)]
-    wrong += [replace(said, place=each) for each in range(3) if each != said.place]
-    wrong += [replace(said, node=each) for each in (*said.peaks, flipped(said.node))]
-    forks = [replace(fork, contradiction=each) for each in wrong]
+    forks: list[HeadFork] = []
+    for fork in (proof_b(one, 7, other, 13, at) for at in (5, 6, 7)):
+        check_fork(replace(fork, resolved=bound))
+        assert fork.prefixes is not None
+        for side, prefix in enumerate(fork.prefixes):
+            wrong = [prefix._replace(peaks=each) for each in spoiled(prefix.peaks)]
+            wrong += [prefix._replace(frontier=each) for each in spoiled(prefix.frontier)]
+            for each in wrong:
+                pair = (each, fork.prefixes[1]) if side == 0 else (fork.prefixes[0], each)
+                forks.append(replace(fork, prefixes=pair, resolved=bound))
     left, right = bound.frontiers
     unbound = [replace(bound, peaks=each) for each in spoiled(bound.peaks)]
     unbound += [replace(bound, frontiers=(each, right)) for each in spoiled(left)]
     unbound += [replace(bound, frontiers=(left, each)) for each in spoiled(right)]
-    forks += [replace(fork, resolved=each) for each in unbound]
-    assert len(forks) > 30
-    for each in forks:
-        assert not proves(encode_fork(each))
+    forks += [replace(proof_b(one, 7, other, 13, 5), resolved=each) for each in unbound]
+    assert len(forks) > 60
+    for fork in forks:
+        assert not proves(encode_fork(fork))
 
 
-def test_a_proof_with_other_peaks_than_its_head_has_is_malformed_at_once() -> None:
+def test_a_proof_with_other_peaks_than_its_length_has_is_malformed_at_once() -> None:
     """So where it forked can be said of whatever was read."""
     one, other = forked_log(4, 7, 12)
     fork = proof_b(one, 7, other, 12)
-    assert fork is not None
-    assert fork.contradiction is not None
-    peaks = fork.contradiction.peaks
-    for others in ((), peaks[:-1], (*peaks, peaks[0])):
-        wrong = replace(fork, contradiction=replace(fork.contradiction, peaks=others))
-        with pytest.raises(Malformed):
-            read_fork(encode_fork(wrong))
+    assert fork.prefixes is not None
+    first, second = fork.prefixes
+    for others in (first.peaks[:-1], (*first.peaks, first.peaks[0])):
+        for pair in ((first._replace(peaks=others), second), (first, first._replace(peaks=others))):
+            with pytest.raises(Malformed, match="number of peaks"):
+                read_fork(encode_fork(replace(fork, prefixes=pair)))
 
 
-def test_only_the_first_peak_that_differs_is_named() -> None:
-    """Else a proof could say that the branches are the same where they are not."""
-    one, other = forked_log(2, 7, 12)
+def test_a_root_alone_counts_only_where_its_head_ends() -> None:
+    one, other = forked_log(4, 7, 12)
+    check_fork(root_only(proof_b(one, 7, other, 12)))
+    refused(root_only(proof_b(one, 7, other, 12, 6)), "doesn't lead")
     fork = proof_b(one, 7, other, 12)
-    assert fork is not None
-    assert fork.contradiction is not None
-    assert (fork.contradiction.place, fork.forked_length) == (0, 1)
-    level, index = places(7)[1]
-    node, path = other.nodes.node(level, index), path_of(other.nodes, level, index, 12)
-    later = replace(fork.contradiction, place=1, node=node, path=path)
-    refused(replace(fork, contradiction=later), "not the first peak that differs")
+    assert fork.prefixes is not None
+    for bare in (Prefix(7, (), ()), Prefix(7, (), fork.prefixes[1].frontier)):
+        refused(replace(fork, prefixes=(fork.prefixes[0], bare)), "doesn't lead")
+    refused(replace(fork, prefixes=(Prefix(8, (), ()), Prefix(8, (), ()))), "doesn't lead")
 
 
 def test_form_a_has_two_heads_of_one_length_the_smaller_root_first() -> None:
@@ -224,11 +240,13 @@ def test_form_a_has_two_heads_of_one_length_the_smaller_root_first() -> None:
 
 
 def test_form_b_has_the_shorter_head_first() -> None:
-    one, other = forked_log(2, 6, 7)
+    one, other = forked_log(2, 7, 7)
     fork = proof_b(one, 5, other, 7)
-    assert fork is not None
-    refused(replace(fork, other=shown(other, 5)), "isn't the shorter")
-    refused(replace(fork, shown=shown(other, 7), other=shown(one, 5)), "peaks|shorter")
+    assert fork.prefixes is not None
+    swapped = replace(fork, shown=fork.other, other=fork.shown, prefixes=fork.prefixes[::-1])
+    refused(swapped, "isn't the shorter")
+    for at in (5, 7):  # two Heads of one length are form A, wherever they differ
+        refused(proof_b(one, 7, other, 7, at), "isn't the shorter")
 
 
 def test_form_r_has_two_different_resolves_the_smaller_first() -> None:
@@ -293,24 +311,25 @@ LENGTHS = st.integers(1, 40)
 def test_nothing_made_of_an_honest_log_is_a_proof(
     length: int, longer: int, data: st.DataObject
 ) -> None:
-    level = data.draw(st.integers(0, 5))
-    index = data.draw(st.integers(0, (40 >> level) - 1))
-    nodes, total = HONEST.nodes, max(longer, (index + 1) << level)
+    nodes, at = HONEST.nodes, data.draw(LENGTHS)
     hashes = st.sampled_from(
-        [nodes.node(level, index), *peaks_of(nodes, length), *path_of(nodes, level, index, total)]
+        [*peaks_of(nodes, at), *peaks_of(nodes, length), *path_of(nodes, 0, at - 1, 40), EMPTY_ROOT]
     )
     drawn = st.lists(hashes, max_size=6).map(tuple)
-    peaks = data.draw(st.just(peaks_of(nodes, length)) | drawn)
-    path = data.draw(st.just(path_of(nodes, level, index, total)) | drawn)
-    place = data.draw(st.integers(0, max(len(peaks) - 1, 0)))
-    said = Contradiction(peaks, place, data.draw(hashes), path)
+
+    def prefix(total: int) -> Prefix:
+        peaks = data.draw(st.just(peaks_of(nodes, at)) | drawn)
+        known = st.just(frontier_of(nodes, at, total)) if at <= total else drawn
+        return Prefix(at, peaks, data.draw(known | drawn))
+
+    prefixes = prefix(length), prefix(longer)
     one, other = shown(HONEST, length), shown(HONEST, longer)
     later = ShownHead(HONEST.head(length, stamp_ms=START_MS + 1))
     for fork in (
         HeadFork(HONEST.genesis, one, other),
         HeadFork(HONEST.genesis, one, later),
-        HeadFork(HONEST.genesis, one, other, said),
-        HeadFork(HONEST.genesis, one, later, said),
+        HeadFork(HONEST.genesis, one, other, prefixes),
+        HeadFork(HONEST.genesis, one, later, prefixes),
     ):
         assert not proves(encode_fork(fork))
 
@@ -328,14 +347,16 @@ def test_one_resolve_is_no_proof(length: int, other: int) -> None:
 
 @pytest.mark.parametrize("size", [1_000_000, LENGTH_MAX])
 @pytest.mark.parametrize("place", [0, 299_999, 999_000])
+@pytest.mark.parametrize("at", [999_999, 983_039, 2**19])
 def test_a_proof_about_many_entries_is_small_and_costs_two_signatures(
-    size: int, place: int
+    size: int, place: int, at: int
 ) -> None:
-    leaf = leaf_hash(b"leaf")
+    leaf, at = leaf_hash(b"leaf"), max(at, place + 1)
     nodes, others = UniformNodes(leaf), UniformNodes(leaf, place)
     one, other = long_head(nodes, size - 1), long_head(others, size)
-    fork = unequal_fork(genesis_of(), one, peaks_of(nodes, size - 1), other, others)
-    assert fork is not None
+    mine, theirs = prefix_of(nodes, at, size - 1), prefix_of(others, at, size)
+    fork = unequal_fork(genesis_of(), other, theirs, one, mine)
+    assert fork.prefixes == (mine, theirs)
     assert fork.forked_length <= place + 1
     encoded = encode_fork(fork)
     assert len(encoded) <= 4096

@@ -6,6 +6,7 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import (
     Grown,
     HeadContradicts,
@@ -276,6 +277,28 @@ def forked_branch() -> Log:
     for _ in range(5):
         twin.write("other")
     return twin
+
+
+@pytest.mark.parametrize(("stop", "total"), [(9, 9), (9, 14), (7, 21)])
+def test_a_head_that_is_replaced_before_its_entries_came_is_not_forgotten(
+    desk: Desk, stop: int, total: int
+) -> None:
+    log = alices_log(21)
+    desk.offer(log.segment(0, 7, 20))
+    desk.settle()
+    before = desk.book.logs[STREAM]
+    desk.offer(log.segment(5, stop, total))
+    desk.settle()
+    assert desk.book.logs[STREAM].signed == log.head(total)
+    assert desk.findings(HeadReplaced) == [HeadReplaced(before)]
+
+
+def test_a_head_whose_entries_are_here_or_that_is_the_same_is_not_replaced(desk: Desk) -> None:
+    desk.offer(LOG.segment(0, 7), LOG.segment(7, 9, 20), LOG.segment(9, 12, 20))
+    desk.offer(LOG.segment(12, 20))
+    desk.settle()
+    assert desk.book.length(STREAM) == 20
+    assert desk.findings(HeadReplaced) == []
 
 
 def test_a_head_of_another_branch_is_shown_as_a_contradiction(desk: Desk) -> None:

@@ -11,17 +11,19 @@ from qbix_node.streams.tree import (
     HASHES_MAX,
     LENGTH_MAX,
     Hash,
+    Prefix,
     bag,
     climb,
     frontier_of,
     grow,
+    known_prefixes,
     lead,
     leaf_hash,
-    left_of,
     node_hash,
     path_of,
     peaks_of,
     places,
+    prefix_of,
 )
 from tests.streams.logs import (
     ListedNodes,
@@ -94,8 +96,33 @@ def test_the_path_of_every_full_subtree_leads_to_every_root() -> None:
                 assert path == listed_path(LEAVES[:total], *bounds)
                 node = NODES.node(level, index)
                 assert climb(node, level, index, path, total) == ROOTS[total]
-                left = left_of(path, level, index, total)
-                assert left[::-1] == PEAKS[index << level]
+
+
+def test_a_frontier_shows_the_peaks_wherever_one_of_its_hashes_ends() -> None:
+    for total in LENGTHS:
+        for length in range(1, total + 1):
+            known = known_prefixes(prefix_of(NODES, length, total), total)
+            ends = [length]
+            while ends[-1] < total:
+                ends.append(min(ends[-1] + (ends[-1] & -ends[-1]), total))
+            assert [prefix.length for prefix in known] == ends
+            for prefix in known:
+                assert prefix.leads_to(ROOTS[total], total)
+                assert prefix.root(ROOTS[total]) == ROOTS[prefix.length]
+                if prefix.peaks:
+                    assert prefix == prefix_of(NODES, prefix.length, total)
+                else:  # what ends there is cut off, so only the root is known
+                    assert prefix == Prefix(total, (), ())
+                    assert ends[-2] + (ends[-2] & -ends[-2]) > total
+
+
+def test_a_prefix_leads_to_nothing_else() -> None:
+    for total in LENGTHS:
+        for length in range(1, total + 1):
+            prefix = prefix_of(NODES, length, total)
+            assert not prefix.leads_to(STRANGE, total)
+            assert Prefix(length, (), ()).leads_to(STRANGE, total) == (length == total)
+            assert not Prefix(length, (), (STRANGE,)).leads_to(STRANGE, total)
 
 
 def test_a_node_that_is_no_full_subtree_of_the_log_has_no_path() -> None:

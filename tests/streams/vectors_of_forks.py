@@ -7,7 +7,6 @@ from typing import Any
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.streams.authoring import sign_head, sign_resolve
 from qbix_node.streams.forks import (
-    Contradiction,
     HeadFork,
     Resolved,
     ResolveFork,
@@ -22,7 +21,7 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head, Header, Resolve, SignedResolve, read_header
 from qbix_node.streams.owners import Owners
 from qbix_node.streams.succession import OWNERS_SET, Link
-from qbix_node.streams.tree import Hash, path_of, places
+from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import format_stream
 from tests.streams import long_hex
@@ -54,13 +53,24 @@ def branches(
 
 
 def of_unequal(
-    short: Branch, long: Branch, signers: Signers = BY_ALICE, length: int | None = None
+    short: Branch,
+    long: Branch,
+    signers: Signers = BY_ALICE,
+    length: int | None = None,
+    at: int | None = None,
 ) -> HeadFork:
-    shorter = short.shown(signers, length)
-    peaks, longer = short.peaks(length), long.shown(signers)
-    found = unequal_fork(short.genesis, shorter, peaks, longer, long)
-    assert found is not None
-    return found
+    """Compared `at` a length, else where the shorter ends."""
+    shorter, longer = short.shown(signers, length), long.shown(signers)
+    at = at or shorter.head.length
+    prefixes = short.prefix(at, shorter.head.length), long.prefix(at)
+    return unequal_fork(short.genesis, shorter, prefixes[0], longer, prefixes[1])
+
+
+def by_root(fork: HeadFork) -> HeadFork:
+    """Of the first Head, nothing but its root is shown."""
+    assert fork.prefixes is not None
+    one, other = fork.prefixes
+    return replace(fork, prefixes=(Prefix(one.length, (), ()), other))
 
 
 def several() -> tuple[Branch, Branch]:
@@ -144,61 +154,88 @@ def unequal_forks() -> tuple[Valid, Invalid]:
         for common, short, long in shapes
         for found in [branches(common, short, long)]
     ]
+    for common, short, long, at in [(9, 10, 12, 10), (5, 7, 12, 6), (6, 13, 21, 8), (6, 13, 21, 7)]:
+        found = of_unequal(*branches(common, short, long), at=at)
+        what = f"{common} leaves in common, Heads of {short} and {long}, compared at {at}"
+        valid.append((what, found))
+    valid.append(("the first Head by its root alone", by_root(of_unequal(*branches(5, 7, 12)))))
     x, y = several()
     valid.append(("several owners, two lengths", of_unequal(x, y, signing(SEVERAL, ALICE, BOB))))
-    return valid, wrong_contradictions()
+    return valid, wrong_prefixes() + wrong_pairs()
 
 
-def wrong_contradictions() -> Invalid:
-    """Of a log of 7 and one of 12 that have 5 leaves in common: the second peak differs."""
-    one, other = branches(5, 7, 12)
-    fork = of_unequal(one, other)
-    said = fork.contradiction
-    assert said is not None
-    longer, seven = grown(one.branch(7), 12, b"one"), other.shown(BY_ALICE, 7)
-
-    def at(place: int, log: Branch, length: int = 12) -> Contradiction:
-        level, index = places(7)[place]
-        return Contradiction(
-            one.peaks(), place, log.node(level, index), path_of(log, level, index, length)
-        )
-
-    peaks, path = said.peaks, said.path
-    changes: list[tuple[str, Contradiction]] = [
-        ("a peak is another", replace(said, peaks=(*peaks[:2], OTHER_HASH))),
-        ("a peak is missing", replace(said, peaks=peaks[:2])),
-        ("a peak too many", replace(said, peaks=(*peaks, OTHER_HASH))),
-        ("there is no such place", replace(said, place=3)),
-        ("the place is below 0", replace(said, place=-2)),
-        ("the place is another", replace(said, place=0)),
-        ("it is not the first peak that differs", at(2, other)),
-        ("node is another", replace(said, node=OTHER_HASH)),
-        ("node is that of the first Head", replace(said, node=peaks[1])),
-        ("node has 31 bytes", replace(said, node=Hash(bytes(31)))),
-        ("the path is too short", replace(said, path=path[:-1])),
-        ("the path is too long", replace(said, path=(*path, OTHER_HASH))),
-        ("the path is in another order", replace(said, path=path[::-1])),
-        ("a hash of the path is another", replace(said, path=(OTHER_HASH, *path[1:]))),
+def wrong_prefixes() -> Invalid:
+    """Of a log of 9 and one of 13 that have 5 leaves in common, compared at 7."""
+    one, other = branches(5, 9, 13)
+    fork = of_unequal(one, other, at=7)
+    assert fork.prefixes is not None
+    first, second = fork.prefixes
+    peaks, frontier = second.peaks, second.frontier
+    changes: list[tuple[str, Prefix]] = [
+        ("a peak is another", second._replace(peaks=(*peaks[:2], OTHER_HASH))),
+        ("a peak is missing", second._replace(peaks=peaks[:2])),
+        ("a peak too many", second._replace(peaks=(*peaks, OTHER_HASH))),
+        ("the peaks are in another order", second._replace(peaks=peaks[::-1])),
+        ("the peaks are those of the other log", second._replace(peaks=first.peaks)),
+        ("there are no peaks", second._replace(peaks=())),
+        ("a peak has 31 bytes", second._replace(peaks=(*peaks[:2], Hash(bytes(31))))),
+        ("the frontier is too short", second._replace(frontier=frontier[:-1])),
+        ("the frontier is too long", second._replace(frontier=(*frontier, OTHER_HASH))),
+        ("the frontier is in another order", second._replace(frontier=frontier[::-1])),
+        (
+            "a hash of the frontier is another",
+            second._replace(frontier=(OTHER_HASH, *frontier[1:])),
+        ),
     ]
-    found = [(rule, encode_fork(replace(fork, contradiction=each))) for rule, each in changes]
+    found = [(rule, encode_fork(replace(fork, prefixes=(first, each)))) for rule, each in changes]
+    swapped = replace(fork, prefixes=(second, first))
+    bare = Prefix(7, (), ())
+    row: Any = list(fork.packable())
+    return [
+        *found,
+        ("what is shown of the Heads is exchanged", encode_fork(swapped)),
+        (
+            "a root alone before the Head ends",
+            encode_fork(replace(fork, prefixes=(bare, second))),
+        ),
+        ("roots alone", encode_fork(replace(fork, prefixes=(bare, bare)))),
+        ("compared at length 0", pack(changed(row, (5, 0), (6, ()), (7, ())))),
+        ("compared at a longer length", pack(changed(row, (5, 11)))),
+        ("compared at a length that is text", pack(changed(row, (5, "7")))),
+        ("the frontier is nil", pack(changed(row, (8, None)))),
+    ]
+
+
+def wrong_pairs() -> Invalid:
+    one, other = branches(5, 7, 12)
+    fork, longer = of_unequal(one, other), grown(one.branch(7), 12, b"one")
+    assert fork.prefixes is not None
+    root = by_root(fork).prefixes
+    assert root is not None
+    with_frontier = root[0]._replace(frontier=(OTHER_HASH,)), root[1]
+    same = branches(5, 7, 7)
     others: list[tuple[str, HeadFork]] = [
+        ("both Heads have one length", of_unequal(*same, at=7)),
+        ("both Heads have one length, compared before", of_unequal(*same, at=6)),
         (
-            "both Heads have one length",
-            HeadFork(one.genesis, one.shown(BY_ALICE), seven, at(1, other, 7)),
+            "the longer Head comes first",
+            replace(fork, shown=fork.other, other=fork.shown, prefixes=fork.prefixes[::-1]),
         ),
-        ("the longer Head comes first", replace(fork, shown=fork.other, other=fork.shown)),
+        ("the second continues the first", of_unequal(one, longer)),
         (
-            "the second continues the first",
-            replace(fork, other=longer.shown(BY_ALICE), contradiction=at(1, longer)),
+            "the second continues the first, of which a root is shown",
+            by_root(of_unequal(one, longer)),
         ),
-        ("the path is that of another length", replace(fork, other=other.shown(BY_ALICE, 11))),
+        ("both continue what is shown", of_unequal(one, other, at=5)),
+        ("a root with a frontier", replace(fork, prefixes=with_frontier)),
+        ("the frontier is to another length", replace(fork, other=other.shown(BY_ALICE, 11))),
         (
             "the second Head is signed by somebody else",
             replace(fork, other=other.shown(((0, BOB),))),
         ),
         ("the first Head is signed by somebody else", replace(fork, shown=one.shown(((0, BOB),)))),
     ]
-    return found + [(rule, encode_fork(each)) for rule, each in others]
+    return [(rule, encode_fork(each)) for rule, each in others]
 
 
 # ---- after a Resolve ----
@@ -361,11 +398,17 @@ def chained_forks() -> tuple[Valid, Invalid]:
     one, other = succession()
     fork = equal_fork(one.genesis, one.shown(BY_BOB, None, 2, 4), other.shown(BY_BOB, None, 2, 4))
     early = grown(Branch(one.genesis, one.leaves[:2], one.contents[:2]), 5, b"alone")
-    cut = unequal_fork(one.genesis, early.shown(BY_ALICE, 3), early.peaks(3), fork.shown, one)
+    cut = unequal_fork(
+        one.genesis,
+        early.shown(BY_ALICE, 3),
+        early.prefix(3, 3),
+        fork.shown,
+        (one if fork.shown.head.root == one.root() else other).prefix(3),
+    )
     before = one.branch(5).shown(signing(owned_by((ALICE, 1), (BOB, 1)), ALICE, BOB), None, 2)
-    at_change = unequal_fork(one.genesis, before, one.peaks(5), early_of(one), early_log(one))
-    assert cut is not None
-    assert at_change is not None
+    at_change = unequal_fork(
+        one.genesis, before, one.prefix(5, 5), early_of(one), early_log(one).prefix(5)
+    )
     swapped = intent_forged(one, other)
     valid: Valid = [
         ("owners that changed twice", fork),

@@ -1,11 +1,11 @@
 // What peers tell each other about Heads (spec/gossip.md 1), and whether what the messages show holds.
 
 import { longHex } from './long-hex.mjs'
-import { bag, lead } from './merkle.mjs'
+import { spots } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { hex, sha256 } from './primitives.mjs'
 import { streamUri } from './references.mjs'
-import { array, ascending, bytes, checkFork, demand, hashes, number, readHead } from './streams.mjs'
+import { array, ascending, bytes, checkFork, checkPrefix, demand, hashes, number, readHead } from './streams.mjs'
 
 const PACKET_BYTES_MAX = 128 * 1024
 const PROOF_BYTES_MAX = 64 * 1024
@@ -30,14 +30,21 @@ function readShown(value) {
 }
 
 const plain = (each) => each.toString('hex')
-const about = (kind, name) => ([asked, shown, rows]) =>
-  ({ kind, number: number(asked, 'number'), head: readShown(shown), [name]: hashes(rows, name).map(plain) })
+const list = (rows, name) => hashes(rows, name).map(plain)
+
+const about = (kind) => ([asked, shown, at, peakRows, frontierRows]) => {
+  const length = number(at, 'length', 1, 2 ** 30 - 1)
+  const [peaks, frontier] = [list(peakRows, 'peaks'), list(frontierRows, 'frontier')]
+  demand(!peaks.length || peaks.length === spots(length).length, 'peaks: number')
+  return { kind, number: number(asked, 'number'), head: readShown(shown), length, peaks, frontier }
+}
 
 const KINDS = {
   heads: [1, ([rows]) => ({ kind: 'heads', heads: array(rows, 'heads', undefined, 64).map(readShown) })],
-  compare: [3, about('compare', 'peaks')],
-  continues: [3, about('continues', 'frontier')],
-  shorter: [3, about('shorter', 'peaks')],
+  compare: [5, about('compare')],
+  continues: [3, ([asked, shown, rows]) =>
+    ({ kind: 'continues', number: number(asked, 'number'), head: readShown(shown), frontier: list(rows, 'frontier') })],
+  shorter: [5, about('shorter')],
   unknown: [1, ([asked]) => ({ kind: 'unknown', number: number(asked, 'number') })],
   proofs: [1, ([rows]) => ({
     kind: 'proofs',
@@ -56,12 +63,12 @@ function read(packet) {
 }
 
 /** What the message says of logs, as far as it shows it itself. */
-function holds({ kind, number: answered, head, peaks, frontier }, asked, packet) {
-  if (peaks) return plain(bag(peaks.map(hex))) === head.root
+function holds({ kind, number: answered, head, length, peaks, frontier }, asked, packet) {
   if (kind === 'proofs') return decode(packet)[2].every(checkFork)
-  if (kind !== 'continues') return true
-  const root = lead(asked.peaks.map(hex), asked.head.length, frontier.map(hex), head.length)
-  return plain(root) === head.root && answered === asked.number
+  if (!frontier) return true
+  const whole = { length: head.length, root: hex(head.root) }
+  if (kind !== 'continues') return Boolean(checkPrefix(whole, length, peaks.map(hex), frontier.map(hex)))
+  return Boolean(checkPrefix(whole, asked.length, asked.peaks.map(hex), frontier.map(hex))) && answered === asked.number
 }
 
 function checkArguments(args) {

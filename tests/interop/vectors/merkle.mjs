@@ -87,20 +87,18 @@ export function lead(peaks, m, frontier, n) {
   return r
 }
 
-/** The root of n leaves to which the path of a node leads, and what was put to the left on the way. */
+/** The root of n leaves to which the path of a node leads. */
 export function climb(node, level, index, path, n) {
   demand((index + 1) * 2 ** level <= n, 'the node is no full subtree')
   let [f, s, r] = [index, Math.floor((n - 1) / 2 ** level), node]
-  const lefts = []
   for (const p of path) {
     demand(s > 0, 'the path is too long')
     if (isOdd(f) || f === s) {
-      lefts.push(p)
       r = nodeHash(p, r)
       while (!isOdd(f) && f !== 0) [f, s] = [halved(f), halved(s)]
     } else r = nodeHash(r, p)
     ;[f, s] = [halved(f), halved(s)]
   }
   demand(s === 0, 'the path is too short')
-  return { root: r, lefts }
+  return r
 }

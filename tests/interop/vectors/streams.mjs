@@ -325,7 +325,7 @@ function rulingAt(genesis, chain, head) {
     demand(header.index > last && header.index + 1 < head.length, 'chain: order')
     demand(header.kind === 'owners.set' && header.stream.equals(genesis.id), 'chain: header')
     demand(header.contentSize === content.length && header.contentHash.equals(sha256(content)), 'chain: content')
-    const { root } = climb(leafHash(leaf), 0, header.index, hashes(path, 'chain: path'), head.length)
+    const root = climb(leafHash(leaf), 0, header.index, hashes(path, 'chain: path'), head.length)
     demand(root.equals(head.root), 'chain: path')
     const change = checkOwnersSet(ruling, content)
     demand(change.stream.equals(genesis.id) && change.index === header.index, 'chain: place')
@@ -360,20 +360,27 @@ function checkA(genesis, [, , , one, other, resolved]) {
   return heads[0].length
 }
 
-function checkB(genesis, [, , , one, other, peakRows, place, node, path, resolved]) {
+/** The first leaves under a Head: their peaks, checked, and their root. Without peaks it ends there. */
+export function checkPrefix(head, length, peakRows, frontierRows) {
+  const [peaks, frontier] = [hashes(peakRows, 'peaks'), hashes(frontierRows, 'frontier')]
+  if (!peaks.length) {
+    demand(length === head.length && !frontier.length, 'no peaks: the Head ends elsewhere')
+    return { peaks, root: head.root }
+  }
+  demand(peaks.length === spots(length).length, 'peaks: number')
+  demand(lead(peaks, length, frontier, head.length).equals(head.root), 'peaks: the root')
+  return { peaks, root: bag(peaks) }
+}
+
+function checkB(genesis, [, , , one, other, at, peaks, otherPeaks, frontier, otherFrontier, resolved]) {
   const heads = [one, other].map((shown) => checkShown(genesis, shown))
   demand(heads[0].length < heads[1].length, 'b: lengths')
-  const places = spots(heads[0].length)
-  const peaks = hashes(peakRows, 'b: peaks')
-  demand(peaks.length === places.length && bag(peaks).equals(heads[0].root), 'b: peaks')
-  const at = number(place, 'b: place', 0, peaks.length - 1)
-  demand(!bytes(node, 'b: node', 32).equals(peaks[at]), 'b: node')
-  const { level, index, start } = places[at]
-  const { root, lefts } = climb(node, level, index, hashes(path, 'b: path'), heads[1].length)
-  demand(root.equals(heads[1].root), 'b: path')
-  demand(Buffer.concat(lefts).equals(Buffer.concat(peaks.slice(0, at).reverse())), 'b: not the first peak')
+  const length = number(at, 'b: length', 1, LENGTH_MAX)
+  const sides = [checkPrefix(heads[0], length, peaks, frontier), checkPrefix(heads[1], length, otherPeaks, otherFrontier)]
+  demand(!sides[0].root.equals(sides[1].root), 'b: both are the same')
   checkResolved(genesis, resolved, heads)
-  return start + 1
+  if (sides.some((side) => !side.peaks.length)) return length
+  return spots(length).find((_, place) => !sides[0].peaks[place].equals(sides[1].peaks[place])).start + 1
 }
 
 function checkR(genesis, [, , , one, other]) {
@@ -382,7 +389,7 @@ function checkR(genesis, [, , , one, other]) {
   return first.forkLength
 }
 
-const FORMS = { a: [6, checkA], b: [10, checkB], r: [5, checkR] }
+const FORMS = { a: [6, checkA], b: [11, checkB], r: [5, checkR] }
 
 export function checkFork(encoded) {
   demand(encoded.length <= 64 * 1024, 'proof: size')
