@@ -4,11 +4,12 @@ An Accuser is a part of a Gossiper. A proof is durable before anybody hears of i
 stream stops is told to whoever runs it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.early import EarlyProofs
 from qbix_node.gossip.knowledge import Knowledge
 from qbix_node.gossip.work import Accused, Workbench
 from qbix_node.streams.forks import StreamFork, encode_fork, read_fork
@@ -22,11 +23,16 @@ Effects = list[m.Effect]
 class Accuser:
     known: Knowledge
     bench: Workbench
+    early: EarlyProofs = field(default_factory=EarlyProofs)
 
     def tell(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
-        """What the peer has not heard of it."""
-        for proof in self.known.proofs_for(peer, stream):
-            effects.append(m.Send(peer, g.Proofs((proof,))))  # two might not fit into a packet
+        """What the peer has not heard of it; what is too much for now, in later rounds."""
+        if self.known.is_forked(stream):
+            self.known.peers[peer].untold[stream] = None
+            self.go_on(peer, effects)
+
+    def go_on(self, peer: m.PeerId, effects: Effects) -> None:
+        effects += [m.Send(peer, packet) for packet in self.known.proofs_for(peer)]
 
     # ---- from whom proofs come ----
 
@@ -40,10 +46,10 @@ class Accuser:
         listener = self.known.peers[peer]
         listener.tell_proof(encoded)
         listener.forget_questions(stream=fork.stream)  # it may be the answer
-        if self.known.wants_proof(fork) and (
-            checking := self.bench.verify(listener, Accused(peer, fork), checks, now)
-        ):
-            effects.append(checking)
+        if not (self.known.wants_proof(fork) or self.known.awaits(fork.stream)):
+            return
+        checking = self.bench.verify(listener, Accused(peer, fork), checks, now)
+        effects += [checking] if checking else []
 
     def submit(self, number: int, fork: StreamFork, effects: Effects) -> None:
         """By whoever has it at hand, say in a file; as little is believed as of a peer."""
@@ -58,13 +64,10 @@ class Accuser:
         else:
             self._settle(accused, effects)
 
-    def accuse(self, fork: StreamFork, asked_by: m.PeerId | None, effects: Effects) -> None:
+    def accuse(self, fork: StreamFork, effects: Effects) -> None:
         """Made here: its parts were checked, and it is checked as a whole, too."""
         if self.known.wants_proof(fork):
-            token = self.bench.begin(Accused(None, fork, asked_by))
-            effects.append(m.Verify(token, fork.checks()))
-        elif asked_by in self.known.peers:
-            self.tell(asked_by, fork.stream, effects)
+            effects.append(m.Verify(self.bench.begin(Accused(None, fork)), fork.checks()))
 
     # ---- what becomes of them ----
 
@@ -74,14 +77,27 @@ class Accuser:
             if peer in self.known.peers:
                 effects.append(self.known.disbelieve(peer, "a signature does not match"))
             self._settle(accused, effects)
-        elif not self.known.wants_proof(fork):
-            self._settle(accused, effects)  # another was faster
+        elif self.known.awaits(fork.stream):
+            self.early.keep(accused, len(encode_fork(fork)))
+            self._settle(accused, effects)
         else:
-            encoded = encode_fork(fork)
-            self.known.of(fork.stream).writing[fork.forked_length] = encoded
-            token = self.bench.begin(accused)
-            write = put_proof(fork.stream, fork.forked_length, encoded)
-            effects.append(m.Persist(token, (write,)))
+            self._write(accused, effects)
+
+    def remember(self, effects: Effects) -> None:
+        """Of streams of which nothing was here when their proof came."""
+        for accused in self.early.take(lambda stream: stream in self.known.logs):
+            self._write(accused, effects)
+
+    def _write(self, accused: Accused, effects: Effects) -> None:
+        fork = accused.fork
+        if not self.known.wants_proof(fork):
+            self._settle(accused, effects)  # another was faster
+            return
+        encoded = encode_fork(fork)
+        self.known.of(fork.stream).write(fork.forked_length, encoded)
+        token = self.bench.begin(accused)
+        write = put_proof(fork.stream, fork.forked_length, encoded)
+        effects.append(m.Persist(token, (write,)))
 
     def persisted(self, accused: Accused, effects: Effects) -> None:
         stream = accused.fork.stream
@@ -89,7 +105,7 @@ class Accuser:
         effects.append(m.Emit(g.ForkProven(accused.fork, accused.peer)))
         self._settle(accused, effects)
         for peer, listener in self.known.peers.items():
-            if stream in listener.holds or accused.answers == peer:
+            if stream in listener.holds:
                 self.tell(peer, stream, effects)
 
     def _settle(self, accused: Accused, effects: Effects) -> None:

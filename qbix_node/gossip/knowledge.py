@@ -3,14 +3,14 @@
 What to do with it is decided by the Gossiper.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.peers import Listener
 from qbix_node.streams.forks import ShownHead, StreamFork
-from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head
 from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import Hash, Prefix
@@ -19,7 +19,7 @@ from qbix_node.wire.references import StreamId
 
 PENDING_MAX = 4  # Heads of a stream that nobody has backed; the oldest makes room
 PROOFS_MAX = 2  # of a stream
-NEWS_BYTES_MAX = 120 * 1024  # of Heads in a packet
+NEWS_BYTES_MAX = 120 * 1024  # of Heads or proofs in a packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,22 @@ class Known:
     proofs: dict[int, bytes] = field(default_factory=dict)
     writing: dict[int, bytes] = field(default_factory=dict)
 
-    def keep_written(self, length: int) -> None:
-        """That proof is durable; what no entries have reached says nothing any more."""
-        self.proofs[length] = self.writing.pop(length)
+    @property
+    def forked(self) -> bool:
+        return bool(self.proofs or self.writing)
+
+    def write(self, length: int, proof: bytes) -> None:
+        """No entries are awaited any more."""
+        self.writing[length] = proof
         self.pending.clear()
 
+    def keep_written(self, length: int) -> None:
+        """That proof is durable."""
+        self.proofs[length] = self.writing.pop(length)
+
     def await_entries(self, pending: Pending) -> None:
+        if self.forked:
+            return
         head = pending.shown.head
         name = head.length, head.root
         if earlier := self.pending.get(name):
@@ -80,10 +90,11 @@ class Known:
 
 @dataclass(slots=True)
 class Knowledge:
-    """`geneses`, `logs`: of the streams that are replicated here."""
+    """`geneses`, `logs`: of the streams that are here. `followed`: those that are to come, too."""
 
     geneses: Mapping[StreamId, Genesis]
     logs: Mapping[StreamId, LogState]
+    followed: Container[StreamId]
     streams: dict[StreamId, Known]
     peers: dict[m.PeerId, Listener] = field(default_factory=dict)
 
@@ -99,16 +110,24 @@ class Knowledge:
         return list(known.pending.values()) if known else []
 
     def shares(self, peer: m.PeerId, stream: StreamId) -> bool:
-        """SPEC gossip 2: whether the two speak about the stream."""
-        genesis = self.geneses.get(stream)
-        if genesis is None or not self.spoken_of(stream):
+        """SPEC gossip 2: whether the peer may hear of the stream, and wants to."""
+        if stream not in self.peers[peer].holds or not self.speaks_of(stream):
             return False
-        return genesis.readers is None or peer in genesis.readers
+        readers = self.geneses[stream].readers
+        return readers is None or peer in readers
 
-    def spoken_of(self, stream: StreamId) -> bool:
-        """Not where the owners have changed: by their Heads alone nobody can tell who they are."""
-        genesis, state = self.geneses.get(stream), self.logs.get(stream)
-        return genesis is not None and (state is None or state.owners == genesis.owners)
+    def speaks_of(self, stream: StreamId) -> bool:
+        """Whether its Heads are told and compared: forks of others are no matter."""
+        genesis = self.geneses.get(stream)
+        return genesis is not None and genesis.uniqueness is Uniqueness.GOSSIP
+
+    def awaits(self, stream: StreamId) -> bool:
+        """Whether it is followed, and nothing of it has come."""
+        return stream in self.followed and stream not in self.logs
+
+    def is_forked(self, stream: StreamId) -> bool:
+        known = self.streams.get(stream)
+        return known is not None and known.forked
 
     def has_head(self, stream: StreamId, length: int, root: Hash) -> bool:
         head, known = self.logs[stream].signed.head, self.streams.get(stream)
@@ -117,7 +136,7 @@ class Knowledge:
         return known is not None and (length, root) in known.pending
 
     def wants_proof(self, fork: StreamFork) -> bool:
-        if not self.spoken_of(fork.stream):
+        if not self.speaks_of(fork.stream):
             return False
         known = self.streams.get(fork.stream, Known())
         lengths = {**known.proofs, **known.writing}
@@ -133,7 +152,7 @@ class Knowledge:
         """At most what one packet holds."""
         listener, news, size = self.peers[peer], list[ShownHead](), 0
         for stream in listener.holds:
-            if not self.shares(peer, stream):
+            if self.is_forked(stream) or not self.shares(peer, stream):
                 continue
             for shown in self._heads(stream):
                 more = len(pack(shown.packable()))
@@ -148,8 +167,18 @@ class Knowledge:
         own = [ShownHead(state.signed)] if state else []
         return own + [each.shown for each in self.pending(stream)]
 
-    def proofs_for(self, peer: m.PeerId, stream: StreamId) -> tuple[bytes, ...]:
-        if not self.shares(peer, stream):
-            return ()
-        listener = self.peers[peer]
-        return tuple([proof for proof in self.proofs(stream) if listener.tell_proof(proof)])
+    def proofs_for(self, peer: m.PeerId) -> list[g.Proofs]:
+        """In packets; as many as it may be told in this round."""
+        listener, packets, size = self.peers[peer], list[list[bytes]](), 0
+        while listener.untold and listener.proofs_left > 0:
+            stream = next(iter(listener.untold))
+            del listener.untold[stream]
+            proofs = self.proofs(stream) if self.shares(peer, stream) else []
+            for proof in [each for each in proofs if listener.tell_proof(each)]:
+                listener.proofs_left -= 1
+                size += len(proof)
+                if not packets or len(packets[-1]) == g.PROOFS_MAX or size > NEWS_BYTES_MAX:
+                    packets.append([])
+                    size = len(proof)
+                packets[-1].append(proof)
+        return [g.Proofs(tuple(packet)) for packet in packets]

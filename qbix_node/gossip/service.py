@@ -45,7 +45,9 @@ class Gossip:
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(replication.geneses, replication.logs, read_proofs(store))
+        self._machine = Gossiper(
+            replication.geneses, replication.logs, read_proofs(store), replication.followed
+        )
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self._observe = observe
         self._talks: dict[m.PeerId, _Talk] = {}

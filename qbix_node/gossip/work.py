@@ -36,7 +36,6 @@ class Accused:
 
     peer: m.PeerId | None
     fork: StreamFork
-    answers: m.PeerId | None = None  # who asked, where this is the answer
     submitted: int | None = None  # names it for whoever had it at hand
 
 

@@ -8,7 +8,7 @@ from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.headers import read_in_a_row
-from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment, SignedHead
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import AuthorState, LogState
 from qbix_node.streams.succession import OWNERS_SET, read_owners_set
@@ -29,6 +29,17 @@ class Growth:
     authors: Mapping[AuthorId, AuthorState]  # of intents
     head_checks: tuple[SignatureCheck, ...]  # none where they were made before
     checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A run whose leaves lead from the log to its Head. `signed`: that Head, as it is kept."""
+
+    signed: SignedHead
+    leaves: tuple[bytes, ...]  # only what is new
+    peaks: tuple[Hash, ...]
+    made: list[tuple[int, int, Hash]]  # full subtrees
+    head_checks: tuple[SignatureCheck, ...]  # none where they were made before
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,48 +96,28 @@ def begin(segment: Segment) -> Genesis:
     return genesis
 
 
-def continue_log(
-    genesis: Genesis,
-    before: LogState | None,
-    segment: Segment,
-    headers: list[Header],
-    facts: Facts = NO_FACTS,
-    *,
-    earlier: Sequence[Segment] = (),
-) -> Growth | Contradicted:
-    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need;
-    `earlier`: whose entries are in the segment, too, and whose Heads have to fit.
-
-    Raises Malformed where an entry breaks a rule.
+def cover(
+    genesis: Genesis, before: LogState | None, segment: Segment, *, earlier: Sequence[Segment] = ()
+) -> Covered | Contradicted:
+    """What can be said of a run before its entries are read. The Heads of `earlier`, whose entries
+    are in the segment, too, have to fit as well. Raises Malformed.
     """
     if genesis.uniqueness is Uniqueness.WATCHED:
         raise Malformed("the owners of a watched stream sign no Heads")
-    length = before.length if before else 0
-    owners = before.owners if before else genesis.owners
     head = segment.signed_head.head
-    head_checks = segment.signed_head.checks(owners)
+    head_checks = segment.signed_head.checks(before.owners if before else genesis.owners)
     if head_checks is None:
         raise Malformed("the Head isn't signed by exactly enough owners")
+    length = before.length if before else 0
     leaves = segment.leaves[length - segment.first :]
-    contents = segment.contents[length - segment.first :]
     grown = _grow(before, leaf_hashes(leaves), [*earlier, segment])
     if grown is None:
         return Contradicted(head_checks)
-    peaks, made = grown
-    _check_contents(headers, contents[len(contents) - len(headers) :])
-    only = owners.only
-    intents = _Intents(dict(facts.authors), dict(facts.roots))
-    intents.check(headers, only, before, leaves)
-    _check_kinds(headers, genesis.uniqueness)
-    after, changes = _owners_after(owners, headers, contents, head.length)
-    stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
-    stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
-    signed, checks = segment.signed_head, (*intents.checks, *changes)
+    signed = segment.signed_head
     if before is not None and before.signed.head.identity == head.identity:
         # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
         signed, head_checks = before.signed, ()
-    state = LogState(segment.stop, peaks, signed, segment.frontier, after, stamp_ms)
-    return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
+    return Covered(signed, leaves, *grown, head_checks)
 
 
 def _grow(
@@ -145,6 +136,38 @@ def _grow(
         if lead(peaks, length, segment.frontier, head.length) != head.root:
             return None
     return peaks, made
+
+
+def continue_log(
+    genesis: Genesis,
+    before: LogState | None,
+    segment: Segment,
+    headers: list[Header],
+    facts: Facts = NO_FACTS,
+    *,
+    covered: Covered | None = None,
+) -> Growth | Contradicted:
+    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need;
+    `covered`: by `cover`, if that was asked before.
+
+    Raises Malformed where an entry breaks a rule.
+    """
+    found = covered or cover(genesis, before, segment)
+    if isinstance(found, Contradicted):
+        return found
+    signed, leaves = found.signed, found.leaves
+    contents = segment.contents[len(segment.contents) - len(leaves) :]
+    _check_contents(headers, contents[len(contents) - len(headers) :])
+    owners = before.owners if before else genesis.owners
+    intents = _Intents(dict(facts.authors), dict(facts.roots))
+    intents.check(headers, owners.only, before, leaves)
+    _check_kinds(headers, genesis.uniqueness)
+    after, changes = _owners_after(owners, headers, contents, signed.head.length)
+    stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
+    stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
+    state = LogState(segment.stop, found.peaks, signed, segment.frontier, after, stamp_ms)
+    checks = found.head_checks, (*intents.checks, *changes)
+    return Growth(state, leaves, contents, found.made, intents.authors, *checks)
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
-from qbix_node.streams.growth import Facts, Growth, Needs
+from qbix_node.streams.growth import Contradicted, Covered, Facts, Growth, Needs
 from qbix_node.streams.messages import Append, Create, Header, Segment
 from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
@@ -56,6 +56,7 @@ class Line:
     wishes: deque[Create | Append] = field(default_factory=deque)  # go first
     offer: Offer | None = None  # of what is being done; None: we wrote it
     headers: list[Header] = field(default_factory=list)  # of what is new in it
+    covered: Covered | Contradicted | None = None
     growth: Growth | None = None
     written: tuple[Create | Append, ...] = ()
     busy: bool = False
@@ -89,7 +90,8 @@ class Line:
 
     def rest(self) -> None:
         """Nothing is being done."""
-        self.offer, self.growth, self.headers, self.busy = None, None, [], False
+        self.offer, self.covered, self.growth = None, None, None
+        self.headers, self.busy = [], False
 
     def earlier(self) -> list[Segment]:
         """Those in the offer whose Heads are others than that over all of it."""
@@ -122,8 +124,8 @@ class FactsOf:
             author: read_author(rows.get(author_key(stream, author)), stream)
             for author in self.needs.authors
         }
-        nodes = StoredNodes(rows, stream)  # one for all, so that nothing is read twice
-        known = [base for base in self.needs.bases if base <= self.length]
+        nodes = StoredNodes(rows, stream)  # one for all, in order, so that nothing is read twice
+        known = sorted([base for base in self.needs.bases if base <= self.length])
         return Facts(
             {author: state for author, state in authors.items() if state is not None},
             {base: bag(peaks_of(nodes, base)) for base in known},

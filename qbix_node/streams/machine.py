@@ -6,7 +6,7 @@ durable, what was refused, and which Heads contradict a log. Whom to ask for wha
 from a contradiction, is decided elsewhere.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
@@ -18,10 +18,12 @@ from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
     Contradicted,
+    Covered,
     Facts,
     Growth,
     begin,
     continue_log,
+    cover,
     needs,
     read_headers,
 )
@@ -37,7 +39,7 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.streams.wishes import BATCH_BYTES_MAX, size_bytes, why_never
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 64  # segments of a stream on their way into the log
@@ -141,11 +143,11 @@ class StreamBook:
     def _create(self, wish: s.Create, effects: Effects) -> None:
         stream = wish.genesis.stream
         if wish.genesis.owners.only != AuthorId(self.keys.public):
-            effects.append(_refused(wish, "this node is not the only owner of that stream"))
+            effects.append(refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
-            effects.append(_refused(wish, "that stream is here already"))
+            effects.append(refused(wish, "that stream is here already"))
         elif reason := why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
             line.wishes.append(wish)
@@ -154,13 +156,13 @@ class StreamBook:
     def _append(self, wish: s.Append, effects: Effects) -> None:
         stream = wish.stream
         if reason := self._why_not_append(stream):
-            effects.append(_refused(wish, reason))
+            effects.append(refused(wish, reason))
         elif reason := why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
             if len(line.wishes) >= WISHES_PER_STREAM_MAX:
-                effects.append(_refused(wish, "too much waits to be appended already"))
+                effects.append(refused(wish, "too much waits to be appended already"))
                 return
             line.wishes.append(wish)
             self._go_on(stream, effects)
@@ -201,15 +203,15 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], size_bytes(first), len(first.entries)
+        together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + size_bytes(wish), count + len(wish.entries)
+            size, count = size + bytes_of(wish), count + len(wish.entries)
             if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
                 break
             together.append(wish)
             line.wishes.popleft()
         if reason := self._why_not_append(stream):  # since it was asked for
-            effects += [_refused(wish, reason) for wish in together]
+            effects += [refused(wish, reason) for wish in together]
             return
         line.written = tuple(together)
         state = self.logs[stream]
@@ -234,47 +236,59 @@ class StreamBook:
             self._settle(line, effects)
         else:
             try:
-                if length == 0:
-                    begin(segment)
+                genesis = self.geneses.get(stream) or begin(segment)
                 line.headers = read_headers(segment, length)
+                before = self.logs.get(stream)
+                line.covered = cover(genesis, before, segment, earlier=line.earlier())
+                if isinstance(line.covered, Contradicted) and offer.parts:
+                    line.take_apart()
+                    return
             except Malformed as error:
                 self._refuse(line, str(error), effects)
                 return
             line.busy = True
-            wanted = needs(line.headers)
-            if wanted.authors:
-                token = self.tokens.new()
-                self._asked[token] = stream
-                effects.append(m.Ask(token, FactsOf(stream, wanted, length)))
-            else:
-                self._judge(stream, line, NO_FACTS, effects)
+            self._look(stream, line, line.covered, effects)
 
     def _covered(self, stream: StreamId) -> int:
         state = self.logs.get(stream)
         return state.signed.head.length if state else 0
 
+    def _look(
+        self, stream: StreamId, line: Line, covered: Covered | Contradicted, effects: Effects
+    ) -> None:
+        """Nothing is looked up in the store for who has no signature of the owners."""
+        wanted = needs(line.headers)
+        if isinstance(covered, Covered) and not wanted.authors:
+            self._judge(stream, line, NO_FACTS, effects)
+        elif covered.head_checks:
+            self._verify(stream, covered.head_checks, effects)
+        else:
+            token = self.tokens.new()
+            self._asked[token] = stream
+            effects.append(m.Ask(token, FactsOf(stream, wanted, self.length(stream))))
+
     def _judge(self, stream: StreamId, line: Line, facts: Facts, effects: Effects) -> None:
         assert line.offer is not None
+        assert isinstance(line.covered, Covered)
         segment, state = line.offer.segment, self.logs.get(stream)
         try:
             genesis = self.geneses.get(stream) or begin(segment)
-            earlier = line.earlier()
-            verdict = continue_log(genesis, state, segment, line.headers, facts, earlier=earlier)
+            verdict = continue_log(
+                genesis, state, segment, line.headers, facts, covered=line.covered
+            )
         except Malformed as error:
             self._refuse(line, str(error), effects)
             return
-        checks = verdict.head_checks
-        if isinstance(verdict, Contradicted) and line.offer.parts:
-            self._refuse(line, "one of its Heads is not of these entries", effects)
-            return
-        if isinstance(verdict, Growth):
-            line.growth = verdict
-            checks += verdict.checks
-            if not checks:
-                self._keep(stream, line, verdict, effects)
-                return
+        assert isinstance(verdict, Growth)  # it is covered
+        line.growth = verdict
+        if checks := verdict.head_checks + verdict.checks:
+            self._verify(stream, checks, effects)
         else:
-            line.growth = None
+            self._keep(stream, line, verdict, effects)
+
+    def _verify(
+        self, stream: StreamId, checks: tuple[m.SignatureCheck, ...], effects: Effects
+    ) -> None:
         token = self.tokens.new()
         self._checks[token] = stream
         effects.append(m.Verify(token, checks))
@@ -282,15 +296,18 @@ class StreamBook:
     def _checked(
         self, stream: StreamId, line: Line, oks: tuple[bool, ...], effects: Effects
     ) -> None:
-        offer, growth = line.offer, line.growth
+        offer, covered, growth = line.offer, line.covered, line.growth
         assert offer is not None
         if not all(oks):
             self._refuse(line, "a signature does not match", effects)
-        elif growth is None:
+        elif not isinstance(covered, Covered):
             effects.append(m.Emit(s.HeadContradicts(offer.peer, offer.segment.signed_head)))
             self._refuse(line, "its entries don't lead from our log to its Head", effects)
         elif not self._takes(stream):
             self._settle(line, effects)
+        elif growth is None:
+            line.covered = replace(covered, head_checks=())
+            self._look(stream, line, line.covered, effects)
         else:
             self._keep(stream, line, growth, effects)
 
@@ -376,7 +393,3 @@ def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) ->
 
 def _genesis_of(growth: Growth) -> Genesis:
     return read_genesis(growth.leaves[0])
-
-
-def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))

@@ -55,6 +55,7 @@ CHANGE = b"s/o"
 PROOF = b"s/x"
 
 BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
+BLOCKS_MAX = 8  # that are remembered of those read: 1 MiB
 _BLOCK = 1 << BLOCK_LEVEL
 _SCAN = 256
 
@@ -276,7 +277,9 @@ def read_contents(rows: Rows, stream: StreamId, run: Run) -> tuple[bytes | None,
 
 @dataclass(slots=True)
 class StoredNodes:
-    """The tree over what is stored of a log; implements tree.Nodes. Reads are remembered."""
+    """The tree over what is stored of a log; implements tree.Nodes. Remembers the blocks that it
+    read last, so who goes through a log in order reads each block once.
+    """
 
     rows: Rows
     stream: StreamId
@@ -301,6 +304,8 @@ class StoredNodes:
     def _block(self, number: int) -> dict[tuple[int, int], Hash]:
         """The full subtrees of a block by level and index within it."""
         if number not in self._blocks:
+            if len(self._blocks) >= BLOCKS_MAX:
+                del self._blocks[next(iter(self._blocks))]
             first = number << BLOCK_LEVEL
             read = read_leaves(self.rows, self.stream, first, first + _BLOCK)
             hashes = leaf_hashes(read)

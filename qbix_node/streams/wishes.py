@@ -1,5 +1,6 @@
-"""What the node never appends to a stream, whatever its state (spec/streams.md 2, 3, 7)."""
+"""Why what the node wants to write can never be part of a stream (spec/streams.md 1, 2, 7)."""
 
+from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.streams import messages as s
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
@@ -20,7 +21,7 @@ def why_never(wish: s.Create | s.Append) -> str | None:
         return f"1 to {s.ENTRIES_MAX} entries are appended at once"
     if reason := _why_no_entries(wish.entries):
         return reason
-    if size_bytes(wish) > BATCH_BYTES_MAX:
+    if bytes_of(wish) > BATCH_BYTES_MAX:
         return f"together they have more than {BATCH_BYTES_MAX} bytes"
     return None
 
@@ -33,6 +34,10 @@ def _why_no_stream(genesis: Genesis) -> str | None:
     if genesis.uniqueness is Uniqueness.WATCHED:
         return "the owners of a watched stream sign no Heads"
     return None
+
+
+def refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
 
 
 def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
@@ -48,5 +53,5 @@ def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
     return None
 
 
-def size_bytes(wish: s.Append) -> int:
+def bytes_of(wish: s.Append) -> int:
     return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])

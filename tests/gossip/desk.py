@@ -23,6 +23,7 @@ class Desk:
     rows: MemoryDisk = field(default_factory=MemoryDisk)
     geneses: dict[StreamId, Genesis] = field(default_factory=dict)
     logs: dict[StreamId, LogState] = field(default_factory=dict)
+    followed: set[StreamId] = field(default_factory=set)
     said: list[tuple[m.PeerId, g.Message]] = field(default_factory=list)
     found: list[object] = field(default_factory=list)
     checked: int = 0
@@ -32,7 +33,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(1)
-        self.gossiper = Gossiper(self.geneses, self.logs, read_proofs(self.rows))
+        proofs = read_proofs(self.rows)
+        self.gossiper = Gossiper(self.geneses, self.logs, proofs, self.followed)
         self.timer: float | None = None
 
     def take(self, genesis: Genesis, segments: Sequence[Segment]) -> None:

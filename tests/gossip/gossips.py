@@ -81,11 +81,17 @@ async def joined(*pairs: tuple[Node, Node]) -> AsyncIterator[None]:
 class Author:
     """Who owns a stream and writes branches of it, without a node."""
 
-    def __init__(self, name: str = "author", *, readers: Sequence[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "author",
+        *,
+        readers: Sequence[bytes] | None = None,
+        uniqueness: Uniqueness = Uniqueness.GOSSIP,
+    ) -> None:
         self.keys = keys_of(name)
         owners = Owners(((AuthorId(self.keys.public), 1),), 1)
         params = () if readers is None else (("readers", pack(tuple(sorted(readers)))),)
-        self.genesis = Genesis(owners, "test", Uniqueness.GOSSIP, params, bytes(16))
+        self.genesis = Genesis(owners, "test", uniqueness, params, bytes(16))
         self.stream = self.genesis.stream
         first = make_genesis_segment(self.genesis, self.keys, STAMP_MS)
         self.beginning = [first]

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from qbix_node.crypto.keys import verify
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.machine import (
-    OFFERS_MAX,
-    WISHES_PER_STREAM_MAX,
-)
+from qbix_node.streams.machine import OFFERS_MAX, WISHES_PER_STREAM_MAX
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
     ENTRIES_MAX,

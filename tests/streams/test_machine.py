@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qbix_node import machines as m
+from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import (
@@ -299,6 +300,29 @@ def test_a_head_whose_entries_are_here_or_that_is_the_same_is_not_replaced(desk:
     desk.settle()
     assert desk.book.length(STREAM) == 20
     assert desk.findings(HeadReplaced) == []
+
+
+def test_nothing_is_looked_up_for_who_has_no_signature_of_the_owners() -> None:
+    """A peer can make up as many bases and authors as it likes."""
+    log = Log(genesis_of()).write_many(2)
+    log.intend(1)
+    segment = log.segment(0, 4)
+    forged = replace(segment, signed_head=sign_head(segment.signed_head.head, (0, CAROL)))
+    elsewhere = replace(segment, signed_head=log.twin(3).write_many(1).head(4))
+    for offered, reason in ((forged, "signature"), (elsewhere, "don't lead")):
+        desk = Desk([log.stream])
+        desk.offer(offered)
+        assert desk.questions == []
+        assert desk.checks_made == 1
+        desk.verify()
+        assert desk.questions == []
+        assert reason in desk.refused[0]
+    desk = Desk([log.stream])
+    desk.offer(segment)
+    desk.verify()
+    assert len(desk.questions) == 1
+    desk.settle()
+    assert (desk.book.length(log.stream), desk.checks_made) == (4, 2)
 
 
 def test_a_head_of_another_branch_is_shown_as_a_contradiction(desk: Desk) -> None:
