@@ -28,7 +28,9 @@ from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
+from qbix_node.ports import Rows
 from qbix_node.replication.announcing.service import ForkAnnouncer
+from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
@@ -126,6 +128,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("streams"),
             executor=executor,
+            clean=edges.store.was_clean and not edges.brought,
             observe=edges.observe,
             wall_clock=edges.wall_clock,
             verify=edges.verify,
@@ -136,6 +139,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             guarded,
             rng=edges.rng("gossip"),
             executor=executor,
+            alone=knows_nobody(guarded, config),
             observe=edges.observe,
             verify=edges.verify,
         )
@@ -161,6 +165,13 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
+
+
+def knows_nobody(rows: Rows, config: Config) -> bool:
+    """Whether no address is known, nobody can be found, and nobody has ever called."""
+    if config.peers or config.lan_discovery or has_clocks(rows):
+        return False
+    return not read_peers(rows)[0]
 
 
 def _network(edges: Edges, config: Config, methods: Methods, post: Post) -> Network:

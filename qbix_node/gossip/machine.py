@@ -4,7 +4,7 @@ A Gossiper reads the logs that a StreamBook keeps and never changes them. What b
 decided by its Accuser.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
@@ -19,11 +19,12 @@ from qbix_node.gossip.peers import (
     Listener,
     Question,
 )
-from qbix_node.gossip.work import Accused, Claim, Work, Workbench
-from qbix_node.streams.forks import ShownHead
+from qbix_node.gossip.work import Accused, Claim, Decided, Work, Workbench
+from qbix_node.streams.forks import ShownHead, StreamFork, encode_fork, fork_id
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import SignedHead
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Prefix
 from qbix_node.wire.references import StreamId
 
@@ -35,19 +36,24 @@ _ROUND = "gossip/round"
 
 
 class Gossiper:
-    """`geneses`, `logs`: of the streams that are here, kept by a StreamBook. `proofs`: what the
-    store holds, by stream and forked length. `followed`: the streams that are replicated here
-    without being this node's own.
+    """`geneses`, `logs`: of the streams that are here, kept by a StreamBook. `forks` and
+    `resolutions`: what the store holds. `followed`: the streams that are replicated here without
+    being this node's own.
     """
 
     def __init__(
         self,
         geneses: Mapping[StreamId, Genesis],
         logs: Mapping[StreamId, LogState],
-        proofs: Mapping[StreamId, Mapping[int, bytes]],
+        forks: Mapping[StreamId, Iterable[StreamFork]],
+        resolutions: Mapping[StreamId, Resolution],
         followed: Container[StreamId] = (),
     ) -> None:
-        streams = {stream: Known(proofs=dict(held)) for stream, held in proofs.items()}
+        streams = {stream: Known() for stream in (*forks, *resolutions)}
+        for stream, held in forks.items():
+            streams[stream].proofs = {fork_id(encode_fork(fork)): fork for fork in held}
+        for stream, resolution in resolutions.items():
+            streams[stream].choose(resolution)
         self._known = known = Knowledge(geneses, logs, followed, streams)
         self._geneses, self._logs, self._peers = known.geneses, known.logs, known.peers
         self._bench = Workbench()
@@ -57,6 +63,13 @@ class Gossiper:
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._known.proofs(stream)
+
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        return self._known.resolution(stream)
+
+    def stopped(self, stream: StreamId) -> str | None:
+        """Why it takes nothing further, by what is durable or on its way."""
+        return self._known.stopped(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that nobody has backed."""
@@ -99,8 +112,8 @@ class Gossiper:
                     self._compare(peer, signed.head.stream, effects)
             case g.Replaced(before) if self._compares(before.signed.head.stream):
                 self._judge(Claim(None, ShownHead(before.signed), before.prefix), effects)
-            case g.Submitted(number, fork):
-                self._accuser.submit(number, fork, effects)
+            case g.Submitted(number, given):
+                self._accuser.submit(number, given, effects)
             case _:
                 pass
 
@@ -108,9 +121,9 @@ class Gossiper:
         self, work: Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
     ) -> None:
         match work, event:
-            case Accused(), m.Verified(oks=oks):
+            case Accused() | Decided(), m.Verified(oks=oks):
                 self._accuser.verified(work, oks, effects)
-            case Accused(), m.Persisted():
+            case Accused() | Decided(), m.Persisted():
                 self._accuser.persisted(work, effects)
             case Claim(), m.Verified(oks=oks):
                 self._verified(work, oks, effects)
@@ -141,8 +154,8 @@ class Gossiper:
             listener.proofs_left = PROOFS_A_ROUND
             self._accuser.go_on(peer, effects)
         self._accuser.remember(effects)
-        for known in list(self._known.streams.values()):
-            for pending in list(known.pending.values()):
+        for stream, known in list(self._known.streams.items()):
+            for pending in list(known.pending.values()) if self._compares(stream) else []:
                 self._reconsider(pending, effects)
         listeners = list(self._peers)
         for _ in range(min(PEERS_A_ROUND, len(listeners))):
@@ -168,15 +181,14 @@ class Gossiper:
                     effects.append(m.Send(peer, g.Unknown(number)))
             case g.Continues() | g.Shorter() | g.Unknown():
                 self._hear_answer(peer, message, now, effects)
-            case g.Proofs(proofs):
-                for encoded in proofs:
-                    self._accuser.hear(peer, encoded, now, effects)
+            case g.Proofs() | g.Resolve():
+                self._accuser.hear(peer, message, now, effects)
             case _:
                 pass
 
     def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
         head = shown.head
-        if not self._compares(head.stream):
+        if not (self._compares(head.stream) and self._known.counts(head)):
             return
         claim = Claim(peer, shown, Prefix(head.length, (), ()))
         known = self._known.has_head(head.stream, head.length, head.root)
@@ -197,6 +209,8 @@ class Gossiper:
             return
         if isinstance(message, g.Shorter):
             prefix = message.prefix
+            if prefix.length >= question.state.length or not self._known.counts(message.shown.head):
+                return
         else:
             prefix = question.state.prefix._replace(frontier=message.frontier)
         self._known.of(question.stream).compared(peer, question.state)
@@ -234,13 +248,18 @@ class Gossiper:
         if prefix.length > state.signed.head.length:  # so there is nothing that both know
             self._judged(claim, Verdict(state), effects)
             return
-        question = VerdictOn(self._geneses[stream], state, shown, prefix)
+        chosen = self._known.resolution(stream)
+        question = VerdictOn(self._geneses[stream], state, shown, prefix, chosen)
         effects.append(m.Ask(self._bench.begin(claim), question))
 
     def _judged(self, claim: Claim, verdict: Verdict, effects: Effects) -> None:
         peer, number, head = claim.peer, claim.question, claim.shown.head
         if verdict.fork is not None:
             self._accuser.accuse(verdict.fork, effects)
+            if peer in self._peers and number is not None and self._compares(head.stream):
+                effects.append(m.Send(peer, g.Unknown(number)))
+            if peer in self._peers and verdict.asks is not None:
+                self._ask(peer, verdict.asks, effects)
             return
         known, state = self._known.of(head.stream), verdict.state
         if verdict.continued:
@@ -261,7 +280,7 @@ class Gossiper:
     def _compares(self, stream: StreamId) -> bool:
         """Whether anything is still to be found out of it."""
         spoken_of = stream in self._logs and self._known.speaks_of(stream)
-        return spoken_of and not self._known.is_forked(stream)
+        return spoken_of and self._known.stopped(stream) is None
 
     def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
@@ -275,8 +294,13 @@ class Gossiper:
 
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
-        listener, state = self._peers[peer], self._logs.get(stream)
-        if state is None or not (self._compares(stream) and self._known.shares(peer, stream)):
+        if stream in self._logs:
+            self._ask(peer, self._logs[stream], effects)
+
+    def _ask(self, peer: m.PeerId, state: LogState, effects: Effects) -> None:
+        """Whether the peer's log continues this one, which is here."""
+        listener, stream = self._peers[peer], state.signed.head.stream
+        if not (self._compares(stream) and self._known.shares(peer, stream)):
             return
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return

@@ -12,16 +12,19 @@ from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.machine import Gossiper
+from qbix_node.gossip.own import OwnStreams
 from qbix_node.net.link import Body, BodyKind, Link, LinkClosed, RemoteRefusal, Stream, StreamEnded
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
-from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.line import HeadReplaced
-from qbix_node.streams.messages import HeadContradicts, SignedHead
-from qbix_node.streams.records import LogState, read_proofs
+from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution, read_forks, read_resolutions
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
@@ -32,7 +35,9 @@ log = structlog.get_logger()
 
 
 class Gossip:
-    """`observe` is told what the Gossiper finds and sends."""
+    """`observe` is told what the Gossiper finds and sends. `alone`: nobody is known who could say
+    what he has of this node's streams.
+    """
 
     def __init__(
         self,
@@ -41,14 +46,19 @@ class Gossip:
         *,
         rng: m.Rng,
         executor: Executor,
+        alone: bool = False,
         observe: Callable[[object], None] = lambda finding: None,
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(
-            replication.geneses, replication.logs, read_proofs(store), replication.followed
-        )
+        kept = read_forks(store), read_resolutions(store)
+        known = replication.geneses, replication.logs, *kept, replication.followed
+        self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        logs, caution = replication.logs, replication.caution
+        own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
+        self._own = Runner(own, self, store, rng, executor, verify)
+        self._alone = alone
         self._observe = observe
         self._talks: dict[m.PeerId, _Talk] = {}
         # Who calls again would be told all again, and get another allowance of signatures.
@@ -56,7 +66,10 @@ class Gossip:
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
-        self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._changed: dict[StreamId, None] = {}  # that stop, or go on
+        self._came: dict[StreamId, None] = {}  # streams that others sent, not told yet
+        self._words: deque[Doubted | Trusted | ShownAhead] = deque()  # about own ones, not told yet
+        self._warned: dict[StreamId, None] = {}  # own streams
         self._submitted: dict[int, trio.Event] = {}
         self._numbers = count(1)
         self._left: deque[_Talk] = deque()  # those that are over, not told yet
@@ -67,7 +80,9 @@ class Gossip:
         """Until cancelled. What fails in the machine or the store ends the process."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
+            nursery.start_soon(self._own.run)
             nursery.start_soon(self._pass_on)
+            await self._own.post(m.Requested(g.Started(self._alone)))
             task_status.started()
 
     # ---- for the network ----
@@ -101,7 +116,7 @@ class Gossip:
             await earlier.gone.wait()
         talk = self._talks[link.peer] = _Talk(link, stream)
         try:
-            await self._runner.post(m.Connected(link.peer, link.outgoing))
+            await self._post(m.Connected(link.peer, link.outgoing))
             self._know_again(link.peer)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(talk.send)
@@ -115,7 +130,7 @@ class Gossip:
         try:
             while bodies := await stream.receive_many():
                 for body in bodies:
-                    await self._runner.post(m.Received(link.peer, _read_body(body)))
+                    await self._post(m.Received(link.peer, _read_body(body)))
         except (RemoteRefusal, LinkClosed):
             return  # it doesn't gossip; or nobody is there
         except Malformed as error:
@@ -135,6 +150,9 @@ class Gossip:
             case HeadReplaced(before):
                 self._replaced.append(before)
                 self._news.set()
+            case Grown(stream, 0, _, source) if source is not None:
+                self._came[stream] = None
+                self._news.set()
             case _:
                 pass
 
@@ -151,39 +169,67 @@ class Gossip:
             self._news = trio.Event()
             while self._left:
                 talk = self._left.popleft()
-                await self._runner.post(m.Disconnected(talk.link.peer))
+                await self._post(m.Disconnected(talk.link.peer))
                 del self._talks[talk.link.peer]
                 talk.gone.set()
             held, self._held = self._held, {}
             for peer, streams in held.items():
                 here = tuple([stream for stream, holds in streams.items() if holds])
                 gone = tuple([stream for stream, holds in streams.items() if not holds])
-                await self._runner.post(m.Requested(g.Announced(peer, here, gone)))
+                await self._post(m.Requested(g.Announced(peer, here, gone)))
             contradictions, self._contradictions = self._contradictions, {}
             for peer, signed in contradictions.items():
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
             while self._replaced:
                 await self._runner.post(m.Requested(g.Replaced(self._replaced.popleft())))
-            stops, self._stops = self._stops, {}
-            for stream, reason in stops.items():
-                await self._replication.stop(stream, reason)
+            changed, self._changed = self._changed, {}
+            for stream in changed:
+                await self._stop_or_go_on(stream)
+            came, self._came = self._came, {}
+            for stream in came:
+                await self._own.post(m.Requested(g.Came(stream)))
+            while self._words:
+                await self._replication.heed(self._words.popleft())
+
+    async def _stop_or_go_on(self, stream: StreamId) -> None:
+        resolution = self._machine.resolution(stream)
+        if reason := self._machine.stopped(stream):
+            await self._replication.stop(stream, reason)
+            await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        elif resolution is not None:
+            await self._replication.resolve(resolution)
+            await self._own.post(m.Requested(g.BranchChosen(stream)))
+
+    async def _post(self, event: m.Event) -> None:
+        await self._runner.post(event)
+        await self._own.post(event)
 
     # ---- for the daemon ----
 
-    async def submit(self, fork: StreamFork) -> None:
-        """A proof that did not come from a peer. Returns once it is durable and told, or passed
-        over, as spec/gossip.md 6 has it.
+    async def submit(self, given: StreamFork | Resolution) -> None:
+        """What did not come from a peer. Returns once it is durable and heeded, or passed over, as
+        spec/gossip.md 6 has it.
         """
         number, settled = next(self._numbers), trio.Event()
         self._submitted[number] = settled
         try:
-            await self._runner.post(m.Requested(g.Submitted(number, fork)))
+            await self._runner.post(m.Requested(g.Submitted(number, given)))
             await settled.wait()
+            await self._stop_or_go_on(given.stream)
         finally:
             del self._submitted[number]
 
+    async def end_doubt(self, stream: StreamId) -> None:
+        """The person who runs the node says that this own stream is here whole."""
+        await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        await self._replication.heed(Trusted(stream))
+
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
+
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        """Which branch the owners chose, once that is durable."""
+        return self._machine.resolution(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that the owners signed and nobody has backed."""
@@ -202,15 +248,33 @@ class Gossip:
             case g.ForkProven(fork, source):
                 named = {"stream": format_stream(fork.stream), "length": fork.forked_length}
                 log.warning("fork.proven", **named, source=format_feed(source) if source else None)
-                self._stops[fork.stream] = FORKED
+                self._changed[fork.stream] = None
+                self._news.set()
+            case g.ForkResolved(resolution, source):
+                named = {"stream": format_stream(resolution.stream)}
+                told = {**named, "length": resolution.fork_length}
+                log.warning("fork.resolved", **told, source=format_feed(source) if source else None)
+                self._changed[resolution.stream] = None
                 self._news.set()
             case g.Settled(number) if number in self._submitted:
                 self._submitted[number].set()
+            case Doubted() | Trusted() | ShownAhead():
+                self._words.append(finding)
+                self._news.set()
+                self._warn(finding)
             case g.LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass
         self._observe(finding)
+
+    def _warn(self, word: Doubted | Trusted | ShownAhead) -> None:
+        """Once of each stream: it can't be told which of the two it is."""
+        if isinstance(word, ShownAhead) and word.stream not in self._warned:
+            self._warned[word.stream] = None
+            named = {"stream": format_stream(word.stream), "length": word.length}
+            why = "this is an older copy of the node's home, or its key is used elsewhere, too"
+            log.warning("stream.signed_elsewhere", **named, why=why)
 
 
 class _Talk:

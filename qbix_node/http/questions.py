@@ -47,6 +47,22 @@ def texts_of(value: Mapping[str, JsonValue], name: str) -> list[str]:
     return [text_of({name: text}, name) for text in texts]
 
 
+def number_of(
+    value: Mapping[str, JsonValue],
+    name: str,
+    default: int | None = None,
+    *,
+    least: int = 0,
+    most: int = SEQUENCE_MAX,
+) -> int:
+    number = value.get(name, default)
+    if type(number) is not int:
+        raise BadInput(f"{name!r} is missing or no whole number")
+    if not least <= number <= most:
+        raise BadInput(f"{name!r} is {number}: a number from {least} to {most} is expected")
+    return number
+
+
 class Query:
     """The query parameters; each at most once, and none that nobody knows."""
 

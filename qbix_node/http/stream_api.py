@@ -18,6 +18,7 @@ class StreamRow:
     readers: list[str] | None  # besides the owners; None: everybody
     own: bool
     following: bool
+    headers_only: bool  # followed without contents
     length: int  # of the log here, the genesis included
     head_length: int  # of the newest Head here: entries up to there may be missing
     root: str | None  # of that Head
@@ -25,6 +26,30 @@ class StreamRow:
     claimed: int  # the greatest length that a connected peer claims
     stopped: str | None  # why it takes no entries any more
     forked: bool  # that is because its owners forked it
+    closed: bool  # and again, after they had chosen a branch
+    resolved_length: int | None  # where they chose a branch
+    resolved_root: str | None  # of that, there
+    doubt: str | None  # why nothing is appended to an own stream for now
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """One side of a fork proof that a Resolve may be about."""
+
+    proof: str  # the id
+    length: int  # where it is compared with the other
+    root: str  # there
+    head_length: int  # up to where the owners signed it, at least
+    here: bool  # the log here is of this branch
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRow:
+    """An own stream to which nothing is appended until somebody or something ends that."""
+
+    stream: str
+    length: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +57,9 @@ class StreamDetails:
     """One stream, looked through."""
 
     row: StreamRow
-    contents_missing: int
+    contents_missing: int  # those that were dropped not counted
+    contents_dropped: int
+    branches: list[BranchRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +90,9 @@ class StreamImport:
     stream: str
     added: int  # entries that were not here before
     length: int
+    contents: int  # that were missing here, of entries that were not
     proofs: int  # of forks, in the file; checked, and kept as gossip keeps them
+    resolved: bool  # it says which branch goes on
 
 
 class StreamApi(Protocol):
@@ -75,7 +104,7 @@ class StreamApi(Protocol):
 
     def following(self) -> list[str]: ...
 
-    async def follow(self, stream: StreamId) -> None: ...
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None: ...
 
     async def unfollow(self, stream: StreamId) -> None: ...
 
@@ -85,13 +114,19 @@ class StreamApi(Protocol):
         self, stream: StreamId, kind: str, contents: Sequence[bytes]
     ) -> StreamPlace: ...
 
+    async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
+        """Of a fork; the branch with that root goes on, or the one that is here."""
+        ...
+
+    async def resume(self, stream: StreamId, length: int) -> None:
+        """The person who runs the node says that an own stream of this length is here whole."""
+        ...
+
     def log(self, stream: StreamId, first: int, limit: int) -> list[StreamEntry]: ...
 
     async def wait_for(self, stream: StreamId, index: int) -> None:
         """Return once that entry is here."""
         ...
-
-    def content(self, stream: StreamId, index: int) -> bytes: ...
 
     def prove(self, stream: StreamId, index: int) -> bytes: ...
 

@@ -1,7 +1,6 @@
 """Write what the only owner of a stream appends (spec/streams.md 2, 5)."""
 
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
@@ -70,7 +69,7 @@ def make_segment(
     leaves = tuple([header.encoded for header in headers])
     peaks, _ = grow(state.peaks, state.length, leaf_hashes(leaves))
     head = Head(stream, state.length + len(leaves), bag(peaks), stamp_ms)
-    contents = tuple([entry.content for entry in entries])
+    contents = tuple([entry.beside for entry in entries])
     return Segment(stream, state.length, leaves, contents, sign_head(head, (0, keys)), ())
 
 
@@ -78,8 +77,7 @@ def make_header(
     stream: StreamId, place: int, owner: AuthorId, entry: NewEntry, stamp_ms: int
 ) -> Header:
     """The only owner's: the Head is its signature."""
-    size, named = len(entry.content), sha256(entry.content).digest()
-    said = None, stamp_ms, entry.kind, size, named, None
+    said = None, stamp_ms, entry.kind, *entry.named, None
     return Header(1, stream, place, owner, place, place, *said)
 
 
@@ -87,8 +85,7 @@ def make_intent(
     state: LogState, author: KeyPair, author_seq: int, entry: NewEntry, stamp_ms: int
 ) -> Header:
     """What somebody wants appended who has seen the log so far; it stands right after that."""
-    size, named = len(entry.content), sha256(entry.content).digest()
     stream, key = state.signed.head.stream, AuthorId(author.public)
     seen = author_seq, state.length, bag(state.peaks), stamp_ms
-    unsigned = Header(1, stream, state.length, key, *seen, entry.kind, size, named, None)
+    unsigned = Header(1, stream, state.length, key, *seen, entry.kind, *entry.named, None)
     return unsigned._replace(author_sig=author.sign(intent_body(unsigned)))

@@ -6,13 +6,30 @@ from hashlib import sha256
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
+from qbix_node.ports import Write
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.headers import read_in_a_row
-from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment, SignedHead
+from qbix_node.streams.messages import (
+    CONTENT_BYTES_MAX,
+    ENTRIES_MAX,
+    Header,
+    Segment,
+    SignedHead,
+)
 from qbix_node.streams.owners import AuthorId, Owners
-from qbix_node.streams.records import AuthorState, LogState
+from qbix_node.streams.records import (
+    AuthorState,
+    LogState,
+    Run,
+    put_author,
+    put_genesis,
+    put_log,
+    put_nodes,
+    put_run,
+)
 from qbix_node.streams.succession import OWNERS_SET, read_owners_set
 from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash, leaf_hashes
+from qbix_node.wire.references import StreamId
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
 RESERVED_KINDS = _WATCHED_ONLY | {OWNERS_SET}  # SPEC streams 7
@@ -168,6 +185,39 @@ def continue_log(
     state = LogState(segment.stop, found.peaks, signed, segment.frontier, after, stamp_ms)
     checks = found.head_checks, (*intents.checks, *changes)
     return Growth(state, leaves, contents, found.made, intents.authors, *checks)
+
+
+def own_growth(genesis: Genesis, state: LogState | None, segment: Segment) -> Growth:
+    """Of what we have just made."""
+    headers = read_headers(segment, state.length if state else 0)
+    verdict = continue_log(genesis, state, segment, headers)
+    assert not isinstance(verdict, Contradicted)
+    return verdict
+
+
+def genesis_of(growth: Growth) -> Genesis:
+    """Of one that begins a log."""
+    return read_genesis(growth.leaves[0])
+
+
+def writes_of(stream: StreamId, growth: Growth, *, new: bool) -> list[Write]:
+    """What is durable together. `new`: nothing of the stream was here."""
+    state, writes = growth.state, list[Write]()
+    if new:
+        writes.append(put_genesis(genesis_of(growth)))
+    if growth.leaves:
+        signed = state.signed
+        ends = not state.frontier
+        ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
+        first, last = state.length - len(growth.leaves), state.length - ENTRIES_MAX
+        for at in range(0, len(growth.leaves), ENTRIES_MAX):
+            part = slice(at, at + ENTRIES_MAX)
+            run = Run(first + at, growth.leaves[part], ending if first + at >= last else None)
+            writes += put_run(stream, run, growth.contents[part])
+    writes += put_nodes(stream, growth.made)
+    writes += [put_author(stream, *author) for author in growth.authors.items()]
+    writes.append(put_log(stream, state))
+    return writes
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:

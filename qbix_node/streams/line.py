@@ -13,6 +13,8 @@ from qbix_node.streams.records import LogState, StoredNodes, author_key, read_au
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
+OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait for their way into the log
+OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024  # of them
 TOGETHER_MAX = 512  # entries of several offers that are judged and written as one
 TOGETHER_BYTES_MAX = 1024 * 1024  # of them
 
@@ -65,6 +67,10 @@ class Line:
     @property
     def idle(self) -> bool:
         return not (self.busy or self.offers or self.wishes)
+
+    def has_room(self, offer: Offer) -> bool:
+        size = offer.size_bytes + sum([each.size_bytes for each in self.offers])
+        return len(self.offers) < OFFERS_PER_STREAM_MAX and size <= OFFERS_PER_STREAM_BYTES_MAX
 
     def take_offer(self) -> Offer:
         """The next, with those that go on where it ends: one check and one write for all."""

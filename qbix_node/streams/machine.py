@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
-from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
     Contradicted,
@@ -24,28 +24,23 @@ from qbix_node.streams.growth import (
     begin,
     continue_log,
     cover,
+    genesis_of,
     needs,
+    own_growth,
     read_headers,
+    writes_of,
 )
 from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import (
-    LogState,
-    Run,
-    put_author,
-    put_genesis,
-    put_log,
-    put_nodes,
-    put_run,
-)
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
 from qbix_node.wire.references import StreamId
 
-OFFERS_PER_STREAM_MAX = 64  # segments of a stream on their way into the log
-OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024
-OFFERS_MAX = 512  # in all streams together
-OFFERS_BYTES_MAX = 64 * 1024 * 1024
+OFFERS_MAX = 512  # segments of all streams together on their way into logs
+OFFERS_BYTES_MAX = 64 * 1024 * 1024  # of them
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
 
 Effects = list[m.Effect]
@@ -53,13 +48,17 @@ Effects = list[m.Effect]
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+    """`geneses`, `logs`, `stopped`, `resolutions`: what the store holds; `stopped` takes no entries
+    any more. `caution`: where nothing is appended for now.
+    """
 
     keys: KeyPair
     tokens: m.Tokens
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    caution: Caution = field(default_factory=Caution)
+    resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
     _waiting_bytes: int = 0
     _accepted: dict[StreamId, None] = field(default_factory=dict)
@@ -67,6 +66,10 @@ class StreamBook:
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
     _checks: dict[m.Token, StreamId] = field(default_factory=dict)
     _writes: dict[m.Token, StreamId] = field(default_factory=dict)
+    _switching: Switching = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._switching = Switching(self.tokens, self.logs, self.resolutions)
 
     def accept(self, stream: StreamId) -> None:
         """From now on segments of this stream are taken from peers."""
@@ -82,8 +85,8 @@ class StreamBook:
 
     def owns(self, stream: StreamId) -> bool:
         """Whether this node alone signs what comes next: owners may have changed."""
-        state = self.logs.get(stream)
-        return state is not None and state.owners.only == AuthorId(self.keys.public)
+        known = self.logs.get(stream) or self.geneses.get(stream)  # a log may be on its way anew
+        return known is not None and known.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
@@ -94,6 +97,9 @@ class StreamBook:
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
+            case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
+                self.caution.heed(word)
+                effects.append(m.Emit(CautionChanged(word.stream)))
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -106,9 +112,24 @@ class StreamBook:
                 stream = self._writes.pop(token)
                 self._saved(stream, self._lines[stream], effects)
                 self._go_on(stream, effects)
-            case _:
-                pass  # a repeat, or meant for another part
+            case _:  # a repeat, or meant for another part
+                self._switch(event, effects)
+        for stream in self._switching.due():
+            self._lines.setdefault(stream, Line())
+            self._go_on(stream, effects)
         return tuple(effects)
+
+    def _switch(self, event: m.Event, effects: Effects) -> None:
+        match event:
+            case m.Requested(ResolveStream(resolution)):
+                self.stopped.pop(resolution.stream, None)
+                self.caution.ahead.pop(resolution.stream, None)  # it may be of the other branch
+                self._switching.resolve(resolution)
+            case _ if (stream := self._switching.handle(event, effects)) is not None:
+                self._lines[stream].busy = False
+                self._go_on(stream, effects)
+            case _:
+                pass
 
     # ---- what comes in ----
 
@@ -118,24 +139,15 @@ class StreamBook:
             effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         line = self._lines.get(stream, Line())
-        if self._is_full(line, offer):
+        more_bytes = self._waiting_bytes + offer.size_bytes
+        if self.waiting >= OFFERS_MAX or more_bytes > OFFERS_BYTES_MAX or not line.has_room(offer):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
             effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
-        self.waiting += 1
-        self._waiting_bytes += offer.size_bytes
+        self.waiting, self._waiting_bytes = self.waiting + 1, more_bytes
         self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
-
-    def _is_full(self, line: Line, offer: Offer) -> bool:
-        of_stream = sum([each.size_bytes for each in line.offers])
-        return (
-            self.waiting >= OFFERS_MAX
-            or len(line.offers) >= OFFERS_PER_STREAM_MAX
-            or self._waiting_bytes + offer.size_bytes > OFFERS_BYTES_MAX
-            or of_stream + offer.size_bytes > OFFERS_PER_STREAM_BYTES_MAX
-        )
 
     def _takes(self, stream: StreamId) -> bool:
         return stream in self._accepted and stream not in self.stopped
@@ -157,6 +169,8 @@ class StreamBook:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(refused(wish, reason))
+        elif reason := self.why_wait(stream):
+            effects.append(refused(wish, reason, for_now=True))
         elif reason := why_never(wish):
             effects.append(refused(wish, reason, bad_content=True))
         else:
@@ -176,16 +190,25 @@ class StreamBook:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
-        if self.logs[stream].frontier:
-            return "entries of that stream, which this node signed, are not here again yet"
+        if stream not in self.logs:
+            return "the branch that its owners chose is not here yet"
         return None
+
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now, though it is an own stream that takes entries."""
+        if not self.owns(stream) or stream in self.stopped:
+            return None
+        state = self.logs.get(stream)
+        return self.caution.why_wait(stream, state) if state else None
 
     # ---- one thing after the other ----
 
     def _go_on(self, stream: StreamId, effects: Effects) -> None:
         line = self._lines[stream]
         while not line.busy:
-            if line.wishes:
+            if self._switching.begin(stream, effects):
+                line.busy = True
+            elif line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
                 line.offer = line.take_offer()
@@ -201,7 +224,7 @@ class StreamBook:
         if isinstance(first, s.Create):
             line.written = (first,)
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
-            self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
+            self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
         together, size, count = [first], bytes_of(first), len(first.entries)
         while line.wishes and isinstance(wish := line.wishes[0], s.Append):
@@ -213,21 +236,24 @@ class StreamBook:
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [refused(wish, reason) for wish in together]
             return
+        if reason := self.why_wait(stream):
+            effects += [refused(wish, reason, for_now=True) for wish in together]
+            return
         line.written = tuple(together)
         state = self.logs[stream]
         entries = [entry for wish in together for entry in wish.entries]
         stamp_ms = max([wish.stamp_ms for wish in together])
         segment = make_segment(state, self.keys, entries, stamp_ms)
-        self._keep(stream, line, _own_growth(self.geneses[stream], state, segment), effects)
+        self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
-        segment, length = offer.segment, self.length(stream)
-        covering, covered = segment.signed_head.head.length, self._covered(stream)
+        segment, state, length = offer.segment, self.logs.get(stream), self.length(stream)
+        covering = segment.signed_head.head.length
+        covered = state.signed.head.length if state else 0
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
-        elif segment.first > length:
-            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            self._settle(line, effects)
+        elif segment.first > length or self._switching.misses_branch(segment, length):
+            self._skip(stream, line, offer, effects)
         elif segment.stop == length and covering <= covered:
             self._settle(line, effects)
         elif self.owns(stream) and covering < covered:
@@ -238,20 +264,22 @@ class StreamBook:
             try:
                 genesis = self.geneses.get(stream) or begin(segment)
                 line.headers = read_headers(segment, length)
-                before = self.logs.get(stream)
-                line.covered = cover(genesis, before, segment, earlier=line.earlier())
-                if isinstance(line.covered, Contradicted) and offer.parts:
-                    line.take_apart()
-                    return
+                line.covered = cover(genesis, state, segment, earlier=line.earlier())
             except Malformed as error:
                 self._refuse(line, str(error), effects)
+                return
+            if isinstance(line.covered, Contradicted) and offer.parts:
+                line.take_apart()
                 return
             line.busy = True
             self._look(stream, line, line.covered, effects)
 
-    def _covered(self, stream: StreamId) -> int:
-        state = self.logs.get(stream)
-        return state.signed.head.length if state else 0
+    def _skip(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
+        if offer.parts:
+            line.take_apart()
+        else:
+            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
+            self._settle(line, effects)
 
     def _look(
         self, stream: StreamId, line: Line, covered: Covered | Contradicted, effects: Effects
@@ -318,38 +346,23 @@ class StreamBook:
         self._writes[token] = stream
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
-
-    def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
-        state, writes = growth.state, list[Write]()
-        if stream not in self.geneses:
-            writes.append(put_genesis(_genesis_of(growth)))
-        if growth.leaves:
-            signed = state.signed
-            ends = not state.frontier
-            ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-            first, last = state.length - len(growth.leaves), state.length - s.ENTRIES_MAX
-            for at in range(0, len(growth.leaves), s.ENTRIES_MAX):
-                part = slice(at, at + s.ENTRIES_MAX)
-                run = Run(first + at, growth.leaves[part], ending if first + at >= last else None)
-                writes += put_run(stream, run, growth.contents[part])
-        writes += put_nodes(stream, growth.made)
-        writes += [put_author(stream, *author) for author in growth.authors.items()]
-        writes.append(put_log(stream, state))
-        return writes
+        writes = writes_of(stream, growth, new=stream not in self.geneses)
+        effects.append(m.Persist(token, tuple(writes), marked=own))
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
         growth, offer = line.growth, line.offer
         assert growth is not None
         if stream not in self.geneses:
-            self.geneses[stream] = _genesis_of(growth)
+            self.geneses[stream] = genesis_of(growth)
         before = self.logs.get(stream)
         self.logs[stream] = growth.state
         if before is not None and before.frontier and before.signed != growth.state.signed:
             effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
-        effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
+        source = offer.peer if offer else None
+        lacking = None in growth.contents[first == 0 :]  # the genesis is its own content
+        effects.append(m.Emit(s.Grown(stream, first, stop, source, lacking)))
         for wish in line.written:
             count = len(wish.entries) if isinstance(wish, s.Append) else 1
             effects.append(m.Emit(s.Appended(wish.request, stream, first, first + count)))
@@ -382,14 +395,3 @@ class StreamBook:
         self.waiting -= 1
         self._waiting_bytes -= offer.size_bytes
         effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
-
-
-def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
-    headers = read_headers(segment, state.length if state else 0)
-    verdict = continue_log(genesis, state, segment, headers)
-    assert not isinstance(verdict, Contradicted)  # we have just made it
-    return verdict
-
-
-def _genesis_of(growth: Growth) -> Genesis:
-    return read_genesis(growth.leaves[0])

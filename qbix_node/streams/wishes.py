@@ -36,14 +36,18 @@ def _why_no_stream(genesis: Genesis) -> str | None:
     return None
 
 
-def refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
+def refused(
+    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
 
 
 def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
     for entry in entries:
-        if len(entry.content) > s.CONTENT_BYTES_MAX:
+        if len(entry.beside or b"") > s.CONTENT_BYTES_MAX:
             return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        if entry.beside is None and not s.CONTENT_BYTES_MAX < entry.named[0] <= NUMBER_MAX:
+            return "a content of that size is no blob"
         if not is_name(entry.kind):
             return (
                 "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
@@ -54,4 +58,4 @@ def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
 
 
 def bytes_of(wish: s.Append) -> int:
-    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])
+    return sum([len(entry.beside or b"") + ENTRY_BYTES for entry in wish.entries])

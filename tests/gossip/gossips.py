@@ -29,14 +29,22 @@ STAMP_MS = 1_800_000_000_000
 class Node(Holder):
     """A holder that gossips."""
 
-    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
-        super().__init__(name, store)
+    def __init__(
+        self,
+        name: str,
+        store: MemoryStore | None = None,
+        *,
+        clean: bool | None = None,
+        alone: bool = False,
+    ) -> None:
+        super().__init__(name, store, clean=clean)
         self.told: list[object] = []
         self.gossip = Gossip(
             self.streams,
             self.store,
             rng=random.Random(name),
             executor=InlineExecutor(),
+            alone=alone,
             observe=self.told.append,
         )
 

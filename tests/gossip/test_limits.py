@@ -12,7 +12,7 @@ from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Head
-from qbix_node.streams.records import put_proof, read_proofs
+from qbix_node.streams.resolution import put_proof, read_forks
 from qbix_node.streams.tree import Hash
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import STAMP_MS, Author
@@ -112,7 +112,7 @@ def test_proofs_of_many_streams_are_told_some_a_round_until_all_are_told(desk: D
     for each in authors:
         desk.take(each.genesis, each.write(["1"]))
         fork = read_fork(forked(each))
-        desk.write([put_proof(each.stream, fork.forked_length, encode_fork(fork))])
+        desk.write([put_proof(each.stream, encode_fork(fork))])
     again = Desk(desk.rows, desk.geneses, desk.logs)
     again.meet(CAROL, *[each.stream for each in authors])
     told: list[bytes] = []
@@ -144,7 +144,7 @@ def test_endless_proofs_of_one_stream_cost_two_writes(desk: Desk, author: Author
         desk.hear(BOB, g.Proofs((encode_fork(fork),)))
     assert desk.checked == 2 * 2
     assert len(desk.gossiper.proofs(author.stream)) == 2
-    assert len(read_proofs(desk.rows)[author.stream]) == 2
+    assert len(read_forks(desk.rows)[author.stream]) == 2
 
 
 # ---- proofs that come before the stream ----

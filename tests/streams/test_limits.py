@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 
 from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.line import OFFERS_PER_STREAM_BYTES_MAX, OFFERS_PER_STREAM_MAX
 from qbix_node.streams.machine import (
     OFFERS_BYTES_MAX,
     OFFERS_MAX,
-    OFFERS_PER_STREAM_BYTES_MAX,
-    OFFERS_PER_STREAM_MAX,
 )
 from qbix_node.streams.messages import CONTENT_BYTES_MAX, SegmentSkipped
 from tests.streams.desk import PETE, Desk

@@ -7,8 +7,9 @@ from typing import BinaryIO, cast
 import click
 
 from qbix_node.cli.frame import Command, Context
-from qbix_node.cli.inputs import open_input
+from qbix_node.cli.inputs import open_input, pieces_of
 from qbix_node.cli.output import Progress
+from qbix_node.cli.transfer import counted
 from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.client import ControlClient
 from qbix_node.http.rows import read_row
@@ -49,7 +50,7 @@ def create(context: Context, kind: str, uniqueness: str, readers: tuple[str, ...
 @click.option("--lines", is_flag=True, help="Each line of the file is an entry.")
 @click.pass_obj
 def append(context: Context, stream: str, file: str, kind: str, *, lines: bool) -> None:
-    """Put a file (- or nothing for stdin) at the end of an own stream, as one entry.
+    """Put a file (- or nothing for stdin) of any size at the end of an own stream, as one entry.
 
     Once this ends with 0, it is on disk.
     """
@@ -62,7 +63,8 @@ def append(context: Context, stream: str, file: str, kind: str, *, lines: bool) 
         if lines:
             places = _append_lines(client, query, _batches(source, file), progress)
         else:
-            answer = client.upload("/streams/append", _content(source, file), query)
+            body = counted(pieces_of(source), progress)
+            answer = client.upload("/streams/append", body, query)
             places = [read_row(answer, StreamPlace)]
     entries = sum([place.stop - place.first for place in places])
     first, stop = (places[0].first, places[-1].stop) if places else (None, None)
@@ -80,14 +82,21 @@ def _appended_text(places: list[StreamPlace], entries: int) -> str:
             return f"appended {entries} entries, {places[0].first} to {places[-1].stop - 1}"
 
 
-def _content(source: BinaryIO, file: str) -> bytes:
-    data = source.read(CONTENT_BYTES_MAX + 1)
-    if len(data) > CONTENT_BYTES_MAX:
-        raise BadInput(
-            f"{file}: has more than {CONTENT_BYTES_MAX} bytes",
-            hint="keep it as a file, and append the id that `qbix-node blob add` prints",
-        )
-    return data
+@click.command(cls=Command)
+@click.argument("stream")
+@click.argument("length", type=click.IntRange(min=1))
+@click.pass_obj
+def resume(context: Context, stream: str, length: int) -> None:
+    """Append to an own stream although nobody has said that it is here whole.
+
+    LENGTH is the length of its Head, as `stream show` tells it. If this node, or another with its
+    key, has signed entries that are not here, the next one makes a fork: anybody can prove it, it
+    can't be undone, and no node takes any more of the stream.
+    """
+    name = format_stream(parse_stream(stream))
+    with context.client() as client:
+        client.post("/streams/resume", {"stream": name, "length": length})
+    context.out.show({"resumed": name, "length": length}, f"the next entry is {length}")
 
 
 def _append_lines(

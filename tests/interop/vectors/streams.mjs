@@ -400,3 +400,25 @@ export function checkFork(encoded) {
   const genesis = readGenesis(bytes(row[2], 'proof: genesis'))
   return { form: row[1], stream: genesis.uri, id: sha256(encoded), forkedLength: check(genesis, row) }
 }
+
+/** Of a proof that holds: the length at which it compares its two Heads, and the roots there. */
+function branchesOf([, form, , one, other, length, peaks, otherPeaks]) {
+  const heads = [one, other].map(([signed]) => readHead(signed))
+  if (form === 'a') return { length: heads[0].length, roots: heads.map(({ root }) => root) }
+  demand(form === 'b', 'resolve: the form of the proof')
+  const roots = [peaks, otherPeaks].map((side, at) => (side.length ? bag(side) : heads[at].root))
+  return { length: Number(length), roots }
+}
+
+/** A Resolve with the proof that shows between which branches it chooses. */
+export function checkResolution(signed, proof) {
+  checkFork(proof)
+  const row = decode(proof)
+  const genesis = readGenesis(row[2])
+  const { forkLength, root } = checkResolve(genesis, signed)
+  const { length, roots } = branchesOf(row)
+  demand(row.at(-1) === null, 'resolve: the proof is of a second fork')
+  demand(length === forkLength, 'resolve: length')
+  demand(roots.some((each) => each.equals(root)), 'resolve: root')
+  return true
+}
