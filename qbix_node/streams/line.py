@@ -13,7 +13,7 @@ from qbix_node.streams.records import LogState, StoredNodes, author_key, read_au
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
-OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait for their way into the log
+OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait to become part of the log
 OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024  # of them
 TOGETHER_MAX = 512  # entries of several offers that are judged and written as one
 TOGETHER_BYTES_MAX = 1024 * 1024  # of them
@@ -62,6 +62,7 @@ class Line:
     growth: Growth | None = None
     written: tuple[Create | Append, ...] = ()
     busy: bool = False
+    size_bytes: int = 0  # of all offers
     apart: int = 0  # of the offers that come next, so many are taken one by one
 
     @property
@@ -69,7 +70,7 @@ class Line:
         return not (self.busy or self.offers or self.wishes)
 
     def has_room(self, offer: Offer) -> bool:
-        size = offer.size_bytes + sum([each.size_bytes for each in self.offers])
+        size = self.size_bytes + offer.size_bytes
         return len(self.offers) < OFFERS_PER_STREAM_MAX and size <= OFFERS_PER_STREAM_BYTES_MAX
 
     def take_offer(self) -> Offer:

@@ -145,6 +145,7 @@ class StreamBook:
             effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         self.waiting, self._waiting_bytes = self.waiting + 1, more_bytes
+        line.size_bytes += offer.size_bytes
         self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
@@ -381,17 +382,18 @@ class StreamBook:
         gone = [offer for offer in line.offers if offer.peer == peer]
         for offer in gone:
             line.offers.remove(offer)
-            self._let_go(offer, effects)
+            self._let_go(line, offer, effects)
         self._settle(line, effects)
 
     def _settle(self, line: Line, effects: Effects) -> None:
         """What was being done is over."""
         if line.offer is not None:
             for offer in line.offer.parts or (line.offer,):
-                self._let_go(offer, effects)
+                self._let_go(line, offer, effects)
         line.rest()
 
-    def _let_go(self, offer: Offer, effects: Effects) -> None:
+    def _let_go(self, line: Line, offer: Offer, effects: Effects) -> None:
+        line.size_bytes -= offer.size_bytes
         self.waiting -= 1
         self._waiting_bytes -= offer.size_bytes
         effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))

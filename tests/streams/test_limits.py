@@ -72,9 +72,11 @@ def test_of_one_stream_so_many_bytes_wait_and_no_more() -> None:
     segment = log.segment(0, log.length)
     fitting = OFFERS_PER_STREAM_BYTES_MAX // segment.size_bytes
     desk.offer(*[segment] * (fitting + 3))
-    assert (desk.book.waiting, desk.skipped) == (fitting + 1, 2)  # and one is looked at
+    assert (desk.book.waiting, desk.skipped) == (fitting, 3)
     desk.settle()
     assert (desk.book.waiting, desk.settled) == (0, {PETE: fitting + 3})
+    desk.offer(*[segment] * 2)  # there is room again
+    assert desk.skipped == 3
 
 
 def test_of_all_streams_so_many_bytes_wait_and_no_more() -> None:
