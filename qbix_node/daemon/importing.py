@@ -1,29 +1,34 @@
 """Exports that people import (spec/streams.md 9): the same checks as for what peers send."""
 
 from qbix_node.errors import BadInput, LocalError, Malformed, Temporary
+from qbix_node.gossip.comparing import VerdictOn
 from qbix_node.gossip.service import Gossip
 from qbix_node.http.stream_api import StreamImport
+from qbix_node.ports import Rows
 from qbix_node.replication.streams.files import OtherHistory
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.streams.archive import Frame
-from qbix_node.streams.forks import HeadFork, StreamFork, check_fork, check_resolve
-from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.forks import HeadFork, ShownHead, StreamFork, check_fork, check_resolve
+from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import begin
 from qbix_node.streams.messages import Segment, SignedResolve
 from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.tree import Hash, Prefix, grow, leaf_hashes
 from qbix_node.wire.references import StreamId, format_stream
 
 
 class Imported:
     """What has come of one file so far."""
 
-    def __init__(self, streams: StreamReplication, gossip: Gossip) -> None:
+    def __init__(self, rows: Rows, streams: StreamReplication, gossip: Gossip) -> None:
+        self._rows = rows
         self._streams = streams
         self._gossip = gossip
         self._genesis: Genesis
         self._refused: LocalError | None = None  # its entries; what follows them may change that
         self._resolve: SignedResolve | None = None
         self._resolved = False
+        self._peaks: tuple[Hash, ...] = ()  # of the entries in the file so far
         self.stream: StreamId | None = None
         self.added = 0
         self.contents = 0
@@ -40,9 +45,16 @@ class Imported:
             await self._take(frame)
         except (BadInput, Malformed) as error:
             kept = "nothing of it was kept" if not self.length else "what is good before it is kept"
-            refusal = BadInput(f"frame {frame.number}: {error}", hint=kept)
+            refusal: LocalError = BadInput(f"frame {frame.number}: {error}", hint=kept)
             if not isinstance(error, OtherHistory):
                 raise refusal from error
+            if isinstance(frame.content, Segment) and await self._proves(frame.content):
+                assert self.stream is not None
+                refusal = LocalError(
+                    f"the owners of {format_stream(self.stream)} forked it: the file has another"
+                    f" history than this node from frame {frame.number} on, and both are signed",
+                    hint="the proof is kept and told to others: qbix-node fork list",
+                )
             self._refused = refusal
 
     def end(self) -> StreamImport:
@@ -103,8 +115,26 @@ class Imported:
                 await self._streams.unfollow(segment.stream)
             raise
 
+    async def _proves(self, segment: Segment) -> bool:
+        """Keep what the Head over it and our own prove together, if they do."""
+        shown, stream = ShownHead(segment.signed_head), segment.stream
+        prefix = Prefix(segment.stop, self._peaks, segment.frontier)
+        if not prefix.leads_to(shown.head.root, shown.head.length):
+            return False
+        state, chosen = self._streams.logs[stream], self._gossip.resolution(stream)
+        fork = VerdictOn(self._genesis, state, shown, prefix, chosen).answer(self._rows).fork
+        if fork is None or self._genesis.uniqueness is not Uniqueness.GOSSIP:
+            return False
+        try:
+            check_fork(fork)
+        except Malformed:
+            return False
+        await self._gossip.submit(fork)
+        return True
+
     async def _add(self, segment: Segment) -> None:
         before = self.length
+        self._peaks, _ = grow(self._peaks, segment.first, leaf_hashes(segment.leaves))
         try:
             self.contents += await self._streams.take(segment)
         except Temporary as error:

@@ -177,7 +177,7 @@ class StreamInterface:
 
     async def import_(self, pieces: AsyncIterator[bytes]) -> StreamImport:
         require_disk(self._node)
-        reader, done = ArchiveReader(), Imported(self._streams, self._node.gossip)
+        reader, done = ArchiveReader(), Imported(self._node.store, self._streams, self._node.gossip)
         async for piece in pieces:
             for frame in reader.take(piece):
                 await done.take(frame)

@@ -1,6 +1,6 @@
 """Whether a run of entries continues a log, and what the log is then (spec/streams.md 2, 7, 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -9,7 +9,13 @@ from qbix_node.machines import SignatureCheck
 from qbix_node.ports import Write
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.headers import read_in_a_row
-from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment, SignedHead
+from qbix_node.streams.messages import (
+    CONTENT_BYTES_MAX,
+    ENTRIES_MAX,
+    Header,
+    Segment,
+    SignedHead,
+)
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import (
     AuthorState,
@@ -107,8 +113,12 @@ def begin(segment: Segment) -> Genesis:
     return genesis
 
 
-def cover(genesis: Genesis, before: LogState | None, segment: Segment) -> Covered | Contradicted:
-    """What can be said of a run before its entries are read. Raises Malformed."""
+def cover(
+    genesis: Genesis, before: LogState | None, segment: Segment, *, earlier: Sequence[Segment] = ()
+) -> Covered | Contradicted:
+    """What can be said of a run before its entries are read. The Heads of `earlier`, whose entries
+    are in the segment, too, have to fit as well. Raises Malformed.
+    """
     if genesis.uniqueness is Uniqueness.WATCHED:
         raise Malformed("the owners of a watched stream sign no Heads")
     head = segment.signed_head.head
@@ -117,14 +127,32 @@ def cover(genesis: Genesis, before: LogState | None, segment: Segment) -> Covere
         raise Malformed("the Head isn't signed by exactly enough owners")
     length = before.length if before else 0
     leaves = segment.leaves[length - segment.first :]
-    peaks, made = grow(before.peaks if before else (), length, leaf_hashes(leaves))
-    if lead(peaks, segment.stop, segment.frontier, head.length) != head.root:
+    grown = _grow(before, leaf_hashes(leaves), [*earlier, segment])
+    if grown is None:
         return Contradicted(head_checks)
     signed = segment.signed_head
     if before is not None and before.signed.head.identity == head.identity:
         # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
         signed, head_checks = before.signed, ()
-    return Covered(signed, leaves, peaks, made, head_checks)
+    return Covered(signed, leaves, *grown, head_checks)
+
+
+def _grow(
+    before: LogState | None, leaves: list[Hash], segments: Sequence[Segment]
+) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]] | None:
+    """The log with these leaves; None if it isn't what each Head covers."""
+    peaks, length = (before.peaks, before.length) if before else ((), 0)
+    start, made = length, list[tuple[int, int, Hash]]()
+    for segment in segments:
+        if segment.stop < length:
+            continue  # about entries that were here already
+        new = leaves[length - start : segment.stop - start]
+        peaks, more = grow(peaks, length, new)
+        made += more
+        length, head = segment.stop, segment.signed_head.head
+        if lead(peaks, length, segment.frontier, head.length) != head.root:
+            return None
+    return peaks, made
 
 
 def continue_log(
@@ -181,8 +209,11 @@ def writes_of(stream: StreamId, growth: Growth, *, new: bool) -> list[Write]:
         signed = state.signed
         ends = not state.frontier
         ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-        run = Run(state.length - len(growth.leaves), growth.leaves, ending)
-        writes += put_run(stream, run, growth.contents)
+        first, last = state.length - len(growth.leaves), state.length - ENTRIES_MAX
+        for at in range(0, len(growth.leaves), ENTRIES_MAX):
+            part = slice(at, at + ENTRIES_MAX)
+            run = Run(first + at, growth.leaves[part], ending if first + at >= last else None)
+            writes += put_run(stream, run, growth.contents[part])
     writes += put_nodes(stream, growth.made)
     writes += [put_author(stream, *author) for author in growth.authors.items()]
     writes.append(put_log(stream, state))

@@ -36,11 +36,11 @@ from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
+from qbix_node.streams.wishes import draw_beside, refused, why_never
 from qbix_node.wire.references import StreamId
 
-OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
-OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
+OFFERS_MAX = 512  # segments of all streams together on their way into logs
+OFFERS_BYTES_MAX = 64 * 1024 * 1024  # of them
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
 
 Effects = list[m.Effect]
@@ -60,6 +60,7 @@ class StreamBook:
     caution: Caution = field(default_factory=Caution)
     resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
+    _waiting_bytes: int = 0
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class StreamBook:
         effects: Effects = []
         match event:
             case m.Received(peer, s.OfferedSegment(segment)):
-                self._offer(Offer(peer, segment), effects)
+                self._offer(Offer(peer, segment, segment.size_bytes), effects)
             case m.Requested(s.Create() as wish):
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
@@ -135,14 +136,16 @@ class StreamBook:
     def _offer(self, offer: Offer, effects: Effects) -> None:
         stream = offer.segment.stream
         if not self._takes(stream):
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         line = self._lines.get(stream, Line())
-        if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
+        more_bytes = self._waiting_bytes + offer.size_bytes
+        if self.waiting >= OFFERS_MAX or more_bytes > OFFERS_BYTES_MAX or not line.has_room(offer):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
-        self.waiting += 1
+        self.waiting, self._waiting_bytes = self.waiting + 1, more_bytes
+        line.size_bytes += offer.size_bytes
         self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
@@ -211,7 +214,7 @@ class StreamBook:
             elif line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
-                line.offer = line.offers.popleft()
+                line.offer = line.take_offer()
                 self._read(stream, line, line.offer, effects)
             else:
                 del self._lines[stream]
@@ -226,13 +229,7 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], bytes_of(first), len(first.entries)
-        while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + bytes_of(wish), count + len(wish.entries)
-            if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
-                break
-            together.append(wish)
-            line.wishes.popleft()
+        together = [first, *draw_beside(first, line.wishes)]
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [refused(wish, reason) for wish in together]
             return
@@ -247,13 +244,13 @@ class StreamBook:
         self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
-        segment, length = offer.segment, self.length(stream)
-        covering, covered = segment.signed_head.head.length, self._covered(stream)
+        segment, state, length = offer.segment, self.logs.get(stream), self.length(stream)
+        covering = segment.signed_head.head.length
+        covered = state.signed.head.length if state else 0
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
         elif segment.first > length or self._switching.misses_branch(segment, length):
-            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            self._settle(line, effects)
+            self._skip(stream, line, offer, effects)
         elif segment.stop == length and covering <= covered:
             self._settle(line, effects)
         elif self.owns(stream) and covering < covered:
@@ -264,16 +261,22 @@ class StreamBook:
             try:
                 genesis = self.geneses.get(stream) or begin(segment)
                 line.headers = read_headers(segment, length)
-                line.covered = cover(genesis, self.logs.get(stream), segment)
+                line.covered = cover(genesis, state, segment, earlier=line.earlier())
             except Malformed as error:
                 self._refuse(line, str(error), effects)
+                return
+            if isinstance(line.covered, Contradicted) and offer.parts:
+                line.take_apart()
                 return
             line.busy = True
             self._look(stream, line, line.covered, effects)
 
-    def _covered(self, stream: StreamId) -> int:
-        state = self.logs.get(stream)
-        return state.signed.head.length if state else 0
+    def _skip(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
+        if offer.parts:
+            line.take_apart()
+        else:
+            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
+            self._settle(line, effects)
 
     def _look(
         self, stream: StreamId, line: Line, covered: Covered | Contradicted, effects: Effects
@@ -340,11 +343,8 @@ class StreamBook:
         self._writes[token] = stream
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
-        effects.append(
-            m.Persist(
-                token, tuple(writes_of(stream, growth, new=stream not in self.geneses)), marked=own
-            )
-        )
+        writes = writes_of(stream, growth, new=stream not in self.geneses)
+        effects.append(m.Persist(token, tuple(writes), marked=own))
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
         growth, offer = line.growth, line.offer
@@ -370,19 +370,26 @@ class StreamBook:
     def _refuse(self, line: Line, reason: str, effects: Effects) -> None:
         """What the same peer sent of the stream after it rests on it."""
         assert line.offer is not None
+        if line.offer.parts:
+            line.take_apart()
+            return
         peer, segment = line.offer.peer, line.offer.segment
         effects.append(m.Emit(s.SegmentRefused(peer, segment.stream, segment.first, reason)))
         gone = [offer for offer in line.offers if offer.peer == peer]
         for offer in gone:
             line.offers.remove(offer)
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(peer)))
+            self._let_go(line, offer, effects)
         self._settle(line, effects)
 
     def _settle(self, line: Line, effects: Effects) -> None:
         """What was being done is over."""
         if line.offer is not None:
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
-        line.offer, line.covered, line.growth = None, None, None
-        line.headers, line.busy = [], False
+            for offer in line.offer.parts or (line.offer,):
+                self._let_go(line, offer, effects)
+        line.rest()
+
+    def _let_go(self, line: Line, offer: Offer, effects: Effects) -> None:
+        line.size_bytes -= offer.size_bytes
+        self.waiting -= 1
+        self._waiting_bytes -= offer.size_bytes
+        effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))

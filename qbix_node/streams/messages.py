@@ -14,7 +14,6 @@ from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, decisive, read_signatures
 from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash, Prefix
 from qbix_node.wire import fields
-from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.packing import Packable, pack, unpack, unpack_fields
 from qbix_node.wire.references import StreamId
 
@@ -67,26 +66,8 @@ def read_header(encoded: bytes) -> Header:
     if len(row) != 12 or type(row[0]) is not int or row[0] != 1:
         raise Malformed("header: expected an array of version 1 with 12 fields")
     header = Header._make(row)
-    if not _is_usual(header):
-        _check_header(header)
+    _check_header(header)
     return header
-
-
-def _is_usual(header: Header) -> bool:
-    """The only owner's, and nothing is wrong with it: most are, so this is the short way."""
-    _, stream, place, author, author_seq, base, root, stamp, kind, size, named, sig = header
-    return (
-        type(place) is type(author_seq) is type(base) is type(stamp) is type(size) is int
-        and type(stream) is bytes
-        and type(author) is type(named) is bytes
-        and len(stream) == len(author) == len(named) == 32
-        and 1 <= place == author_seq == base < LENGTH_MAX
-        and 0 <= stamp <= NUMBER_MAX
-        and 0 <= size <= NUMBER_MAX
-        and type(kind) is str
-        and is_name(kind)
-        and root is sig is None
-    )
 
 
 def _check_header(header: Header) -> None:
@@ -212,6 +193,11 @@ class Segment:
     def stop(self) -> int:
         """The length of the log that ends with it."""
         return self.first + len(self.leaves)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what it brings."""
+        return sum(map(len, self.leaves)) + sum(map(len, filter(None, self.contents)))
 
     @property
     def encoded(self) -> bytes:
@@ -384,9 +370,10 @@ class SegmentSkipped:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettled:
-    """One offered segment of this peer is dealt with: it may send another."""
+    """One offered segment of this peer is dealt with: it may send as much again."""
 
     peer: PeerId
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Proofs that a daemon holds: how they come by file, and how they are listed and shown."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.streams.archive import OPENING, frame
 from qbix_node.streams.authoring import sign_resolve
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
-from qbix_node.streams.messages import Resolve, SignedResolve
+from qbix_node.streams.messages import Resolve, Segment, SignedResolve
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import encode_base64, format_feed, format_stream
 from tests.e2e.test_commands import Person
@@ -24,6 +26,10 @@ from tests.interop.node import make_home, open_node
 async def home(tmp_path: Path) -> Path:
     await make_home(tmp_path / "alice")
     return tmp_path / "alice"
+
+
+def archive_of(segments: Sequence[Segment]) -> bytes:
+    return OPENING + b"".join([frame(segment.encoded) for segment in segments])
 
 
 @pytest.fixture
@@ -78,6 +84,39 @@ async def test_the_proofs_in_a_file_are_kept_named_and_exported_again(
     assert shown.read_bytes() == proof
     assert copy.read_bytes().endswith(frame(proof))
     assert (await alice.asks("stream", "verify", "--file", str(copy)))["forks"] == 1
+
+
+@pytest.mark.parametrize("runs", [[["same"], ["other"]], [["same"], ["other"], ["more"]]])
+async def test_a_file_with_another_history_than_the_one_here_proves_a_fork(
+    tmp_path: Path, home: Path, alice: Person, runs: list[list[str]]
+) -> None:
+    author, file = Author(), tmp_path / "file"
+    async with open_node(home):
+        file.write_bytes(archive_of(author.write(["same"], ["one"])))
+        await alice.asks("stream", "import", str(file))
+        file.write_bytes(archive_of(author.write(*runs)))
+        told = await alice.is_refused("stream", "import", str(file), code=1)
+        assert "frame 3" in told
+        assert "forked it" in told
+        (row,) = await alice.asks("fork", "list")
+        assert row["convicted"] == [format_feed(author.keys.public)]
+        assert (await alice.asks("stream", "show", format_stream(author.stream)))["forked"]
+
+
+async def test_a_file_with_another_history_that_nobody_signed_proves_nothing(
+    tmp_path: Path, home: Path, alice: Person
+) -> None:
+    author, file = Author(), tmp_path / "file"
+    async with open_node(home):
+        file.write_bytes(archive_of(author.write(["same"], ["one"])))
+        await alice.asks("stream", "import", str(file))
+        *first, last = author.write(["same"], ["other"])
+        index, signature = last.signed_head.signatures[0]
+        spoiled = bytes([signature[0] ^ 1]) + signature[1:]
+        unsigned = last.signed_head._replace(signatures=((index, spoiled),))
+        file.write_bytes(archive_of([*first, replace(last, signed_head=unsigned)]))
+        await alice.is_refused("stream", "import", str(file), code=65)
+        assert await alice.asks("fork", "list") == []
 
 
 async def test_a_choice_in_a_file_that_does_not_hold_is_refused(

@@ -66,6 +66,21 @@ def test_who_has_the_chosen_branch_goes_on() -> None:
     assert desk.stopped == {}
 
 
+def test_what_waits_may_go_from_the_chosen_head_to_the_next() -> None:
+    one, other = forked_log(4, 9, 7)
+    choice = resolution(proof_b(other, 7, one, 9, 6), one)
+    one.write_many(2)
+    desk = holder(other, 0)
+    desk.resolve(choice)
+    desk.settle()
+    chosen = choice.chosen_head.head.length
+    cuts = [0, 1, 3, chosen, one.length]
+    desk.offer(*[one.segment(a, b, max(b, chosen)) for a, b in pairwise(cuts)])
+    desk.settle()
+    assert desk.skipped == 0
+    assert desk.leaves(one.stream) == one.leaves
+
+
 @pytest.mark.parametrize("length", [1, 5, 7])
 def test_who_has_another_branch_or_too_little_of_it_drops_all_of_it(length: int) -> None:
     one, other = forked_log(4, 9, 7)

@@ -282,7 +282,7 @@ class StreamReplicator:
         stream = offered.segment.stream
         peer = self.talks.peers.get(peer_id)
         if peer is None or stream in peer.muted or not self.serves(peer_id, stream):
-            return [m.Emit(s.SegmentSettled(peer_id))]
+            return [m.Emit(s.SegmentSettled(peer_id, offered.segment.size_bytes))]
         peer.exchange(stream).receive(offered.segment.stop)
         if stream in self.choice.bare:
             offered = s.OfferedSegment(stripped(offered.segment))

@@ -348,9 +348,9 @@ class StreamReplication:
         match finding:
             case SegmentSettled(peer) | SegmentRefused(peer) if peer == EXPORT:
                 self._importing.hear(finding)
-            case SegmentSettled(peer):
+            case SegmentSettled(peer, size_bytes):
                 if remote := self._peers.get(peer):
-                    remote.settle()
+                    remote.settle(size_bytes)
             case Grown() | LogDropped():
                 self._changed(finding)
             case CautionChanged():

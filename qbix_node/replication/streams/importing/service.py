@@ -55,8 +55,7 @@ class Importing:
         """From an export of a followed stream, after the same checks as what peers send; returns
         once it is durable, with how many contents were missing here. Raises LocalError.
         """
-        stop = min(segment.stop, self._book.length(segment.stream))
-        require_same(segment, read_entries(self._rows, segment.stream, segment.first, stop))
+        self._compare(segment)
         filled = await self._fill(segment, self._book.length(segment.stream))
         async with self._turn:
             await self._work.settled.wait()  # of one that was given up
@@ -72,7 +71,13 @@ class Importing:
         if self._book.length(segment.stream) < segment.stop:
             reason = self._why_not_taken(segment)
             raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
+        self._compare(segment)  # others may have come from peers meanwhile
         return filled
+
+    def _compare(self, segment: Segment) -> None:
+        """With what is here of it. Raises OtherHistory."""
+        stop = min(segment.stop, self._book.length(segment.stream))
+        require_same(segment, read_entries(self._rows, segment.stream, segment.first, stop))
 
     def _why_not_taken(self, segment: Segment) -> str:
         stream, chosen = segment.stream, self._book.resolutions.get(segment.stream)

@@ -44,7 +44,8 @@ from qbix_node.wire.references import StreamId
 METHOD = "ebt.replicateFormat"
 CALLS_MAX = 16  # of METHOD over one link: each costs us all our notes
 CHOICES_MAX = 10_000  # streams of which a peer wants no contents; of others it gets them
-UNSETTLED_MAX = 4  # segments of one peer: it is not read on before some are dealt with
+UNSETTLED_MAX = 64  # segments of one peer: it is not read on before some are dealt with
+UNSETTLED_BYTES_MAX = 2 * 1024 * 1024  # in them, if it is more than one
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ class StreamRemote:
         self._talk: trio.CancelScope | None = None  # the conversation, while there is one
         self._calls = 0
         self._unsettled = 0
+        self._unsettled_bytes = 0
         self._settled = trio.Event()
 
     async def run(self) -> None:
@@ -114,8 +116,9 @@ class StreamRemote:
             case _:
                 raise AssertionError(f"nothing to send: {message}")
 
-    def settle(self) -> None:
+    def settle(self, size_bytes: int) -> None:
         self._unsettled = max(0, self._unsettled - 1)  # some may be of an earlier link
+        self._unsettled_bytes = max(0, self._unsettled_bytes - size_bytes)
         self._settled.set()
         self._settled = trio.Event()
 
@@ -186,9 +189,11 @@ class StreamRemote:
             return
         segment = read_segment(body.data)
         self._around.counters.segments_received += 1
-        while self._unsettled >= UNSETTLED_MAX:
+        size = segment.size_bytes
+        while self._is_full(size):
             await self._settled.wait()
         self._unsettled += 1
+        self._unsettled_bytes += size
         await self._around.post(m.Received(peer, OfferedSegment(segment)))
 
     def _choose(self, streams: Mapping[StreamId, bool]) -> None:
@@ -197,6 +202,10 @@ class StreamRemote:
                 self._bare.discard(stream)
             elif len(self._bare) < CHOICES_MAX:
                 self._bare.add(stream)
+
+    def _is_full(self, more_bytes: int) -> bool:
+        too_many = self._unsettled >= UNSETTLED_MAX
+        return too_many or 0 < self._unsettled_bytes > UNSETTLED_BYTES_MAX - more_bytes
 
     async def _send_what_waits(
         self, stream: Stream, format_: Format, outbox: Outbox[StreamId]
