@@ -96,6 +96,7 @@ def _require_begun(node: Node, stream: StreamId) -> None:
 async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...]) -> StreamPlace:
     """Returns once they are in the log here. Raises LocalError."""
     _require_begun(node, stream)
+    await node.streams.hold(stream)
     with trio.move_on_after(SIGNED_S):
         places = await node.sequencing.append(stream, entries)
         return StreamPlace(format_stream(stream), places[0], places[-1] + 1, len(places))

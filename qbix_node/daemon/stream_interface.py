@@ -1,6 +1,7 @@
 """Streams as the HTTP interface sees them: what people ask of them, and how they are."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import trio
@@ -25,7 +26,7 @@ from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.caution import Doubt
-from qbix_node.streams.messages import Appended, LargeContent, NewEntry, read_header
+from qbix_node.streams.messages import LargeContent, NewEntry, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.fields import is_name
@@ -105,9 +106,10 @@ class StreamInterface:
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
         if sequenced(self._node, self._streams.status(stream)):
-            return await handed_in(self._node, stream, entries)
-        with trio.move_on_after(CONFIRM_S):
-            done = await self._append(stream, entries)
+            with self._hinted(stream):
+                return await handed_in(self._node, stream, entries)
+        with trio.move_on_after(CONFIRM_S), self._hinted(stream):
+            done = await self._streams.append(stream, entries)
             return StreamPlace(format_stream(stream), done.first, done.stop, len(entries))
         raise _not_confirmed("stream log")
 
@@ -129,11 +131,14 @@ class StreamInterface:
         if status.stopped is not None:
             raise LocalError(status.stopped)
 
-    async def _append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
+    @contextmanager
+    def _hinted(self, stream: StreamId) -> Iterator[None]:
+        """Who has to wait is told for what."""
         try:
-            return await self._streams.append(stream, entries)
+            yield
         except Temporary as refusal:
-            hint = refusal.hint or _how_to_go_on(self._streams.status(stream))
+            status = self._streams.status(stream)
+            hint = refusal.hint or ("" if status.waits is None else _how_to_go_on(status))
             raise Temporary(str(refusal), hint=hint) from refusal
 
     async def resume(self, stream: StreamId, length: int) -> None:

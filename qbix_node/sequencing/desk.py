@@ -37,12 +37,15 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """As a StreamBook keeps it. `replicates`: whether the people here follow or own the stream."""
+    """As a StreamBook keeps it. `replicates`: whether the people here follow or own the stream.
+    `why_wait`: why its only owner, this node, appends nothing for now.
+    """
 
     geneses: Mapping[StreamId, Genesis]
     logs: Mapping[StreamId, LogState]
     stopped: Mapping[StreamId, str]
     replicates: Callable[[StreamId], bool]
+    why_wait: Callable[[StreamId], str | None] = lambda stream: None
 
 
 @dataclass(slots=True)
@@ -78,6 +81,9 @@ class Desk:
     @property
     def logs(self) -> Mapping[StreamId, LogState]:
         return self.book.logs
+
+    def why_wait(self, stream: StreamId) -> str | None:
+        return self.book.why_wait(stream)
 
     def replicates(self, stream: StreamId) -> bool:
         return self.book.replicates(stream)

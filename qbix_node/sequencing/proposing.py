@@ -213,11 +213,12 @@ class Proposer:
             self._draw(stream)
             return
         genesis, signed = desk.geneses[stream], desk.signed.get(stream)
-        reason = self._why_not_propose(stream, genesis, before)
+        waits = desk.why_wait(stream)
+        reason = self._why_not_propose(stream, genesis, before) or waits
         if signed is not None and facts.roots.get(signed.length) != signed.root:
             reason = OTHER_LOG
         if reason is not None:
-            self._turn_away(drawn, reason, later=bool(before.frontier))
+            self._turn_away(drawn, reason, later=bool(before.frontier or waits))
         elif placed := self._place(before, genesis, drawn, facts):
             askers = {header.place: waiting.asker for header, waiting in placed}
             self._propose(Proposal(self._run(before, placed), genesis, askers))

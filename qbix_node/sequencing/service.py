@@ -63,6 +63,7 @@ class Sequencing:
             replication.logs,
             replication.stopped,
             replication.choice.replicates,
+            replication.why_wait,
         )
         kept = Kept(read_runs(store), read_signed(store), read_written(store))
         epoch_s = wall_clock() - trio.current_time()

@@ -101,10 +101,11 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
         assert figures["qbix_entries_appended_total"] == 3  # with the genesis
 
 
-async def made_before(disk: MemoryDisk) -> StreamId:
+async def made_before(disk: MemoryDisk, *, others_write: bool = False) -> StreamId:
     async with living("alice", Internet(), MemoryStore(disk)) as alice:
         streams = StreamInterface(alice.node)
-        stream = parse_stream((await streams.create(NewStream("test", "gossip"))).row.stream)
+        wish = NewStream("test", "gossip", anybody_writes=others_write)
+        stream = parse_stream((await streams.create(wish)).row.stream)
         assert (await streams.append(stream, "post", [b"one"])).first == 1
         return stream
 
@@ -118,11 +119,12 @@ async def test_own_streams_go_on_at_once_where_nobody_is_known(autojump_clock: M
         assert trio.current_time() - began < 1
 
 
+@pytest.mark.parametrize("others_write", [False, True])
 @pytest.mark.parametrize(("clean", "brought"), [(True, True), (False, False)])
 async def test_own_streams_of_a_home_that_may_be_older_wait(
-    autojump_clock: MockClock, *, clean: bool, brought: bool
+    autojump_clock: MockClock, *, clean: bool, brought: bool, others_write: bool
 ) -> None:
-    stream = await made_before(disk := MemoryDisk())
+    stream = await made_before(disk := MemoryDisk(), others_write=others_write)
     disk.was_clean = clean
     async with living("alice", Internet(), MemoryStore(disk), brought=brought) as alice:
         streams = StreamInterface(alice.node)

@@ -167,6 +167,24 @@ def test_an_owner_alone_takes_entries_of_writers_and_its_own() -> None:
     assert alice.length(stream) == 4
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_owner_that_may_have_signed_more_takes_nothing_for_now(*, late: bool) -> None:
+    alice, stream = alone(writers=(BOB,))
+    alice.slow = late
+    if not late:
+        alice.doubts[stream] = "who knows"
+    hand_in(alice, intent(alice, stream, BOB), BOB, number=7)
+    if late:
+        alice.do_work()  # its signature is checked
+        alice.doubts[stream] = "who knows"
+        alice.slow = False
+        alice.do_work()
+    assert told(alice) == [(keys_of(BOB).public, q.Declined(7, "who knows", later=True))]
+    assert alice.length(stream) == 1
+    del alice.doubts[stream]
+    assert answer_to(alice, intent(alice, stream, BOB), BOB) == q.Placed(1, 1)
+
+
 REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "no writer": (CAROL, {}, "neither an owner nor among the writers"),
     "sent by another": (BOB, {"author": keys_of(CAROL).public}, "authors hand in"),

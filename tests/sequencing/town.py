@@ -62,6 +62,7 @@ class Member:
     disk: MemoryDisk = field(default_factory=MemoryDisk)
     followed: list[StreamId] = field(default_factory=list)
     stopped: dict[StreamId, str] = field(default_factory=dict)
+    doubts: dict[StreamId, str] = field(default_factory=dict)
     found: list[object] = field(default_factory=list)
     signed: list[tuple[int, bytes]] = field(default_factory=list)  # length and root, ever
     slow: bool = False  # questions and signature checks wait until they are told to be done
@@ -82,7 +83,7 @@ class Member:
         self.book = StreamBook(self.keys, m.Tokens(), geneses, logs, self.stopped)
         for stream in [*self.followed, *geneses]:
             self.book.accept(stream)
-        view = Book(geneses, logs, self.stopped, self.replicates)
+        view = Book(geneses, logs, self.stopped, self.replicates, self.doubts.get)
         kept = Kept(read_runs(self.disk), read_signed(self.disk), read_written(self.disk))
         self.machine = Sequencer(self.keys, view, kept, epoch_s=START_S)
         self.out: deque[tuple[m.PeerId, bytes]] = deque()

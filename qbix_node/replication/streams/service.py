@@ -40,6 +40,7 @@ from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import (
     Caution,
     CautionChanged,
+    Doubt,
     Doubted,
     ShownAhead,
     Trusted,
@@ -264,8 +265,7 @@ class StreamReplication:
         """All together; returns once they are durable under a Head. Where that is not safe, wait a
         while for it to be; then Temporary.
         """
-        with trio.move_on_after(CAUTION_S):
-            await self._wait_until_trusted(stream)
+        await self.hold(stream)
         number = next(self._numbers)
         done = await self._wishes.ask(number, Append(number, stream, entries, self._now_ms()))
         assert done is not None
@@ -318,9 +318,15 @@ class StreamReplication:
             )
         return state
 
-    async def _wait_until_trusted(self, stream: StreamId) -> None:
-        while self._machine.book.why_wait(stream) is not None:
-            await self._caution_changed.wait()
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now to a stream of which this node is the only owner."""
+        return self._machine.book.why_wait(stream)
+
+    async def hold(self, stream: StreamId) -> None:
+        """Wait a while for what keeps the node from appending to end."""
+        with trio.move_on_after(CAUTION_S):
+            while self.why_wait(stream) is not None:
+                await self._caution_changed.wait()
 
     async def wait_beyond(self, stream: StreamId, length: int) -> None:
         """Return once the log is longer."""
