@@ -9,8 +9,8 @@ from qbix_node.errors import LocalError, Malformed
 from qbix_node.feeds.messages import Head, Refused
 from qbix_node.feeds.validation import validate
 from qbix_node.http.api import Entry, FeedRow
-from qbix_node.http.rows import read_row, read_rows
-from qbix_node.http.stream_api import StreamRow
+from qbix_node.http.rows import read_details, read_row, read_rows
+from qbix_node.http.stream_api import StreamDetails, StreamRow
 from qbix_node.wire import v8json
 from qbix_node.wire.references import (
     format_feed,
@@ -32,15 +32,30 @@ CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 charac
 def follow(context: Context, feed: str, *, headers_only: bool) -> None:
     """Ask peers for this feed or stream, store it, and pass it on.
 
-    A stream that was followed without its contents is followed whole if this is said again.
+    A stream that was followed without its contents is followed whole if this is said again. If
+    this node is an owner of a stream of several, it signs from then on what their sequencer
+    proposes.
     """
     name = _name(feed)
     if headers_only and not is_stream(feed):
         raise click.UsageError("--headers-only is for streams: a feed's messages are one piece")
     with context.client() as client:
         client.post("/follow", {"feed": name, "headers_only": headers_only})
-    how = f"{name}, headers only" if headers_only else name
-    context.out.show({"following": name, "headers_only": headers_only}, f"following {how}")
+        how = f"{name}, headers only" if headers_only else name
+        context.out.show({"following": name, "headers_only": headers_only}, f"following {how}")
+        if is_stream(name) and not context.out.json:
+            shown = read_details(client.get("/streams/show", {"stream": name}))
+            if agreed := _agreed(shown):
+                context.out.text(agreed)
+
+
+def _agreed(shown: StreamDetails) -> str | None:
+    """What following means for who is, or may be, an owner."""
+    if shown.signs:
+        return "this node is an owner: from now on it signs what the sequencer proposes"
+    if shown.row.length == 0:
+        return "if this node is an owner, it signs from now on what the sequencer proposes"
+    return None
 
 
 @click.command(cls=Command)

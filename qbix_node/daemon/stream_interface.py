@@ -1,17 +1,20 @@
 """Streams as the HTTP interface sees them: what people ask of them, and how they are."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import trio
 
-from qbix_node.crypto.entropy import random_bytes
 from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
 from qbix_node.daemon.resolving import Resolver
+from qbix_node.daemon.stream_founding import founded, handed_in, require_writable, sequenced
+from qbix_node.daemon.stream_rows import details_of, row_of
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
+    NewStream,
     StreamDetails,
     StreamEntry,
     StreamImport,
@@ -22,17 +25,13 @@ from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader
-from qbix_node.streams.authoring import make_genesis
 from qbix_node.streams.caution import Doubt
-from qbix_node.streams.genesis import Uniqueness
-from qbix_node.streams.messages import Appended, LargeContent, NewEntry, read_header
-from qbix_node.streams.resolution import CLOSED, FORKED
+from qbix_node.streams.messages import LargeContent, NewEntry, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.fields import is_name
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import (
-    FeedId,
     StreamId,
     encode_base64,
     format_blob,
@@ -41,7 +40,6 @@ from qbix_node.wire.references import (
 )
 
 CONFIRM_S = 30.0  # entries that are not on disk by then may still get there
-SALT_BYTES = 16
 
 
 class StreamInterface:
@@ -64,8 +62,7 @@ class StreamInterface:
         status = self.known(stream)
         length = status.state.length if status.state else 0
         gaps = await self._streams.contents.gaps(stream, 0, length)
-        branches = self._resolver.branches(stream)
-        return StreamDetails(row_of(status), gaps.missing, gaps.dropped, branches)
+        return details_of(self._node, status, gaps, self._resolver.branches(stream))
 
     def known(self, stream: StreamId) -> StreamStatus:
         status = self._streams.status(stream)
@@ -92,20 +89,13 @@ class StreamInterface:
 
     # ---- written ----
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
+    async def create(self, wish: NewStream) -> StreamDetails:
         require_disk(self._node)
-        if uniqueness not in list(Uniqueness):
-            raise BadInput(f"{uniqueness[:40]!r} is no uniqueness: none or gossip")
-        if uniqueness == Uniqueness.WATCHED:
-            raise LocalError(
-                "this version has no watchers, so it makes no watched streams",
-                hint="gossip: every fork of the stream can be proven, but nothing prevents it",
-            )
-        salt, keys = random_bytes(SALT_BYTES), self._node.keys
-        genesis = make_genesis(keys, kind, Uniqueness(uniqueness), salt=salt, readers=readers)
+        genesis = founded(self._node.keys, wish)
+        alone = genesis.owners.only is not None
         with trio.move_on_after(CONFIRM_S):
-            await self._streams.create(genesis)
-            return row_of(self._streams.status(genesis.stream))
+            await (self._streams.create if alone else self._node.sequencing.begin)(genesis)
+            return await self.show(genesis.stream)
         raise _not_confirmed("stream list")
 
     async def append(
@@ -115,9 +105,12 @@ class StreamInterface:
         if not is_name(kind):
             raise BadInput(f"{kind[:80]!r} is no kind: 1 to 64 characters a-z, 0-9, '.', '_', '-'")
         entries = tuple([NewEntry(kind, content) for content in contents])
-        with trio.move_on_after(CONFIRM_S):
-            done = await self._append(stream, entries)
-            return StreamPlace(format_stream(stream), done.first, done.stop)
+        if sequenced(self._node, self._streams.status(stream)):
+            with self._hinted(stream):
+                return await handed_in(self._node, stream, entries)
+        with trio.move_on_after(CONFIRM_S), self._hinted(stream):
+            done = await self._streams.append(stream, entries)
+            return StreamPlace(format_stream(stream), done.first, done.stop, len(entries))
         raise _not_confirmed("stream log")
 
     async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
@@ -131,16 +124,21 @@ class StreamInterface:
         """As far as it can be known before the entry is made. Raises LocalError."""
         require_disk(self._node)
         status = self.known(stream)
-        if not status.own:
+        if sequenced(self._node, status):
+            require_writable(self._node, status)
+        elif not status.own:
             raise LocalError("this node is not the only owner of that stream")
         if status.stopped is not None:
             raise LocalError(status.stopped)
 
-    async def _append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
+    @contextmanager
+    def _hinted(self, stream: StreamId) -> Iterator[None]:
+        """Who has to wait is told for what."""
         try:
-            return await self._streams.append(stream, entries)
+            yield
         except Temporary as refusal:
-            hint = refusal.hint or _how_to_go_on(self._streams.status(stream))
+            status = self._streams.status(stream)
+            hint = refusal.hint or ("" if status.waits is None else _how_to_go_on(status))
             raise Temporary(str(refusal), hint=hint) from refusal
 
     async def resume(self, stream: StreamId, length: int) -> None:
@@ -190,37 +188,6 @@ class StreamInterface:
                 await done.take(frame)
         reader.end()
         return done.end()
-
-
-def row_of(status: StreamStatus) -> StreamRow:
-    genesis, state = status.genesis, status.state
-    owners = state.owners if state else genesis.owners if genesis else None
-    keys = [key for key, _ in owners.weights] if owners else []
-    readers = genesis.readers if genesis else None
-    others = None if readers is None else sorted(readers - set(keys))
-    head = state.signed.head if state else None
-    chosen = status.resolution
-    return StreamRow(
-        stream=format_stream(status.stream),
-        kind=genesis.kind if genesis else None,
-        uniqueness=genesis.uniqueness.value if genesis else None,
-        owners=[format_feed(key) for key in keys],
-        readers=None if others is None else [format_feed(key) for key in others],
-        own=status.own,
-        following=status.following,
-        headers_only=status.headers_only,
-        length=state.length if state else 0,
-        head_length=head.length if head else 0,
-        root=encode_base64(head.root) if head else None,
-        timestamp=head.timestamp_ms if head else None,
-        claimed=status.claimed,
-        stopped=status.stopped,
-        forked=status.stopped in (FORKED, CLOSED),
-        closed=status.stopped == CLOSED,
-        resolved_length=chosen.fork_length if chosen else None,
-        resolved_root=encode_base64(chosen.chosen_root) if chosen else None,
-        doubt=None if status.waits is None else str(status.waits),
-    )
 
 
 def _how_to_go_on(status: StreamStatus) -> str:

@@ -2,19 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 
 import structlog
 import trio
 
 from qbix_node import machines as m
-from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.machine import Gossiper
 from qbix_node.gossip.own import OwnStreams
-from qbix_node.net.link import Body, BodyKind, Link, LinkClosed, RemoteRefusal, Stream, StreamEnded
-from qbix_node.net.methods import Method, Methods
+from qbix_node.net.conversations import Conversations, Language
+from qbix_node.net.link import Link
+from qbix_node.net.methods import Methods
 from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import StreamReplication
@@ -26,10 +25,9 @@ from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution, read_forks, read_resolutions
 from qbix_node.wire.references import StreamId, format_feed, format_stream
-from qbix_node.wire.v8json import JsonValue
 
 REPLACED_MAX = 1024  # Heads that wait to be compared; the oldest is forgotten
-OUTBOX_MAX = 64  # messages that wait for a peer; a round is skipped for who is that slow
+_LANGUAGE = Language(g.METHOD, g.ARGUMENTS, g.check_arguments, g.encode, g.read_message)
 
 log = structlog.get_logger()
 
@@ -52,7 +50,7 @@ class Gossip:
     ) -> None:
         self._replication = replication
         kept = read_forks(store), read_resolutions(store)
-        known = replication.geneses, replication.logs, *kept, replication.followed
+        known = replication.geneses, replication.logs, *kept, replication.choice.followed
         self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
@@ -60,9 +58,7 @@ class Gossip:
         self._own = Runner(own, self, store, rng, executor, verify)
         self._alone = alone
         self._observe = observe
-        self._talks: dict[m.PeerId, _Talk] = {}
-        # Who calls again would be told all again, and get another allowance of signatures.
-        self._called: set[Link] = set()  # links that are up; never gone through
+        self._talks = Conversations(_LANGUAGE, self._post, begun=self._know_again)
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
@@ -72,7 +68,6 @@ class Gossip:
         self._warned: dict[StreamId, None] = {}  # own streams
         self._submitted: dict[int, trio.Event] = {}
         self._numbers = count(1)
-        self._left: deque[_Talk] = deque()  # those that are over, not told yet
         self._news = trio.Event()
         replication.listen(self.hear)
 
@@ -81,6 +76,7 @@ class Gossip:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
             nursery.start_soon(self._own.run)
+            nursery.start_soon(self._talks.run)
             nursery.start_soon(self._pass_on)
             await self._own.post(m.Requested(g.Started(self._alone)))
             task_status.started()
@@ -88,53 +84,11 @@ class Gossip:
     # ---- for the network ----
 
     def methods(self) -> Methods:
-        return {g.METHOD: Method("duplex", self._answer)}
+        return self._talks.methods()
 
     async def on_link(self, link: Link) -> None:
-        """Gossip over this link until cancelled, where we dialled."""
-        try:
-            if link.outgoing:
-                with suppress(LinkClosed):
-                    await self._converse(link, await link.open(g.METHOD, g.ARGUMENTS, "duplex"))
-            await trio.sleep_forever()
-        finally:
-            self._called.discard(link)
-
-    async def _answer(
-        self, link: Link, arguments: list[JsonValue], stream: Stream | None
-    ) -> JsonValue:
-        assert stream is not None
-        g.check_arguments(arguments)
-        if link.outgoing or link in self._called:
-            raise Malformed(f"{g.METHOD} is called by the side that dialled, and once")
-        self._called.add(link)
-        await self._converse(link, stream)
-        return None
-
-    async def _converse(self, link: Link, stream: Stream) -> None:
-        while earlier := self._talks.get(link.peer):
-            await earlier.gone.wait()
-        talk = self._talks[link.peer] = _Talk(link, stream)
-        try:
-            await self._post(m.Connected(link.peer, link.outgoing))
-            self._know_again(link.peer)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(talk.send)
-                await self._read(link, stream)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._left.append(talk)
-            self._news.set()
-
-    async def _read(self, link: Link, stream: Stream) -> None:
-        try:
-            while bodies := await stream.receive_many():
-                for body in bodies:
-                    await self._post(m.Received(link.peer, _read_body(body)))
-        except (RemoteRefusal, LinkClosed):
-            return  # it doesn't gossip; or nobody is there
-        except Malformed as error:
-            link.close(str(error))
+        """Gossip over this link until cancelled."""
+        await self._talks.on_link(link)
 
     # ---- what replication finds ----
 
@@ -167,11 +121,6 @@ class Gossip:
         while True:
             await self._news.wait()
             self._news = trio.Event()
-            while self._left:
-                talk = self._left.popleft()
-                await self._post(m.Disconnected(talk.link.peer))
-                del self._talks[talk.link.peer]
-                talk.gone.set()
             held, self._held = self._held, {}
             for peer, streams in held.items():
                 here = tuple([stream for stream, holds in streams.items() if holds])
@@ -240,8 +189,8 @@ class Gossip:
     def send(self, to: m.PeerId, message: object) -> None:
         """Never waits: who is too slow misses a round, and hears of it in a later connection."""
         self._observe(m.Send(to, message))
-        if talk := self._talks.get(to):
-            talk.put(message)
+        assert isinstance(message, g.Message)
+        self._talks.send(to, message)
 
     def found(self, finding: object) -> None:
         match finding:
@@ -275,32 +224,3 @@ class Gossip:
             named = {"stream": format_stream(word.stream), "length": word.length}
             why = "this is an older copy of the node's home, or its key is used elsewhere, too"
             log.warning("stream.signed_elsewhere", **named, why=why)
-
-
-class _Talk:
-    """What is sent in one conversation."""
-
-    def __init__(self, link: Link, stream: Stream) -> None:
-        self.link = link
-        self.gone = trio.Event()
-        self._stream = stream
-        self._put, self._waiting = trio.open_memory_channel[bytes](OUTBOX_MAX)
-
-    def put(self, message: object) -> None:
-        assert isinstance(message, g.Message)
-        with suppress(trio.WouldBlock):
-            self._put.send_nowait(g.encode(message))
-
-    async def send(self) -> None:
-        try:
-            async for data in self._waiting:
-                await self._stream.send([Body(BodyKind.BINARY, data)])
-        except (StreamEnded, LinkClosed):
-            return  # whoever reads it says so
-
-
-def _read_body(body: Body) -> g.Message:
-    """Raises Malformed."""
-    if body.kind is not BodyKind.BINARY:
-        raise Malformed(f"{g.METHOD}: a packet that is not binary")
-    return g.read_message(body.data)

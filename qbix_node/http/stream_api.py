@@ -1,7 +1,7 @@
 """What the HTTP interface asks of the node about streams, and the answers (docs/http-api.md)."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from qbix_node.wire.references import FeedId, StreamId
@@ -30,6 +30,10 @@ class StreamRow:
     resolved_length: int | None  # where they chose a branch
     resolved_root: str | None  # of that, there
     doubt: str | None  # why nothing is appended to an own stream for now
+    weights: list[int] = field(default_factory=list)  # of the owners, in their order
+    threshold: int | None = None  # the weight that decides
+    sequencer: str | None = None  # who puts entries in order, where others than it may write
+    writers: list[str] | None = None  # besides the owners; []: all readers; None: nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,17 @@ class DoubtRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """Entries that this node has put together and that are not signed by enough owners yet."""
+
+    first: int
+    stop: int
+    signed: list[str]
+    waiting_for: list[str]  # owners who have not signed
+    refused: dict[str, str]  # those of them who said why
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDetails:
     """One stream, looked through."""
 
@@ -60,6 +75,28 @@ class StreamDetails:
     contents_missing: int  # those that were dropped not counted
     contents_dropped: int
     branches: list[BranchRow]
+    signs: bool = False  # whether this node signs what the sequencer proposes
+    signed_length: int | None = None  # of the newest Head that it signed with others
+    proposal: ProposalRow | None = None  # of this node, if it is the sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class NewOwner:
+    key: FeedId
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """`owners`: besides this node, or with it where it is to have another weight than 1."""
+
+    kind: str
+    uniqueness: str
+    readers: Sequence[FeedId] = ()
+    owners: Sequence[NewOwner] = ()
+    threshold: int | None = None  # None: more than half of all weight
+    writers: Sequence[FeedId] = ()
+    anybody_writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +115,12 @@ class StreamEntry:
 
 @dataclass(frozen=True, slots=True)
 class StreamPlace:
-    """Where entries stand: from index `first` to before `stop`."""
+    """Where entries stand: from index `first` to before `stop`, others' among them."""
 
     stream: str
     first: int
     stop: int
+    entries: int  # that were appended
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +146,7 @@ class StreamApi(Protocol):
 
     async def unfollow(self, stream: StreamId) -> None: ...
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow: ...
+    async def create(self, wish: NewStream) -> StreamDetails: ...
 
     async def append(
         self, stream: StreamId, kind: str, contents: Sequence[bytes]

@@ -15,16 +15,20 @@ from qbix_node.http.content_handlers import ContentHandlers
 from qbix_node.http.questions import (
     Query,
     body_pieces,
+    count_of,
+    flag_of,
+    items_of,
     read_body,
     read_object,
     text_of,
     texts_of,
 )
-from qbix_node.http.stream_api import StreamApi, StreamEntry
+from qbix_node.http.stream_api import NewOwner, NewStream, StreamApi, StreamDetails, StreamEntry
 from qbix_node.streams.messages import ENTRIES_MAX
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.wire import v8json
 from qbix_node.wire.references import StreamId, decode_base64, parse_feed, parse_stream
+from qbix_node.wire.v8json import JsonValue
 
 LOG_CHUNK = 100  # entries in memory at a time: 6 MiB of contents
 LINES_BYTES_MAX = 512 * 1024  # of entries that are appended together
@@ -42,14 +46,20 @@ class StreamHandlers:
 
     async def show(self, request: Request) -> Response:
         details = await self._api.show(_stream(Query(request, "stream")))
-        told = asdict(details)
-        return json_answer({**told.pop("row"), **told})
+        return json_answer(_flat(details))
 
     async def create(self, request: Request) -> Response:
-        body = await read_object(request, "kind", "uniqueness", "readers")
-        readers = [parse_feed(text) for text in texts_of(body, "readers")]
-        row = await self._api.create(text_of(body, "kind"), text_of(body, "uniqueness"), readers)
-        return json_answer(asdict(row), HTTPStatus.CREATED)
+        said = "readers", "owners", "threshold", "writers", "anybody_writes"
+        body = await read_object(request, "kind", "uniqueness", *said)
+        readers, writers = [
+            [parse_feed(text) for text in texts_of(body, name)] for name in ("readers", "writers")
+        ]
+        wish = NewStream(
+            *(text_of(body, "kind"), text_of(body, "uniqueness"), readers),
+            *([_owner(each) for each in items_of(body, "owners")], count_of(body, "threshold")),
+            *(writers, flag_of(body, "anybody_writes")),
+        )
+        return json_answer(_flat(await self._api.create(wish)), HTTPStatus.CREATED)
 
     async def append(self, request: Request) -> Response:
         query = Query(request, "stream", "kind", "lines")
@@ -117,6 +127,20 @@ class StreamHandlers:
     async def import_(self, request: Request) -> Response:
         async with aclosing(body_pieces(request)) as pieces:
             return json_answer(asdict(await self._api.import_(pieces)))
+
+
+def _flat(details: StreamDetails) -> dict[str, JsonValue]:
+    """The row with what else was looked for."""
+    found: dict[str, JsonValue] = asdict(details)
+    row = found.pop("row")
+    assert isinstance(row, dict)
+    return {**row, **found}
+
+
+def _owner(value: JsonValue) -> NewOwner:
+    if not isinstance(value, dict) or not set(value) <= {"key", "weight"}:
+        raise BadInput('an owner is written {"key": "@…", "weight": 1}')
+    return NewOwner(parse_feed(text_of(value, "key")), count_of(value, "weight") or 1)
 
 
 def _stream(query: Query) -> StreamId:

@@ -27,13 +27,24 @@ def make_genesis(
     uniqueness: Uniqueness,
     *,
     salt: bytes,
+    owners: Owners | None = None,
     readers: Collection[bytes] = (),
+    writers: Collection[bytes] | None = None,
 ) -> Genesis:
-    """Of a stream with one owner. `readers`: without any, everybody. Raises Malformed."""
-    owners = Owners(((AuthorId(keys.public), 1),), 1)
-    named = pack(tuple(sorted(set(readers))))
-    params = (("readers", named),) if readers else ()
-    return read_genesis(Genesis(owners, kind, uniqueness, params, salt).encoded)
+    """Of several `owners` this one is the sequencer; without them it is the only one. `readers`:
+    without any, everybody. `writers`: besides the owners; if it is empty, all readers. Raises
+    Malformed.
+    """
+    owners = owners or Owners(((AuthorId(keys.public), 1),), 1)
+    readers = {*readers, *(writers or ())} if readers else ()  # who can't read it can't write
+    params = []
+    if readers:
+        params.append(("readers", pack(tuple(sorted(readers)))))
+    if owners.only is None:
+        params.append(("sequencer", keys.public))
+    if writers is not None:
+        params.append(("writers", pack(tuple(sorted(set(writers))))))
+    return read_genesis(Genesis(owners, kind, uniqueness, tuple(params), salt).encoded)
 
 
 def sign_head(head: Head, *owners: tuple[int, KeyPair]) -> SignedHead:

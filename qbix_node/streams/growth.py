@@ -176,7 +176,7 @@ def continue_log(
     contents = segment.contents[len(segment.contents) - len(leaves) :]
     _check_contents(headers, contents[len(contents) - len(headers) :])
     owners = before.owners if before else genesis.owners
-    intents = _Intents(dict(facts.authors), dict(facts.roots))
+    intents = Intents(dict(facts.authors), dict(facts.roots))
     intents.check(headers, owners.only, before, leaves)
     _check_kinds(headers, genesis.uniqueness)
     after, changes = _owners_after(owners, headers, contents, signed.head.length)
@@ -249,7 +249,7 @@ def _stamp(headers: list[Header], stamp_ms: int) -> int:
 
 
 @dataclass(slots=True)
-class _Intents:
+class Intents:
     """Entries that their authors signed (SPEC streams 2)."""
 
     authors: dict[AuthorId, AuthorState]
@@ -272,10 +272,11 @@ class _Intents:
             return
         self._learn_roots([header.base_length for header in intents], before, leaves)
         for header in intents:
-            self._check_one(header, only)
+            self.check_one(header, only)
         self.checks = tuple([check for header in intents if (check := header.check())])
 
-    def _check_one(self, header: Header, only: AuthorId | None) -> None:
+    def check_one(self, header: Header, only: AuthorId | None) -> None:
+        """As the next; its base is among the roots, or wrong. Raises Malformed."""
         place = header.place
         if header.author == only:
             raise Malformed(f"entry {place}: the only owner signs no entries of its own")

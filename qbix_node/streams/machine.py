@@ -36,7 +36,7 @@ from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.streams.wishes import BATCH_BYTES_MAX, bytes_of, refused, why_never
+from qbix_node.streams.wishes import draw_beside, refused, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_MAX = 512  # segments of all streams together on their way into logs
@@ -193,6 +193,8 @@ class StreamBook:
             return "that stream is as long as streams can be"
         if stream not in self.logs:
             return "the branch that its owners chose is not here yet"
+        if self.geneses[stream].sequenced_under(self.logs[stream].owners):
+            return "what is appended to that stream goes through its sequencer"  # which signs
         return None
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
@@ -227,13 +229,7 @@ class StreamBook:
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
             self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], bytes_of(first), len(first.entries)
-        while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + bytes_of(wish), count + len(wish.entries)
-            if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
-                break
-            together.append(wish)
-            line.wishes.popleft()
+        together = [first, *draw_beside(first, line.wishes)]
         if reason := self._why_not_append(stream):  # since it was asked for
             effects += [refused(wish, reason) for wish in together]
             return

@@ -148,14 +148,18 @@ class SignedResolve(NamedTuple):
 def read_signed_head(value: object, what: str = "Head") -> SignedHead:
     """Raises Malformed."""
     body, signatures = fields.array(value, what, size=2)
+    return SignedHead(read_head(body, what), read_signatures(signatures, what))
+
+
+def read_head(body: object, what: str = "Head") -> Head:
+    """Raises Malformed."""
     _, stream, length, root, stamp = fields.versioned(body, what, size=5)
-    head = Head(
+    return Head(
         StreamId(fields.data(stream, f"{what}: stream", size=32)),
         fields.number(length, f"{what}: length", 1, LENGTH_MAX),
         Hash(fields.data(root, f"{what}: root", size=32)),
         fields.number(stamp, f"{what}: timestamp"),
     )
-    return SignedHead(head, read_signatures(signatures, what))
 
 
 def read_signed_resolve(value: object) -> SignedResolve:

@@ -1,5 +1,7 @@
 """Why what the node wants to write can never be part of a stream (spec/streams.md 1, 2, 7)."""
 
+from collections import deque
+
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.streams import messages as s
@@ -55,6 +57,18 @@ def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
         if entry.kind in RESERVED_KINDS:
             return f"entries of kind {entry.kind} are not appended so: it is reserved"
     return None
+
+
+def draw_beside(first: s.Append, wishes: deque[s.Create | s.Append]) -> list[s.Append]:
+    """Those that go under one Head with the first one."""
+    drawn, size, count = list[s.Append](), bytes_of(first), len(first.entries)
+    while wishes and isinstance(wish := wishes[0], s.Append):
+        size, count = size + bytes_of(wish), count + len(wish.entries)
+        if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
+            break
+        drawn.append(wish)
+        wishes.popleft()
+    return drawn
 
 
 def bytes_of(wish: s.Append) -> int:

@@ -23,6 +23,7 @@ from qbix_node.daemon.stream_interface import StreamInterface
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Appended, Published
 from qbix_node.gossip.own import PATIENCE_S
+from qbix_node.http.stream_api import NewStream
 from qbix_node.net.address import Address
 from qbix_node.net.lan import UdpLan
 from qbix_node.net.messages import Dial, LinkDown, LinkUp
@@ -69,7 +70,7 @@ async def living(
         entropy=rng.randbytes,
         wall_clock=lambda: WALL_S,
         verify=verify,
-        brought=brought,
+        brought=lambda: brought,
         observe=found.append,
     )
     async with open_node(edges, Config(listen=Endpoint(name, 8008))) as node:
@@ -85,8 +86,8 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
     internet = Internet()
     async with living("alice", internet) as alice, living("bob", internet) as bob:
         ours, theirs = [Interface(each.node, Home(tmp_path)) for each in (alice, bob)]
-        row = await ours.streams.create("test", "gossip", [])
-        stream = parse_stream(row.stream)
+        made = await ours.streams.create(NewStream("test", "gossip"))
+        stream = parse_stream(made.row.stream)
         await theirs.streams.follow(stream)
         await theirs.add_peer(alice.node.address)
         await ours.streams.append(stream, "post", [b"one", b"\xff"])
@@ -100,10 +101,11 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
         assert figures["qbix_entries_appended_total"] == 3  # with the genesis
 
 
-async def made_before(disk: MemoryDisk) -> StreamId:
+async def made_before(disk: MemoryDisk, *, others_write: bool = False) -> StreamId:
     async with living("alice", Internet(), MemoryStore(disk)) as alice:
         streams = StreamInterface(alice.node)
-        stream = parse_stream((await streams.create("test", "gossip", [])).stream)
+        wish = NewStream("test", "gossip", anybody_writes=others_write)
+        stream = parse_stream((await streams.create(wish)).row.stream)
         assert (await streams.append(stream, "post", [b"one"])).first == 1
         return stream
 
@@ -117,11 +119,12 @@ async def test_own_streams_go_on_at_once_where_nobody_is_known(autojump_clock: M
         assert trio.current_time() - began < 1
 
 
+@pytest.mark.parametrize("others_write", [False, True])
 @pytest.mark.parametrize(("clean", "brought"), [(True, True), (False, False)])
 async def test_own_streams_of_a_home_that_may_be_older_wait(
-    autojump_clock: MockClock, *, clean: bool, brought: bool
+    autojump_clock: MockClock, *, clean: bool, brought: bool, others_write: bool
 ) -> None:
-    stream = await made_before(disk := MemoryDisk())
+    stream = await made_before(disk := MemoryDisk(), others_write=others_write)
     disk.was_clean = clean
     async with living("alice", Internet(), MemoryStore(disk), brought=brought) as alice:
         streams = StreamInterface(alice.node)

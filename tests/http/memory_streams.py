@@ -7,6 +7,7 @@ import trio
 
 from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.stream_api import (
+    NewStream,
     StreamDetails,
     StreamEntry,
     StreamImport,
@@ -14,7 +15,6 @@ from qbix_node.http.stream_api import (
     StreamRow,
 )
 from qbix_node.wire.references import (
-    FeedId,
     StreamId,
     encode_base64,
     format_blob,
@@ -29,6 +29,7 @@ STREAM = StreamId(b"s" * 32)
 class MemoryStreams:
     rows: dict[StreamId, StreamRow] = field(default_factory=dict)
     contents: dict[StreamId, list[tuple[str, bytes]]] = field(default_factory=dict)
+    wishes: list[NewStream] = field(default_factory=list)
     followed: set[StreamId] = field(default_factory=set)
     headers_only: set[StreamId] = field(default_factory=set)
     appended: trio.Event = field(default_factory=trio.Event)
@@ -53,12 +54,13 @@ class MemoryStreams:
     async def unfollow(self, stream: StreamId) -> None:
         self.followed.discard(stream)
 
-    async def create(self, kind: str, uniqueness: str, readers: Sequence[FeedId]) -> StreamRow:
-        named = [format_feed(reader) for reader in readers] or None
+    async def create(self, wish: NewStream) -> StreamDetails:
+        self.wishes.append(wish)
+        named = [format_feed(reader) for reader in wish.readers] or None
         here = True, False, False, 1, 1, "root", 7, 0, None, False, False, None, None, None
-        row = StreamRow(format_stream(STREAM), kind, uniqueness, [], named, *here)
+        row = StreamRow(format_stream(STREAM), wish.kind, wish.uniqueness, [], named, *here)
         self.rows[STREAM], self.contents[STREAM] = row, [("", b"")]
-        return row
+        return StreamDetails(row, 0, 0, [])
 
     async def append(self, stream: StreamId, kind: str, contents: Sequence[bytes]) -> StreamPlace:
         self.known(stream)
@@ -66,7 +68,8 @@ class MemoryStreams:
         self.contents[stream] += [(kind, content) for content in contents]
         self.appended.set()
         self.appended = trio.Event()
-        return StreamPlace(format_stream(stream), first, len(self.contents[stream]))
+        stop = len(self.contents[stream])
+        return StreamPlace(format_stream(stream), first, stop, len(contents))
 
     async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
         self.known(stream)

@@ -7,6 +7,7 @@ import pytest
 
 from qbix_node.http.app import control_app
 from qbix_node.http.draining import Draining
+from qbix_node.http.stream_api import NewStream
 from qbix_node.wire.references import format_feed, format_stream
 from tests.http.memory_api import ALICE, MemoryApi
 from tests.http.memory_contents import PART_BYTES
@@ -23,7 +24,7 @@ def api() -> MemoryApi:
 
 @pytest.fixture
 async def control(api: MemoryApi) -> AsyncIterator[httpx.AsyncClient]:
-    await api.streams.create("test", "gossip", [])
+    await api.streams.create(NewStream("test", "gossip"))
     for content in (b"one", b"two", b"three"):
         await api.streams.append(STREAM, "post", [content])
     served = Draining(control_app(api))

@@ -10,7 +10,7 @@ from qbix_node.cli.frame import Group
 _HERE = "qbix_node.cli.stream"
 _COMMANDS: program.Table = {
     "create": (f"{_HERE}.writing:create", "Begin a stream of this node. Prints its id."),
-    "append": (f"{_HERE}.writing:append", "Put entries at the end of an own stream."),
+    "append": (f"{_HERE}.writing:append", "Put entries at the end of a stream."),
     "resume": (f"{_HERE}.writing:resume", "Say that an own stream is here whole."),
     "list": (f"{_HERE}.reading:list_", "All streams that are stored or followed."),
     "show": (f"{_HERE}.reading:show", "How one stream is."),

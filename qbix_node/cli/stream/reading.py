@@ -1,13 +1,13 @@
 """`qbix-node stream list`, `show` and `log`."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import click
 
 from qbix_node.cli.frame import Command, Context
 from qbix_node.cli.output import Output, printable, size_text, time_text
-from qbix_node.errors import Malformed
-from qbix_node.http.rows import read_row, read_rows
+from qbix_node.http.rows import read_details, read_row, read_rows
 from qbix_node.http.stream_api import BranchRow, StreamDetails, StreamEntry, StreamRow
 from qbix_node.streams.messages import CONTENT_BYTES_MAX
 from qbix_node.wire import v8json
@@ -61,10 +61,8 @@ def show(context: Context, stream: str) -> None:
     """How one stream is: what it says of itself, its newest Head, and what is missing here."""
     with context.client() as client:
         answer = client.get("/streams/show", {"stream": format_stream(parse_stream(stream))})
-    if not isinstance(answer, dict):
-        raise Malformed("the daemon's answer describes no stream")
-    details = read_row({"row": answer, **answer}, StreamDetails)
-    context.out.show(answer, _about(details, context.out))
+    details = read_details(answer)
+    context.out.show(answer, chain(_about(details, context.out), _signing(details)))
 
 
 def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
@@ -84,7 +82,6 @@ def _about(details: StreamDetails, out: Output) -> Iterator[str]:
     if row.length:
         yield f"kind        {row.kind}"
         yield f"uniqueness  {row.uniqueness}"
-        yield from _keys("owners", row.owners)
         yield from _keys("readers", ["everybody"] if row.readers is None else row.readers)
         yield f"head        length {row.head_length}, root {row.root}"
         yield f"            {time_text(row.timestamp)}"
@@ -93,6 +90,40 @@ def _about(details: StreamDetails, out: Output) -> Iterator[str]:
         yield f"contents    {_contents(details)}"
     if row.claimed > row.length:
         yield f"peers       one says that it has {row.claimed - 1} entries"
+
+
+def _signing(details: StreamDetails) -> Iterator[str]:
+    """Who decides, who writes, and whose signatures are waited for."""
+    row, proposal = details.row, details.proposal
+    yield from _keys("owners", _weighed(row) if row.owners else ["not known yet"])
+    if row.sequencer is not None:
+        yield f"threshold   {row.threshold} of {sum(row.weights)}"
+        yield f"sequencer   {row.sequencer}"
+        yield from _keys("writers", _writers(row))
+    if details.signs:
+        upto = f", up to length {details.signed_length} so far" if details.signed_length else ""
+        yield f"signs       this node signs for it what the sequencer proposes{upto}"
+    if proposal is not None:
+        yield f"proposed    entries {proposal.first} to {proposal.stop - 1}"
+        yield from _keys("signed by", proposal.signed)
+        refused = proposal.refused
+        waiting = [
+            f"{key}{f': {refused[key]}' if key in refused else ''}" for key in proposal.waiting_for
+        ]
+        yield from _keys("waiting for", [printable(each) for each in waiting])
+
+
+def _weighed(row: StreamRow) -> list[str]:
+    if len(set(row.weights)) < 2:
+        return row.owners
+    pairs = zip(row.owners, row.weights, strict=True)
+    return [f"{key}, weight {weight}" for key, weight in pairs]
+
+
+def _writers(row: StreamRow) -> list[str]:
+    if row.writers is None:
+        return ["nobody but the owners"]
+    return row.writers or ["whoever may read it"]
 
 
 def _contents(details: StreamDetails) -> str:

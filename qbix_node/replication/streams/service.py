@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 import structlog
@@ -16,7 +16,7 @@ from qbix_node.net.link import Link, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
-from qbix_node.replication.streams.choice import read_choice
+from qbix_node.replication.streams.choice import StreamChoice, read_choice
 from qbix_node.replication.streams.contents.messages import WantContents
 from qbix_node.replication.streams.contents.service import StreamContents
 from qbix_node.replication.streams.files import export
@@ -40,6 +40,7 @@ from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import (
     Caution,
     CautionChanged,
+    Doubt,
     Doubted,
     ShownAhead,
     Trusted,
@@ -196,8 +197,13 @@ class StreamReplication:
         return self._machine.book.logs
 
     @property
-    def followed(self) -> Container[StreamId]:
-        return self._machine.choice.followed
+    def stopped(self) -> Mapping[StreamId, str]:
+        """Those that take no entries any more, and why."""
+        return self._machine.book.stopped
+
+    @property
+    def choice(self) -> StreamChoice:
+        return self._machine.choice
 
     def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
         """Connected peers that say that they keep its contents, with the lengths they claim."""
@@ -259,8 +265,7 @@ class StreamReplication:
         """All together; returns once they are durable under a Head. Where that is not safe, wait a
         while for it to be; then Temporary.
         """
-        with trio.move_on_after(CAUTION_S):
-            await self._wait_until_trusted(stream)
+        await self.hold(stream)
         number = next(self._numbers)
         done = await self._wishes.ask(number, Append(number, stream, entries, self._now_ms()))
         assert done is not None
@@ -313,9 +318,15 @@ class StreamReplication:
             )
         return state
 
-    async def _wait_until_trusted(self, stream: StreamId) -> None:
-        while self._machine.book.why_wait(stream) is not None:
-            await self._caution_changed.wait()
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now to a stream of which this node is the only owner."""
+        return self._machine.book.why_wait(stream)
+
+    async def hold(self, stream: StreamId) -> None:
+        """Wait a while for what keeps the node from appending to end."""
+        with trio.move_on_after(CAUTION_S):
+            while self.why_wait(stream) is not None:
+                await self._caution_changed.wait()
 
     async def wait_beyond(self, stream: StreamId, length: int) -> None:
         """Return once the log is longer."""
