@@ -190,11 +190,12 @@ class Branches:
         found = [StreamId(key[len(_LOG) :]) for key, _ in rows.scan(_LOG, b"s/m", limit=_ALL)]
         ends = self._ends.setdefault(node, {})
         for stream in dict.fromkeys([*found, *ends]):
+            if node in self._put_back:
+                ends.pop(stream, None)  # it may even be on another branch
             known, log = ends.get(stream), self.record(node, stream)
             if known is not None and (log is None or log.length < known.length):
-                if node not in self._put_back:
-                    length = log.length if log else 0
-                    yield Odd(LOST, stream, f"it ends at {length} after the start")
+                length = log.length if log else 0
+                yield Odd(LOST, stream, f"it ends at {length} after the start")
                 del ends[stream]
             if log is not None:
                 yield from self._read(node, stream, None, log)

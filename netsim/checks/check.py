@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netsim import facts
+from netsim.checks.blind import Blind
 from netsim.checks.branches import Branches
 from netsim.checks.logs import Logs
 from netsim.plan import Fault
@@ -27,6 +28,7 @@ class View:
     numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
     logs: Logs = field(init=False)
     branches: Branches = field(init=False)  # of streams
+    blind: Blind = field(init=False)
     _deaf: set[int] = field(default_factory=set)  # about to stop, or stopped
 
     def __post_init__(self) -> None:
@@ -35,8 +37,10 @@ class View:
         self.numbers = {site.keys.public: n for n, site in sites.items()}
         disks = {n: site.disk for n, site in self.honest.items()}
         self.logs, self.branches = Logs(disks), Branches(disks)
+        self.blind = Blind(self.branches, self.numbers)
 
     def handle(self, node: int, fact: object) -> None:
+        self.blind.handle(node, fact)
         match fact:
             case facts.FaultBegan(fault) if fault.fault in _STOPS:
                 self._deaf.add(node)

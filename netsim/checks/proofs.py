@@ -31,7 +31,7 @@ class NoFalseProof(Check):
                 self._look(node, stream)
 
     def _look(self, node: int, stream: StreamId) -> None:
-        if self.view.honest_owner(stream):
+        if self.view.honest_owner(stream) and stream not in self.view.blind.forked:
             self.violated(node, f"it holds a proof about {self.view.name_stream(stream)}")
 
 

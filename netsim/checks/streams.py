@@ -106,7 +106,9 @@ class OwnersSigned(Check):
 
 
 class HonestOwners(Check):
-    """What anybody has of the stream of an honest owner, the owner had before; it is one line."""
+    """What anybody has of the stream of an honest owner, the owner had before; and it is one line,
+    unless the owner was put back and could not know.
+    """
 
     name = "honest owners never fork"
     guards = (
@@ -118,7 +120,9 @@ class HonestOwners(Check):
         match fact:
             case NewPlace(stream, place) if owner := self.view.honest_owner(stream):
                 before = place.before
-                if before is not None and len(before.after) > 1:
+                forked = before is not None and len(before.after) > 1
+                if forked and not self.view.blind.excuses(owner.number, stream, place):
+                    assert before is not None
                     what = f"{self.view.name_stream(stream)} has two branches after {before.length}"
                     self.violated(owner.number, what)
                 if node != owner.number:

@@ -31,6 +31,7 @@ from qbix_node.streams.messages import Grown, NewEntry, Segment
 from qbix_node.streams.records import (
     LogState,
     Run,
+    log_key,
     put_genesis,
     put_log,
     put_run,
@@ -260,11 +261,41 @@ def test_an_honest_owner_with_two_branches_is_seen(stage: Stage) -> None:
     assert HonestOwners.name in stage.violated()
 
 
-def test_an_owner_whose_store_was_put_back_is_no_exception(stage: Stage) -> None:
-    Log(stage, OPEN).append("a").store(0)
-    stage.tell(0, facts.RolledBack(1, noticed=False))
-    Log(stage, OPEN).append("b").store(1)
-    assert HonestOwners.name in stage.violated()
+def put_back(stage: Stage, *, clean: bool, told_by: Log | None) -> None:
+    """Node 0 has written "a", which node 1 has; then its disk is as it was before. Node 2, which
+    has as much of it as that log, answers, and node 0 writes "b".
+    """
+    lost, again = Log(stage, OPEN).append("a"), Log(stage, OPEN).append("b")
+    for node in (0, 1):
+        lost.store(node)
+    stage.write(0, Delete(log_key(lost.planned.id)))
+    stage.tell(0, facts.RolledBack(1, noticed=False), facts.Started(clean=clean))
+    if told_by is not None:
+        told_by.store(2)
+        answer = g.Continues(1, told_by.head, ())
+        stage.tell(2, facts.SaidOfStreams(stage.peer(0), answer))
+    again.store(0)
+    prove(stage, 1, lost, again)
+
+
+def test_an_owner_who_was_put_back_has_to_ask(stage: Stage) -> None:
+    put_back(stage, clean=False, told_by=None)
+    assert {HonestOwners.name, NoFalseProof.name} <= {*stage.violated()}
+
+
+def test_an_owner_who_was_put_back_and_told_has_to_wait(stage: Stage) -> None:
+    put_back(stage, clean=True, told_by=Log(stage, OPEN).append("a"))
+    assert {HonestOwners.name, NoFalseProof.name} <= {*stage.violated()}
+
+
+def test_an_owner_who_was_put_back_and_could_not_know_is_excused(stage: Stage) -> None:
+    put_back(stage, clean=False, told_by=Log(stage, OPEN))
+    assert not {HonestOwners.name, NoFalseProof.name} & {*stage.violated()}
+
+
+def test_an_older_copy_that_was_closed_waits_for_time_only(stage: Stage) -> None:
+    put_back(stage, clean=True, told_by=None)
+    assert not {HonestOwners.name, NoFalseProof.name} & {*stage.violated()}
 
 
 def test_a_proof_about_an_honest_owner_is_seen(stage: Stage) -> None:
