@@ -55,7 +55,7 @@ class Resolver:
 
     def _sign(self, stream: StreamId, root: Hash | None) -> Resolution:
         status = self._node.streams.status(stream)
-        self._require_owner(status)
+        self._require_owner(status, root)
         if self._node.gossip.resolution(stream) is not None:
             raise LocalError(
                 f"a branch of {format_stream(stream)} was chosen already: a second choice would"
@@ -75,7 +75,7 @@ class Resolver:
         forks = [read_fork(each) for each in self._node.gossip.proofs(stream)]
         return [each for each in forks if isinstance(each, HeadFork) and each.resolved is None]
 
-    def _require_owner(self, status: StreamStatus) -> None:
+    def _require_owner(self, status: StreamStatus, root: Hash | None) -> None:
         genesis, name = status.genesis, format_stream(status.stream)
         if genesis is None:
             raise LocalError(f"nothing of {name} is here")
@@ -83,6 +83,12 @@ class Resolver:
             raise LocalError(f"{name} goes on whatever its owners sign: there is nothing to choose")
         if genesis.owners.only != AuthorId(self._node.keys.public):
             raise LocalError(f"this node is not the only owner of {name}{self._others(genesis)}")
+        if genesis.sequenced and root is not None:
+            # What this node has signed as the sequencer, and may propose still, is of its own log.
+            raise LocalError(
+                f"others write into {name}: only the branch that is here can be chosen",
+                hint="leave --root out",
+            )
 
     def _others(self, genesis: Genesis) -> str:
         if genesis.owners.index(self._node.keys.public) is None:

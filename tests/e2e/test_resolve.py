@@ -204,6 +204,10 @@ async def test_what_can_not_be_resolved_is_refused(
         assert "nothing to choose" in await owner_types.is_refused(
             "stream", "resolve", free, code=1
         )
+        shared = (await owner_types.types("stream", "create", "--anybody-writes")).split()[0]
+        root = (await owner_types.asks("stream", "show", shared))["root"]
+        refused = await owner_types.is_refused("stream", "resolve", shared, "--root", root, code=1)
+        assert "only the branch that is here" in refused
         file = await exported(owner, stream)
         answer = await node.control.post("/streams/import", content=file)
         assert answer.is_success
