@@ -29,7 +29,8 @@ from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.streams.authoring import make_genesis, make_genesis_segment, make_segment, sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, read_fork, unequal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.machine import OFFERS_PER_STREAM_MAX, StreamBook
+from qbix_node.streams.line import OFFERS_PER_STREAM_MAX
+from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.messages import (
     Append,
     Create,

@@ -62,6 +62,14 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidOfStreams:
+    """The same of what is said about streams, by replication or by gossip."""
+
+    to: PeerId
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A machine had signatures checked."""
 

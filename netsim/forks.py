@@ -4,19 +4,21 @@ from netsim import facts
 from netsim.loop import Loop
 from netsim.plan import Plan
 from qbix_node.feeds.messages import ForkFound
+from qbix_node.gossip.messages import ForkProven
 
-FORKED = "forked"  # the Misdeed that is told once both branches exist; of the feed's owner
+FORKED = "forked"  # the Misdeed that is told once both branches exist: of a feed or stream
 
 
 class Forks:
-    """Watches a journal. A feed counts once, by its first fork. Most are made on purpose; others
-    are only known by the evidence, as those of a node that forgot what it had published.
+    """Watches a journal. A feed or stream counts once, by its first fork. Most are made on
+    purpose; others are only known by the evidence, as those of a node that forgot what it had
+    published.
     """
 
     def __init__(self, loop: Loop, plan: Plan) -> None:
         self._loop = loop
         self._honest = frozenset([each.number for each in plan.nodes if each.role == "honest"])
-        self._made: dict[bytes, float] = {}  # feed: when
+        self._made: dict[bytes, float] = {}  # feed or stream: when
         self._proven: dict[bytes, None] = {}  # feeds, to some honest node
         self._found: dict[tuple[bytes, int], float] = {}  # by which node: how long after that
 
@@ -25,9 +27,16 @@ class Forks:
             case facts.Misdeed(name, subject) if name == FORKED and subject is not None:
                 self._made.setdefault(subject, self._loop.now)
             case ForkFound(feed) if node in self._honest:
-                self._proven[feed] = None
-                if feed in self._made:
-                    self._found.setdefault((feed, node), self._loop.now - self._made[feed])
+                self._find(node, feed)
+            case ForkProven(fork) if node in self._honest:
+                self._find(node, fork.stream)
+            case _:
+                pass
+
+    def _find(self, node: int, log: bytes) -> None:
+        self._proven[log] = None
+        if log in self._made:
+            self._found.setdefault((log, node), self._loop.now - self._made[log])
 
     @property
     def made(self) -> int:

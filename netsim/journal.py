@@ -9,6 +9,8 @@ from netsim.plan import Do, Plan
 from netsim.trace import NOBODY, VALUE_MAX, Kind, Trace, name_hash
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Appended, ForkFound, Published, Refusal
+from qbix_node.gossip.messages import ForkProven
+from qbix_node.streams.messages import Grown
 
 Watcher = Callable[[int, object], None]  # a node's number and a fact about it
 
@@ -18,7 +20,7 @@ _Row = tuple[Kind, int, int, int]  # kind, peer, subject, value
 
 
 class Journal:
-    """`numbers`: of nodes, by their keys."""
+    """`numbers`: of nodes, by their keys, and of owners, by the ids of their streams."""
 
     def __init__(self, loop: Loop, trace: Trace, plan: Plan, numbers: Mapping[bytes, int]) -> None:
         self.trace = trace
@@ -60,7 +62,7 @@ class Journal:
 
     def _row(self, fact: object) -> _Row | None:
         match fact:
-            case facts.Said() | facts.Checked():
+            case facts.Said() | facts.SaidOfStreams() | facts.Checked():
                 return None  # packets are in the trace, and what became of messages
             case Published(message=message):
                 return Kind.PUBLISHED, NOBODY, self.number(message.author), message.sequence
@@ -72,6 +74,11 @@ class Journal:
                 return Kind.REFUSED, self.number(peer), self.number(feed), shown
             case ForkFound(feed, sequence):
                 return Kind.FORK_FOUND, NOBODY, self.number(feed), sequence
+            case Grown(stream, _, stop, source):
+                return Kind.STREAM_GREW, self.number(source), self.number(stream), stop
+            case ForkProven(fork, source):
+                owner = self.number(fork.stream)
+                return Kind.FORK_PROVEN, self.number(source), owner, fork.forked_length
             case b.Arrived(blob, size):
                 return Kind.BLOB_ARRIVED, NOBODY, int.from_bytes(blob[:4], "big"), size
             case b.Unfetched(peer, blob, failure):

@@ -1,10 +1,16 @@
-"""What travels between simulated nodes beside the product's own messages: the bytes of blobs, and
-the parts of a history. The full driver says the same in muxrpc (spec/blobs.md 3, replication.md 5).
+"""What travels between simulated nodes beside the product's own messages: the bytes of blobs, the
+parts of a history, and what opens and ends conversations. The full driver says the same in muxrpc
+(spec/blobs.md 3, replication.md 5 and 10, gossip.md 1).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qbix_node.wire.references import BlobId, FeedId
+from qbix_node.gossip import messages as g
+from qbix_node.replication.streams.contents.messages import Contents, NoContents, WantContents
+from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.streams.messages import OfferedSegment
+from qbix_node.wire.references import BlobId, FeedId, StreamId
 from qbix_node.wire.v8json import JsonValue
 
 # ---- blobs.get; numbers are chosen by who asks, each used once on a connection ----
@@ -53,3 +59,35 @@ class HistoryPart:
 
     feed: FeedId
     messages: tuple[JsonValue, ...]
+
+
+# ---- ebt.replicateFormat and qbix.heads: calls for the former are a FormatCall of the product,
+# segments an OfferedSegment, and what is gossiped is in the words of qbix_node.gossip.messages ----
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNotes:
+    notes: Mapping[StreamId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsEnded:
+    """The conversation about streams is over, or the call for it is refused."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsCall:
+    """Who dialled calls qbix.heads."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsEnded:
+    """That conversation is over, or the call for it is refused."""
+
+
+_OF_REPLICATION = (FormatCall, StreamNotes, StreamsEnded, OfferedSegment)
+_OF_CONTENTS = (WantContents, Contents, NoContents)
+_OF_GOSSIP = (g.Heads, g.Compare, g.Continues, g.Shorter, g.Unknown, g.Proofs)
+OF_STREAMS = frozenset((*_OF_REPLICATION, *_OF_CONTENTS, HeadsCall, HeadsEnded, *_OF_GOSSIP))

@@ -60,6 +60,12 @@ class Do(StrEnum):
     WANT_BLOB = "want_blob"  # the blob `number` of `target`
     UNWANT_BLOB = "unwant_blob"
     REMOVE_BLOB = "remove_blob"
+    # The stream `number` of this node (netsim.streams). With a `target` it is private: who may read
+    # it are its owner and the nodes whose number is odd, or even, as that of the target.
+    CREATE_STREAM = "create_stream"
+    APPEND_STREAM = "append_stream"  # to its stream `number`: `entries` of about `size` bytes each
+    FOLLOW_STREAM = "follow_stream"  # the stream `number` of `target`
+    UNFOLLOW_STREAM = "unfollow_stream"
     ACT = "act"  # asks a byzantine role for its deed `number` (netsim.roles)
 
 
@@ -119,6 +125,7 @@ class Operation:
     target: int | None = None  # a node
     number: int = 0
     size: int = 0
+    entries: int = 1  # that are appended to a stream together
 
 
 @dataclass(frozen=True, slots=True)

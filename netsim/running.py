@@ -18,6 +18,7 @@ from netsim.loop import Loop
 from netsim.plan import Operation, Plan
 from netsim.site import make_site
 from netsim.state import final_state
+from netsim.streams import Streams
 from netsim.trace import Trace
 from netsim.world import Driver, World
 
@@ -118,12 +119,14 @@ def make_world(plan: Plan, driver: Driver, *, keep_trace: bool = False) -> World
     sites = {each.number: make_site(each, plan.conditions, chance, loop) for each in plan.nodes}
     for site in sites.values():
         furnish(site, sites)
-    numbers = {site.keys.public: number for number, site in sites.items()}
+    streams = Streams(plan)
+    numbers: dict[bytes, int] = {site.keys.public: number for number, site in sites.items()}
+    numbers |= {stream.id: stream.owner for stream in streams.by_id.values()}
     journal = Journal(loop, Trace(keep=keep_trace), plan, numbers)
     limits = limits_of(plan)[0]
     silence_s = None if driver.silence_s is None else limits.silence_max_s
     fabric = Fabric(loop, chance, plan.conditions, journal, silence_s=silence_s, limits=limits)
-    return World(plan, loop, chance, journal, fabric, sites)
+    return World(plan, loop, chance, journal, fabric, sites, streams)
 
 
 def _ask(world: World, faults: Faults, operation: Operation) -> None:

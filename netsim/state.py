@@ -1,8 +1,8 @@
 """The state in which a run left its nodes: what both drivers have to agree on.
 
-It is what people asked for and what they got: logs, follows, blocks, blobs and wants of the honest
-nodes. Left out is what depends on who was quicker: which branch of a forked feed a node saw first,
-how far a byzantine feed got, and blobs that are only here because peers wanted them.
+It is what people asked for and what they got: logs, follows, blocks, blobs, wants and streams of
+the honest nodes. Left out is what depends on who was quicker: which branch of a forked feed a node
+saw first, how far a byzantine feed got, and blobs that are only here because peers wanted them.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ from qbix_node.blobs.limits import Limits
 from qbix_node.blobs.recovery import recover
 from qbix_node.feeds.records import read_forked, read_heads
 from qbix_node.replication.following import read_blocks, read_follows
+from qbix_node.replication.streams.choice import read_choice
+from qbix_node.streams.records import log_key, read_log_state, read_streams
+from qbix_node.streams.tree import bag
 from qbix_node.wire.references import FeedId
 
 
@@ -31,7 +34,8 @@ def final_state(world: World) -> FinalState:
     authors = {site.feed for site in honest}
     lines = []
     for site in honest:
-        lines += [f"{site.number} {line}" for line in (*_feeds(site, authors), *_blobs(site))]
+        said = (*_feeds(site, authors), *_blobs(site), *_streams(site, world))
+        lines += [f"{site.number} {line}" for line in said]
     return FinalState(tuple(lines))
 
 
@@ -46,6 +50,19 @@ def _feeds(site: Site, authors: set[FeedId]) -> list[str]:
             if feed in authors and feed not in forked
         ],
     ]
+
+
+def _streams(site: Site, world: World) -> list[str]:
+    """Of honest owners."""
+    lines = list[str]()
+    for stream in sorted(read_streams(site.disk)):
+        planned, record = world.streams.by_id.get(stream), site.disk.get(log_key(stream))
+        honest = planned is not None and world.sites[planned.owner].plan.role == "honest"
+        if record is not None and honest:
+            log = read_log_state(record, stream)
+            lines.append(f"stream {stream.hex()} {log.length} {bag(log.peaks).hex()}")
+    followed = sorted(read_choice(site.disk).followed)
+    return [f"follows stream {stream.hex()}" for stream in followed] + lines
 
 
 def _blobs(site: Site) -> list[str]:

@@ -24,6 +24,9 @@ MESSAGE_NAMES = (
     *("EbtCall", "EbtNotes", "EbtEnded", "Offered"),
     *("HistoryRequest", "HistoryPart", "HistoryEnded"),
     *("Listening", "Want", "Have", "BlobGet", "BlobCancel", "BlobBytes", "BlobEnd"),
+    *("FormatCall", "StreamNotes", "StreamsEnded", "Segment", "HeadsCall", "HeadsEnded"),
+    *("Heads", "Compare", "Continues", "Shorter", "Unknown", "Proofs"),
+    *("WantContents", "Contents", "NoContents"),
 )
 
 
@@ -54,6 +57,8 @@ class Kind(IntEnum):
     FAILED = 22  # a bug of the node
     VIOLATED = 23  # a check
     FOUND = 24  # another finding of a machine (name_hash)
+    STREAM_GREW = 25  # by what the peer sent, or by itself (owner; length)
+    FORK_PROVEN = 26  # of a stream, as the peer showed or by itself (owner; length that is forked)
 
 
 def name_hash(name: str) -> int:

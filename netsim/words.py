@@ -30,6 +30,8 @@ _SAID: Mapping[Kind, str] = {
     Kind.FAILED: "failed: a bug",
     Kind.VIOLATED: "broke what a check guards",
     Kind.FOUND: "told of {found}",
+    Kind.STREAM_GREW: "has a stream of {subject} up to length {value}, from {peer}",
+    Kind.FORK_PROVEN: "proved, or was shown by {peer}, a fork in a stream of {subject} at {value}",
 }
 
 

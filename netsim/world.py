@@ -13,6 +13,7 @@ from netsim.journal import Journal
 from netsim.loop import Loop
 from netsim.plan import Operation, Plan
 from netsim.site import Site
+from netsim.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class World:
     journal: Journal
     fabric: Fabric
     sites: dict[int, Site]
+    streams: Streams
     members: dict[int, Member] = field(default_factory=dict)
     over: bool = False  # nothing more is to happen
 

@@ -1,6 +1,6 @@
 """What must hold in every run: always, eventually, and sometimes."""
 
 from netsim.checks.checks import Checks, Violation
-from netsim.checks.settling import Complaint
+from netsim.checks.complaining import Complaint
 
 __all__ = ["Checks", "Complaint", "Violation"]

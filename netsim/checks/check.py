@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netsim import facts
+from netsim.checks.blind import Blind
+from netsim.checks.branches import Branches
 from netsim.checks.logs import Logs
 from netsim.plan import Fault
 from netsim.site import Site
 from netsim.world import World
-from qbix_node.wire.references import FeedId
+from qbix_node.wire.references import FeedId, StreamId
 
 _STOPS = (Fault.RESTART, Fault.ROLL_BACK, Fault.RESTORE)
 
@@ -25,15 +27,20 @@ class View:
     honest: dict[int, Site] = field(init=False)
     numbers: dict[bytes, int] = field(init=False)  # of all nodes, by their keys
     logs: Logs = field(init=False)
+    branches: Branches = field(init=False)  # of streams
+    blind: Blind = field(init=False)
     _deaf: set[int] = field(default_factory=set)  # about to stop, or stopped
 
     def __post_init__(self) -> None:
         sites = self.world.sites
         self.honest = {n: site for n, site in sites.items() if site.plan.role == "honest"}
         self.numbers = {site.keys.public: n for n, site in sites.items()}
-        self.logs = Logs({n: site.disk for n, site in self.honest.items()})
+        disks = {n: site.disk for n, site in self.honest.items()}
+        self.logs, self.branches = Logs(disks), Branches(disks)
+        self.blind = Blind(self.branches, self.numbers)
 
     def handle(self, node: int, fact: object) -> None:
+        self.blind.handle(node, fact)
         match fact:
             case facts.FaultBegan(fault) if fault.fault in _STOPS:
                 self._deaf.add(node)
@@ -53,6 +60,22 @@ class View:
     def author(self, feed: FeedId) -> Site | None:
         """Whose feed it is, if that node is honest."""
         return self.honest.get(self.numbers.get(feed, -1))
+
+    # ---- streams ----
+
+    def honest_owner(self, stream: StreamId) -> Site | None:
+        planned = self.world.streams.by_id.get(stream)
+        return None if planned is None else self.honest.get(planned.owner)
+
+    def owner_key(self, stream: StreamId) -> bytes | None:
+        planned = self.world.streams.by_id.get(stream)
+        return None if planned is None else planned.genesis.owners.only
+
+    def name_stream(self, stream: StreamId) -> str:
+        planned = self.world.streams.by_id.get(stream)
+        if planned is None:
+            return f"stream {stream.hex()[:8]}"
+        return f"stream {planned.number} of node {planned.owner}"
 
     def name(self, key: bytes) -> str:
         number = self.numbers.get(key)

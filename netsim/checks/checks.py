@@ -8,14 +8,19 @@ from typing import Protocol
 from netsim import facts
 from netsim.checks.blobs import BLOB_CHECKS
 from netsim.checks.check import Check, View
+from netsim.checks.complaining import Complaint
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
 from netsim.checks.links import LINK_CHECKS
 from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
 from netsim.checks.promises import PROMISE_CHECKS
-from netsim.checks.settling import Complaint, Settling, Unsettled
+from netsim.checks.proofs import PROOF_CHECKS
+from netsim.checks.settling import Settling, Unsettled
 from netsim.checks.speech import SPEECH_CHECKS
+from netsim.checks.streamevents import StreamEvents
+from netsim.checks.streams import STREAM_CHECKS
+from netsim.checks.streamspeech import STREAM_SPEECH_CHECKS
 from netsim.world import World
 
 ALWAYS: tuple[type[Check], ...] = (
@@ -26,6 +31,9 @@ ALWAYS: tuple[type[Check], ...] = (
     *BLOB_CHECKS,
     *LINK_CHECKS,
     *PRIVACY_CHECKS,
+    *STREAM_CHECKS,
+    *PROOF_CHECKS,
+    *STREAM_SPEECH_CHECKS,
 )
 TOLD_MAX = 3  # violations of one check at one node; what follows from the first says little more
 
@@ -57,7 +65,8 @@ class Checks:
         self._settling = Settling(self._view)
         self._noticing = Noticing(self._view, self.events)
         self._watching: dict[type, list[Callable[[int, object], None]]] = {}
-        watchers: list[_Watcher] = [*self._always, self._settling, self._noticing]
+        events = StreamEvents(self._view, self._noticing.saw)
+        watchers: list[_Watcher] = [*self._always, self._settling, self._noticing, events]
         for watcher in watchers:
             for kind in watcher.watches:
                 self._watching.setdefault(kind, []).append(watcher.handle)
@@ -71,6 +80,8 @@ class Checks:
         self._view.handle(node, fact)
         for seen in self._view.logs.handle(node, fact):
             self._tell(node, seen)
+        for found in self._view.branches.handle(node, fact):
+            self._tell(node, found)
         self._tell(node, fact)
 
     def unsettled(self) -> list[Complaint]:
@@ -86,6 +97,8 @@ class Checks:
         for node in self._view.honest:
             for seen in self._view.logs.look(node):
                 self._tell(node, seen)
+            for found in self._view.branches.look(node):
+                self._tell(node, found)
         for check in self._always:
             check.finish()
         self._noticing.finish()

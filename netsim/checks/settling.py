@@ -13,28 +13,34 @@ network is a local one), neither blocks the other, and there is room for the con
   Excused is who was put back to an old copy of everything, without having lost a message of its own
   feed: it can't know, and may learn of other feeds with their next message (spec/replication.md 4).
 - What was to be published is, or was refused.
+- Streams: netsim/checks/converging.py.
 - An operator's want is fulfilled if an honest node within `hops_max` links holds the blob, one link
   if the quota of those between could not hold all blobs of the run at once (spec/blobs.md 4, 5).
 """
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netsim import facts
 from netsim.asking import limits_of
+from netsim.checks import converging
 from netsim.checks.check import Facts, View
+from netsim.checks.complaining import Complaint
+from netsim.checks.converging import Converging
 from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN
 from qbix_node.feeds.messages import Published, PublishRefused
+from qbix_node.gossip.messages import ForkProven
 from qbix_node.machines import PeerId
 from qbix_node.net import messages as k
 from qbix_node.ports import Rows
 from qbix_node.replication.messages import Granted
-from qbix_node.wire.references import BlobId, FeedId
+from qbix_node.streams import messages as s
+from qbix_node.wire.references import BlobId, FeedId, StreamId
 
 # What each complaint rests on.
 _RUNS = "spec/storage.md 1.1: It survives a killed process and a cut of power"
@@ -50,20 +56,12 @@ _SENT = (
     "spec/replication.md 2.3: A peer that asks is sent every message after the one it has, in order"
 )
 _FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
-RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED)
+RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED, *converging.RESTS_ON)
 
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
 # A number, with the word that makes it a name; the first digits of an id.
 _NAMES = re.compile(r"node [0-9]+|[0-9a-f]{8}|[0-9]+")
 LAN_NODES_MAX = 64  # spec/transport.md 7: more are not heard of at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """`spec`: the sentence that it rests on: page, section, words."""
-
-    spec: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,7 @@ class _Ties:
     near: dict[int, dict[int, None]] = field(default_factory=dict)
     knows: dict[int, set[int]] = field(default_factory=dict)
     feeds: dict[int, dict[FeedId, None]] = field(default_factory=dict)
+    streams: dict[int, Mapping[StreamId, bool]] = field(default_factory=dict)
 
 
 class Settling:
@@ -103,10 +102,14 @@ class Settling:
         k.Done,
         b.Wanted,
         b.Unwanted,
+        s.Appended,
+        s.AppendRefused,
+        ForkProven,
     )
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._streams = Converging(view)
         self._ties: _Ties | None = None
         self._up: dict[int, dict[PeerId, int]] = {}  # connections
         self._asked: dict[int, int] = {}  # publishes that were not answered
@@ -118,6 +121,7 @@ class Settling:
         self._hops = self._blobs.hops_max if sum(sizes) <= self._blobs.sympathy_bytes_max else 1
 
     def handle(self, node: int, fact: object) -> None:
+        self._streams.handle(node, fact)
         match fact:
             case facts.LinkUp(peer):
                 up = self._up.setdefault(node, {})
@@ -169,6 +173,7 @@ class Settling:
             if count := self._asked.get(node):
                 what = f"node {node} has {count} messages to publish and says nothing of them"
                 yield Complaint(_PUBLISHED, what)
+            yield from self._streams.unanswered(node)
         for node, others in ties.near.items():
             for other in others:
                 if node < other and not self._excused(ties, node, other):
@@ -194,6 +199,7 @@ class Settling:
                 most = f"{min(have, has)} messages of {self._view.name(feed)}"
                 what = f"node {short} has {most}, node {long} has {max(have, has)}"
                 yield Complaint(_SENT, what)
+        yield from self._streams.between(node, other, ties.streams[node], ties.streams[other])
 
     def _excused(self, ties: _Ties, node: int, other: int) -> bool:
         """Somebody else has taken the room: 32 places are kept for peers that a person added."""
@@ -242,6 +248,7 @@ class Settling:
             ties.knows[node] = set(known)
             follows = [FeedId(key) for key in _keys(site.disk, b"r/f")]
             ties.feeds[node] = dict.fromkeys([site.feed, *follows])
+            ties.streams[node] = self._streams.replicated(node)
             ties.near.setdefault(node, {})
             for other in known:
                 if other != node:

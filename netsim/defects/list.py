@@ -6,11 +6,13 @@ from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
 from netsim.defects.services import SERVICE_DEFECTS
 from netsim.defects.storage import STORAGE_DEFECTS
+from netsim.defects.streams import STREAM_DEFECTS
 
 DEFECTS: tuple[Defect, ...] = (
     *FEED_DEFECTS,
     *REPLICATION_DEFECTS,
     *BLOB_DEFECTS,
     *STORAGE_DEFECTS,
+    *STREAM_DEFECTS,
     *SERVICE_DEFECTS,
 )

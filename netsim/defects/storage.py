@@ -63,6 +63,7 @@ STORAGE_DEFECTS = (
         WholeBatches.name,
         plans.power_cuts,
         planting((SimulatedDisk, "crash", _tear)),
+        seeds=(3, 4),
     ),
     Defect(
         "synced batch forgotten",

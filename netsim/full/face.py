@@ -112,7 +112,11 @@ class FaceHost:
         self, stream: trio.abc.Stream, session: SessionKeys, *, address: str, outgoing: bool
     ) -> None:
         peer = session.peer
-        talk = Talk(lambda message: self._heard(talk, message), self._site.clock.wall)
+        talk = Talk(
+            lambda message: self._heard(talk, message),
+            self._site.clock.wall,
+            streams=self._face.streams,
+        )
         slow = SlowReader(stream, self._face.reads_bytes_s)
         talk.link = Link(
             slow, session, talk.methods(), NO_LIMITS, outgoing=outgoing, address=address

@@ -9,6 +9,7 @@ from netsim.asking import limits_of
 from netsim.full.executor import SlowExecutor
 from netsim.full.person import carry_out
 from netsim.full.process import Life
+from netsim.full.saying import of_streams
 from netsim.full.store import SimulatedStore
 from netsim.full.wires import Wires
 from netsim.plan import Plan
@@ -76,7 +77,7 @@ class HonestProgram:
     async def _serve_person(self, life: Life, node: Node) -> None:
         async with trio.open_nursery() as nursery:
             async for operation in life.operations:
-                nursery.start_soon(carry_out, operation, node, self._world.sites)
+                nursery.start_soon(carry_out, operation, node, self._world)
 
     def _edges(self, store: MemoryStore, executor: SlowExecutor) -> Edges:
         site = self._site
@@ -100,6 +101,8 @@ class HonestProgram:
 
     def _observe(self, finding: object) -> None:
         match finding:
+            case Send(to, message) if of_streams(message, self._world.streams.by_id):
+                self._tell(facts.SaidOfStreams(to, message))
             case Send(to, message):
                 self._tell(facts.Said(to, message))
             case LinkUp(peer, outgoing):

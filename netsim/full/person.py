@@ -1,33 +1,38 @@
 """What a person does with a node: carries out the operations of the plan."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from netsim.asking import blob_content, blob_of, content_of
 from netsim.plan import Do, Operation
 from netsim.site import Site
+from netsim.streams import PlannedStream, entries_of
+from netsim.world import World
 from qbix_node.daemon.node import Node
 from qbix_node.errors import LocalError
 from qbix_node.feeds.messages import Readers
 from qbix_node.wire.references import BlobId
 
 
-async def carry_out(operation: Operation, node: Node, sites: Mapping[int, Site]) -> None:
+async def carry_out(operation: Operation, node: Node, world: World) -> None:
     """A refusal is read by the person and has no consequence."""
     try:
         if operation.do in _BLOBS:
             await _on_blobs(operation, node)
+        elif operation.do in _STREAMS:
+            await _on_streams(operation, node, world.streams.about(operation))
         elif operation.do is Do.PUBLISH:
-            target = None if operation.target is None else sites[operation.target]
+            target = None if operation.target is None else world.sites[operation.target]
             readers = Readers((target.feed,)) if target else None
             await node.replication.publish(content_of(operation), readers)
         elif operation.target is not None:
-            await _on_others(operation.do, node, sites[operation.target])
+            await _on_others(operation.do, node, world.sites[operation.target])
     except LocalError:
         pass
 
 
 _BLOBS = (Do.ADD_BLOB, Do.WANT_BLOB, Do.UNWANT_BLOB, Do.REMOVE_BLOB)
+_STREAMS = (Do.CREATE_STREAM, Do.APPEND_STREAM, Do.FOLLOW_STREAM, Do.UNFOLLOW_STREAM)
 
 
 async def _on_others(do: Do, node: Node, other: Site) -> None:
@@ -60,6 +65,18 @@ async def _on_blobs(operation: Operation, node: Node) -> None:
             await node.blobs.unwant(blob)
         case _:
             await _remove(node, blob)
+
+
+async def _on_streams(operation: Operation, node: Node, stream: PlannedStream) -> None:
+    match operation.do:
+        case Do.CREATE_STREAM:
+            await node.streams.create(stream.genesis)
+        case Do.APPEND_STREAM:
+            await node.streams.append(stream.id, entries_of(operation))
+        case Do.FOLLOW_STREAM:
+            await node.streams.follow(stream.id)
+        case _:
+            await node.streams.unfollow(stream.id)
 
 
 async def _remove(node: Node, blob: BlobId) -> None:

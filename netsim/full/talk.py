@@ -12,6 +12,7 @@ from itertools import count
 import trio
 
 from netsim import messages as s
+from netsim.full.streamed import StreamTalk
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.requests import read_get
 from qbix_node.errors import RemoteError
@@ -68,8 +69,16 @@ class Talk:
 
     link: Link
 
-    def __init__(self, hear: Callable[[object], None], wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[object], None],
+        wall_clock: Callable[[], float],
+        *,
+        streams: bool,
+    ) -> None:
+        """`streams`: whether the face has to do with them; else calls are refused."""
         self._hear = hear
+        self._streams = StreamTalk(hear) if streams else None
         self._wall_clock = wall_clock
         self._to_say: deque[object] = deque()
         self._news = trio.Event()
@@ -99,6 +108,9 @@ class Talk:
 
     async def _say(self, message: object, nursery: trio.Nursery) -> None:
         match message:
+            case _ if type(message) in s.OF_STREAMS:
+                if self._streams:
+                    await self._streams.say(message, self.link, nursery)
             case r.EbtCall():
                 self._ebt = await self.link.open(EBT, r.EBT_ARGUMENTS, "duplex")
                 nursery.start_soon(self._converse, self._ebt)
@@ -229,6 +241,7 @@ class Talk:
             HISTORY: Method("source", self._serve_history),
             WANTS: Method("source", self._serve_wants),
             GET: Method("source", self._serve_get),
+            **(self._streams.methods() if self._streams else {}),
         }
 
     async def _serve_ebt(self, _: Link, args: list[JsonValue], stream: Stream | None) -> None:

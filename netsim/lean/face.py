@@ -89,7 +89,7 @@ class FaceHost:
 
         outgoing = dial is not None
         link = Link(self._process, end, peer, outgoing=outgoing, ended=ended)
-        self._talks[peer] = talk = Spoken(link)
+        self._talks[peer] = talk = Spoken(link, streams=self._face.streams)
         link.hear = partial(self._hear, talk)
         if self._face.reads_bytes_s < math.inf:
             link.read(self._face.reads_bytes_s)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from netsim.asking import blob_content, blob_of, content_of, limits_of
 from netsim.lean.connecting import Connecting
+from netsim.lean.gossiping import Gossiping
 from netsim.lean.lan import Shouting
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.replicating import Replicating
 from netsim.lean.sharing import Sharing
 from netsim.lean.writer import Writer
+from netsim.messages import OF_STREAMS
 from netsim.plan import Do, Operation
 from netsim.site import Site
 from netsim.world import Load, World
@@ -30,6 +32,7 @@ class Node:
         self.process = Process(world, site, fail)
         self.writer = Writer(self.process)
         self.replicating = Replicating(self.process, self.writer, connections, clocks_valid=clean)
+        self.gossiping = Gossiping(self.process, self.writer, clean=clean)
         self.sharing = Sharing(self.process, self.writer, blobs)
         self.connecting = Connecting(self.process, self.writer, connections, self)
         self._requests = 0
@@ -38,6 +41,7 @@ class Node:
         self.process.enter(self._start)
 
     def _start(self) -> None:
+        self.gossiping.start()
         self.connecting.start()
         if self.process.world.plan.lan:
             Shouting(self.process, self.connecting).start()
@@ -45,11 +49,17 @@ class Node:
     # ---- links ----
 
     def begin(self, link: Link) -> None:
-        link.hear = self.replicating.begin(link, self.sharing.hear)
+        link.hear = self.replicating.begin(link, self._hear_else)
+        self.gossiping.begin(link)
         self.sharing.begin(link)
+
+    def _hear_else(self, link: Link, message: object) -> None:
+        part = self.gossiping if type(message) in OF_STREAMS else self.sharing
+        part.hear(link, message)
 
     def end(self, link: Link) -> None:
         self.replicating.end(link)
+        self.gossiping.end(link)
         self.sharing.end(link)
 
     # ---- what its person asks ----
@@ -89,6 +99,20 @@ class Node:
                 self.sharing.unwant(blob_of(operation))
             case Do.REMOVE_BLOB:
                 self.sharing.remove(blob_of(operation))
+            case _:
+                self._ask_of_streams(operation)
+
+    def _ask_of_streams(self, operation: Operation) -> None:
+        streaming, stream = self.gossiping.streaming, self.process.world.streams.about(operation)
+        match operation.do:
+            case Do.CREATE_STREAM:
+                streaming.create(stream)
+            case Do.APPEND_STREAM:
+                streaming.append(stream, operation)
+            case Do.FOLLOW_STREAM:
+                streaming.follow(stream)
+            case Do.UNFOLLOW_STREAM:
+                streaming.unfollow(stream)
             case _:
                 pass  # of roles; or without whom it is about
 

@@ -11,18 +11,23 @@ from netsim.lean import wire
 from netsim.trace import MESSAGE_NAMES
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Offered
+from qbix_node.gossip import messages as g
 from qbix_node.replication.messages import EbtCall, EbtEnded, EbtNotes
+from qbix_node.replication.streams.contents import messages as c
+from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import FeedId
 
 PACKET_BYTES = 43
 NOTE_BYTES = 62  # "@…=.ed25519":12,
+HEAD_BYTES = 150  # with one signature
 CALL_BYTES = 80  # name and arguments of a request
 
 _Measure = Callable[[object], int]
 
 
 def _size_of_notes(message: object) -> int:
-    return NOTE_BYTES * len(cast("EbtNotes[FeedId]", message).notes)
+    return NOTE_BYTES * len(cast("EbtNotes[FeedId] | n.StreamNotes", message).notes)
 
 
 def _size_of_bytes(message: object) -> int:
@@ -32,6 +37,10 @@ def _size_of_bytes(message: object) -> int:
 def _size_of_messages(message: object) -> int:
     """Beside the text, which who sends them knows."""
     return PACKET_BYTES * len(cast("Offered | wire.HistoryItems", message).messages)
+
+
+def _size_of_contents(message: object) -> int:
+    return sum([len(each or b"") for each in cast("c.Contents", message).contents])
 
 
 _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
@@ -52,6 +61,21 @@ _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     n.BlobCancel: ("BlobCancel", 4),
     n.BlobBytes: ("BlobBytes", _size_of_bytes),
     n.BlobEnd: ("BlobEnd", 4),
+    FormatCall: ("FormatCall", CALL_BYTES),
+    n.StreamNotes: ("StreamNotes", _size_of_notes),
+    n.StreamsEnded: ("StreamsEnded", 4),
+    OfferedSegment: ("Segment", HEAD_BYTES),
+    c.WantContents: ("WantContents", HEAD_BYTES),
+    c.Contents: ("Contents", _size_of_contents),
+    c.NoContents: ("NoContents", 4),
+    n.HeadsCall: ("HeadsCall", CALL_BYTES),
+    n.HeadsEnded: ("HeadsEnded", 4),
+    g.Heads: ("Heads", lambda message: HEAD_BYTES * len(cast("g.Heads", message).heads)),
+    g.Compare: ("Compare", 3 * HEAD_BYTES),
+    g.Continues: ("Continues", 3 * HEAD_BYTES),
+    g.Shorter: ("Shorter", 3 * HEAD_BYTES),
+    g.Unknown: ("Unknown", 12),
+    g.Proofs: ("Proofs", lambda message: sum(map(len, cast("g.Proofs", message).proofs))),
 }
 _PLACES = {kind: (MESSAGE_NAMES.index(name), size) for kind, (name, size) in _KINDS.items()}
 

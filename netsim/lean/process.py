@@ -57,6 +57,10 @@ class Process:
         if self.journal.watched:
             self.journal.tell(self.number, facts.Said(to, message))
 
+    def said_of_streams(self, to: m.PeerId, message: object) -> None:
+        if self.journal.watched:
+            self.journal.tell(self.number, facts.SaidOfStreams(to, message))
+
     def enter(self, action: Callable[..., object], *arguments: object) -> None:
         if self.over:
             return

@@ -5,6 +5,8 @@ from itertools import count
 from netsim import messages as n
 from netsim.lean import wire
 from netsim.lean.link import Link
+from netsim.lean.streamed import bytes_of
+from netsim.messages import OF_STREAMS
 from qbix_node.blobs import messages as b
 from qbix_node.feeds.messages import Offered
 from qbix_node.replication.messages import (
@@ -16,13 +18,18 @@ from qbix_node.replication.messages import (
     HistoryEnded,
     HistoryRequest,
 )
+from qbix_node.replication.streams.contents.messages import NoContents, WantContents
+from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import FeedId
 from qbix_node.wire.v8json import JsonValue, compact
 
 
 class Spoken:
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, streams: bool) -> None:
+        """`streams`: whether the role has to do with them; else calls are refused."""
         self.link = link
+        self._streams = streams
         self._talking = False  # by EBT
         self._listening = False  # the peer, to our notes of blobs
         self._numbers = count(1)
@@ -33,6 +40,11 @@ class Spoken:
 
     def hear(self, message: object) -> object | None:
         """What the machine hears of it."""
+        if type(message) in OF_STREAMS:
+            if self._streams and type(message) is not WantContents:
+                return message
+            self._refuse(message)
+            return None
         match message:
             case EbtCall():
                 self._talking = True
@@ -51,6 +63,17 @@ class Spoken:
             case _:
                 pass
         return message
+
+    def _refuse(self, message: object) -> None:
+        match message:
+            case FormatCall():
+                self.link.say(n.StreamsEnded("no such method"))
+            case n.HeadsCall():
+                self.link.say(n.HeadsEnded())
+            case WantContents():
+                self.link.say(NoContents(never=True))
+            case _:
+                pass
 
     # ---- what the role says ----
 
@@ -79,6 +102,10 @@ class Spoken:
             case b.Want(_, number) | b.Have(_, number) if self._listening and number > 0:
                 self.link.say(message)
             case b.Listening() | n.BlobGet() | n.BlobCancel() | n.BlobBytes() | n.BlobEnd():
+                self.link.say(message)
+            case OfferedSegment(segment):
+                self.link.say(message, bytes_of(segment))
+            case _ if type(message) in OF_STREAMS:
                 self.link.say(message)
             case _:
                 pass  # nobody hears it

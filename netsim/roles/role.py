@@ -40,7 +40,9 @@ class Face:
       Offered: messages, each a packet of the conversation or of a history that we asked for;
       HistoryRequest: it opens createHistoryStream; HistoryEnded: a history is over, whoever asked;
       Listening: it opens blobs.createWants; Want, Have: notes of blobs on ours;
-      BlobGet, BlobCancel, BlobBytes, BlobEnd (netsim.messages): blobs.get.
+      BlobGet, BlobCancel, BlobBytes, BlobEnd (netsim.messages): blobs.get;
+      and if it has to do with streams: FormatCall, StreamNotes, StreamsEnded, OfferedSegment;
+      HeadsCall, HeadsEnded, and what the product's gossip says (qbix_node.gossip.messages).
     - Requested(Operation): a person asks something of the node (all faces are told).
     - TimerFired.
 
@@ -52,7 +54,7 @@ class Face:
       HistoryPart (messages on the oldest open history of that feed that the peer asked for;
       dropped if there is none), HistoryEnded (ends that one, else the oldest that we asked for),
       Listening (we open blobs.createWants), Want, Have (dropped if the peer does not listen),
-      BlobGet, BlobCancel, BlobBytes, BlobEnd.
+      BlobGet, BlobCancel, BlobBytes, BlobEnd, and those of streams.
       Numbers that the wire can say but no honest program takes (a note of -7) reach the peer as
       its parsers leave them: passed over. To who is not connected: dropped.
     - SetTimer, as for any machine.
@@ -66,6 +68,7 @@ class Face:
     machine: Machine
     dials: tuple[Dial, ...] = ()
     reads_bytes_s: float = math.inf  # from each connection; 0: it never reads after the handshake
+    streams: bool = False  # it has to do with streams; else calls for them are refused
 
     @property
     def peer(self) -> PeerId:

@@ -78,6 +78,8 @@ def _operation(operation: Operation) -> dict[str, _Value]:
         row["target"] = operation.target
     if operation.number:
         row["number"] = operation.number
+    if operation.entries != 1:
+        row["entries"] = operation.entries
     return row | ({"size": operation.size} if operation.size else {})
 
 

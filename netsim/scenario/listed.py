@@ -13,6 +13,7 @@ from netsim.plan import ALLOWED, Do, Fault, Operation, PlannedFault, Range
 from netsim.scenario.amounts import Portion, draw_evenly, fixed, read_portion
 from netsim.scenario.byzantine import HONEST, Cast
 from netsim.scenario.reading import Table, read_nodes, shown
+from qbix_node.streams.messages import ENTRIES_MAX
 
 R = TypeVar("R")
 
@@ -27,6 +28,8 @@ _WITH_TARGET = (
     Do.REMOVE_PEER,
     Do.WANT_BLOB,
     Do.UNWANT_BLOB,
+    Do.FOLLOW_STREAM,
+    Do.UNFOLLOW_STREAM,
 )
 
 
@@ -62,6 +65,7 @@ class OperationRule:
     target: int | None
     number: int
     size: Range
+    entries: int
     times: int
 
 
@@ -123,6 +127,7 @@ def read_operation(table: Table, nodes: Sequence[int], duration_s: float) -> Ope
         target=target,
         number=table.count("number", 0),
         size=table.span("size", fixed(0.0), low=0, high=10_000_000),
+        entries=table.count("entries", 1, low=1, high=ENTRIES_MAX),
         times=table.count("times", 1, low=1, high=100_000),
     )
 
@@ -167,8 +172,9 @@ def draw_operations(
             if target == ANY_NODE:
                 target = targets.pick(others) if others else node
             size = int(draw_evenly(rule.size, sizes))
-            number = rule.number + turn
-            yield Operation(draw_evenly(rule.at_s, at), node, rule.do, target, number, size)
+            number = rule.number if rule.do is Do.APPEND_STREAM else rule.number + turn
+            at_s = draw_evenly(rule.at_s, at)
+            yield Operation(at_s, node, rule.do, target, number, size, rule.entries)
 
 
 def _numbered(rules: Sequence[R], kind: Callable[[R], str]) -> Iterator[tuple[R, int]]:

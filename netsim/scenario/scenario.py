@@ -24,7 +24,8 @@ from netsim.scenario.listed import (
 from netsim.scenario.reading import Table
 from netsim.scenario.swarm import Swarm, read_swarm
 from netsim.scenario.topology import LISTED, Topology, read_kind, read_topology
-from netsim.scenario.workload import Workload, read_workload
+from netsim.scenario.working import Workload
+from netsim.scenario.workload import read_workload
 from qbix_node.errors import BadInput
 
 DRIVERS = ("lean", "trio")

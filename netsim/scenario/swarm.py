@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from netsim.chance import Chance, Draws
 from netsim.plan import Fault, PlannedFault, Range
+from netsim.roles import STREAM_OWNERS
 from netsim.scenario.amounts import Portion, draw_evenly, draw_widely
 from netsim.scenario.byzantine import Cast, Casting
 from netsim.scenario.reading import Table
 from netsim.scenario.topology import FOLLOW, KINDS, Topology
-from netsim.scenario.workload import Workload
+from netsim.scenario.working import Workload
 
 # What `amount` is drawn from, log-uniformly; those of a clock run either way. Kinds that are not
 # here have none.
@@ -40,6 +41,9 @@ _QUALITIES = (
     Fault.REORDER,
     Fault.BANDWIDTH,
 )
+_ALWAYS = ("messages", "streams", "appends")
+_TOGETHER = {"stream_conspirator": 2}  # so many of these come at once
+_DIVIDED = 0.5  # chance that a partition divides them
 _SPLITS = (Fault.PARTITION, Fault.ONE_WAY, Fault.HOLD)
 _MOMENTARY = (Fault.CUT,)
 _ALL = "all"
@@ -62,6 +66,8 @@ class Swarm:
     for_s: Range
     roles: tuple[str, ...]
     roles_most: int  # byzantine nodes of them in one seed
+    stream_roles: tuple[str, ...]  # the same of those that are about streams
+    stream_roles_most: int
     topologies: tuple[str, ...]
     follow: tuple[str, ...]
     lan: float  # chance of local discovery
@@ -81,6 +87,8 @@ def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
         for_s=table.span("for_s", Range(0.5, 20), low=0.001),
         roles=_read_several(table, "roles", roles),
         roles_most=table.count("roles_most", 2, high=1000),
+        stream_roles=_read_several(table, "stream_roles", STREAM_OWNERS),
+        stream_roles_most=table.count("stream_roles_most", 1, high=1000),
         topologies=table.texts("topologies", (), among=tuple(KINDS)),
         follow=table.texts("follow", (), among=FOLLOW),
         lan=table.number("lan", 0.0, low=0, high=1),
@@ -107,9 +115,9 @@ def vary_topology(swarm: Swarm, topology: Topology, chance: Chance) -> Topology:
 
 
 def vary_workload(swarm: Swarm, workload: Workload, chance: Chance) -> Workload:
-    """Messages there are always; each other kind of work may be off."""
+    """Each kind of work may be off, but for those of which there is always some."""
     rates = {
-        kind: a_minute * _factor(swarm, chance.draws(f"swarm/{kind}"), always=kind == "messages")
+        kind: a_minute * _factor(swarm, chance.draws(f"swarm/{kind}"), always=kind in _ALWAYS)
         for kind, a_minute in workload.a_minute.items()
     }
     late = workload.late
@@ -130,21 +138,43 @@ def _wildness(swarm: Swarm, draws: Draws) -> float:
 
 
 def draw_castings(swarm: Swarm, chance: Chance) -> list[Casting]:
-    if not swarm.roles:
-        return []
-    draws = chance.draws("swarm/roles")
-    count = draws.below(swarm.roles_most + 1)
-    return [Casting(draws.pick(swarm.roles), Portion(count=1)) for _ in range(count)]
+    return [
+        *_castings(swarm.roles, swarm.roles_most, chance.draws("swarm/roles")),
+        *_castings(swarm.stream_roles, swarm.stream_roles_most, chance.draws("swarm/streams")),
+    ]
+
+
+def _castings(roles: Sequence[str], most: int, draws: Draws) -> list[Casting]:
+    chosen = [draws.pick(roles) for _ in range(draws.below(most + 1))] if roles else []
+    return [Casting(role, Portion(count=_TOGETHER.get(role, 1))) for role in chosen]
 
 
 def draw_swarm_faults(
     swarm: Swarm, cast: Cast, duration_s: float, chance: Chance
 ) -> list[PlannedFault]:
     return [
-        fault
-        for kind in _kinds(swarm, chance.draws("swarm/kinds"))
-        for fault in _draw_faults(swarm, kind, cast, duration_s, chance)
+        *[
+            fault
+            for kind in _kinds(swarm, chance.draws("swarm/kinds"))
+            for fault in _draw_faults(swarm, kind, cast, duration_s, chance)
+        ],
+        *_draw_division(swarm, cast, duration_s, chance.draws("swarm/division")),
     ]
+
+
+def _draw_division(
+    swarm: Swarm, cast: Cast, duration_s: float, draws: Draws
+) -> Iterator[PlannedFault]:
+    """Those who act together do so, half of the time, on two sides of a partition."""
+    plotting = [node for node in cast.byzantine if cast.roles[node][0] in _TOGETHER]
+    if Fault.PARTITION not in swarm.faults or len(plotting) < 2 or not draws.chance(_DIVIDED):
+        return
+    others = [node for node in cast.nodes if node not in plotting]
+    side = draws.sample(others, len(others) // 2)
+    for_s = draw_evenly(Range(0.2 * duration_s, 0.4 * duration_s), draws)
+    at_s = draw_evenly(Range(0, duration_s - for_s), draws)
+    nodes = tuple(sorted([plotting[0], *side]))
+    yield PlannedFault(at_s, for_s, Fault.PARTITION, nodes)
 
 
 def _kinds(swarm: Swarm, draws: Draws) -> list[Fault]:

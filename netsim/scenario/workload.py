@@ -14,31 +14,9 @@ from netsim.scenario.amounts import (
 )
 from netsim.scenario.byzantine import Cast
 from netsim.scenario.reading import Table, read_nodes
-
-# Of each node and minute.
-RATES = (
-    "messages",
-    "blobs",
-    "follow_changes",  # somebody is followed, or no longer, if they were
-    "block_changes",
-    "address_changes",  # an address is given to the node, or taken from it
-    "deeds",  # of each byzantine node
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    a_minute: Mapping[str, float]  # of RATES
-    between_s: Range  # when all of this happens
-    writers: tuple[int, ...]  # of messages and blobs; empty: all nodes
-    message_bytes: Range
-    private: float  # share of messages that are sealed for one other node
-    blob_bytes: Range
-    blob_wants: float  # how many others want each blob, in the mean
-    unwanted: float  # share of these wants that are taken back
-    removed: float  # share of blobs that their owner removes again
-    late: Portion  # honest nodes that join only now
-    late_s: Range
+from netsim.scenario.streaming import draw_streams
+from netsim.scenario.working import RATES, Workload
+from qbix_node.streams.messages import ENTRIES_MAX
 
 
 def read_workload(table: Table, nodes: Sequence[int], duration_s: float) -> Workload:
@@ -56,6 +34,10 @@ def read_workload(table: Table, nodes: Sequence[int], duration_s: float) -> Work
         late_s=table.span(
             "late_s", Range(duration_s / 4, duration_s * 3 / 4), low=0, high=duration_s
         ),
+        followers=table.number("stream_followers", 0.0, low=0, high=1),
+        private_streams=table.number("private_streams", 0.0, low=0, high=1),
+        entries=table.span("entries", Range(1, 1), low=1, high=ENTRIES_MAX),
+        entry_bytes=table.span("entry_bytes", Range(64, 400), low=1, high=10_000),
     )
 
 
@@ -82,6 +64,7 @@ def draw_workload(
     for node in cast.byzantine:
         for number, at_s in enumerate(people.times("deeds", node)):
             yield Operation(at_s, node, Do.ACT, number=number)
+    yield from draw_streams(work, cast, chance)
 
 
 @dataclass(frozen=True, slots=True)

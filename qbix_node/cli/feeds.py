@@ -9,7 +9,8 @@ from qbix_node.errors import LocalError, Malformed
 from qbix_node.feeds.messages import Head, Refused
 from qbix_node.feeds.validation import validate
 from qbix_node.http.api import Entry, FeedRow
-from qbix_node.http.rows import read_row, read_rows
+from qbix_node.http.rows import read_details, read_row, read_rows
+from qbix_node.http.stream_api import StreamDetails, StreamRow
 from qbix_node.wire import v8json
 from qbix_node.wire.references import (
     format_feed,
@@ -26,10 +27,35 @@ CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 charac
 
 @click.command(cls=Command)
 @click.argument("feed")
+@click.option("--headers-only", is_flag=True, help="Of a stream: without contents.")
 @click.pass_obj
-def follow(context: Context, feed: str) -> None:
-    """Ask peers for this feed or stream, store it, and pass it on."""
-    _decide(context, "/follow", feed, "following")
+def follow(context: Context, feed: str, *, headers_only: bool) -> None:
+    """Ask peers for this feed or stream, store it, and pass it on.
+
+    A stream that was followed without its contents is followed whole if this is said again. If
+    this node is an owner of a stream of several, it signs from then on what their sequencer
+    proposes.
+    """
+    name = _name(feed)
+    if headers_only and not is_stream(feed):
+        raise click.UsageError("--headers-only is for streams: a feed's messages are one piece")
+    with context.client() as client:
+        client.post("/follow", {"feed": name, "headers_only": headers_only})
+        how = f"{name}, headers only" if headers_only else name
+        context.out.show({"following": name, "headers_only": headers_only}, f"following {how}")
+        if is_stream(name) and not context.out.json:
+            shown = read_details(client.get("/streams/show", {"stream": name}))
+            if agreed := _agreed(shown):
+                context.out.text(agreed)
+
+
+def _agreed(shown: StreamDetails) -> str | None:
+    """What following means for who is, or may be, an owner."""
+    if shown.signs:
+        return "this node is an owner: from now on it signs what the sequencer proposes"
+    if shown.row.length == 0:
+        return "if this node is an owner, it signs from now on what the sequencer proposes"
+    return None
 
 
 @click.command(cls=Command)
@@ -37,7 +63,10 @@ def follow(context: Context, feed: str) -> None:
 @click.pass_obj
 def unfollow(context: Context, feed: str) -> None:
     """Ask for this feed or stream no longer. What is stored stays."""
-    _decide(context, "/unfollow", feed, "unfollowed")
+    name = _name(feed)
+    with context.client() as client:
+        client.post("/unfollow", {"feed": name})
+    context.out.show({"unfollowed": name}, f"unfollowed {name}")
 
 
 @click.command(cls=Command)
@@ -46,15 +75,15 @@ def following(context: Context) -> None:
     """The feeds and streams that are replicated, besides the node's own."""
     with context.client() as client:
         feeds = client.get("/following")
+        streams = read_rows(client.get("/streams"), StreamRow)
     assert isinstance(feeds, list)
-    context.out.show(feeds, [str(feed) for feed in feeds] or "following nobody")
+    bare = {row.stream for row in streams if row.headers_only}
+    lines = [f"{feed}, headers only" if feed in bare else str(feed) for feed in feeds]
+    context.out.show(feeds, lines or "following nobody")
 
 
-def _decide(context: Context, path: str, feed: str, done: str) -> None:
-    name = format_stream(parse_stream(feed)) if is_stream(feed) else format_feed(parse_feed(feed))
-    with context.client() as client:
-        client.post(path, {"feed": name})
-    context.out.show({done: name}, f"{done} {name}")
+def _name(feed: str) -> str:
+    return format_stream(parse_stream(feed)) if is_stream(feed) else format_feed(parse_feed(feed))
 
 
 @click.group(cls=Group)

@@ -45,14 +45,16 @@ def list_(context: Context) -> None:
 
 def _listed(rows: list[ForkRow], out: Output) -> Iterator[str]:
     for row in rows:
-        yield f"{row.id}  {row.form}  {out.paint(fork_text(row), 'red')}"
+        yield f"{row.id}  {row.form}  {fork_text(row, out)}"
         for key in row.convicted:
             yield f"    signed both  {key}"
 
 
-def fork_text(row: ForkRow) -> str:
+def fork_text(row: ForkRow, out: Output) -> str:
     place = f"two messages {row.length}" if row.form == FORM else f"at length {row.length}"
-    return f"{row.log} forked: {place}"
+    if row.resolved:
+        return out.paint(f"{row.log} forked: {place}, resolved since", "yellow")
+    return out.paint(f"{row.log} forked: {place}", "red")
 
 
 @fork.command()

@@ -36,13 +36,15 @@ def _lines(told: Status, out: Output) -> Iterator[str]:
     for peer in connected:
         yield f"            {peer.id}  {'we called' if peer.outgoing else 'called us'}"
     yield f"feeds     {told.feeds}, {told.following} followed"
-    stream_forks = [fork for fork in told.forks if is_stream(fork.log)]
+    stream_forks = [fork for fork in told.forks if is_stream(fork.log) and not fork.resolved]
     count = len({fork.log for fork in stream_forks})
     forked = ", " + out.paint(f"{count} forked", "red") if count else ""
     yield f"streams   {told.streams}{forked}"
+    for doubt in told.doubts:
+        yield f"            {out.paint(f'{doubt.stream} waits: {doubt.reason}', 'yellow')}"
     yield f"entries   {told.entries} messages and entries"
     for fork in told.forks:
-        yield f"            {out.paint(fork_text(fork), 'red')}"
+        yield f"            {fork_text(fork, out)}"
     wanted = f", {told.blobs.wanted} wanted" if told.blobs.wanted else ""
     yield f"blobs     {told.blobs.count}, {size_text(told.blobs.bytes)}{wanted}"
     yield f"store     {size_text(told.store.bytes)}"

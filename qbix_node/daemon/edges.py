@@ -43,6 +43,8 @@ class Edges:
     entropy: Callable[[int], bytes]  # for the keys of handshakes
     wall_clock: Callable[[], float]  # seconds since 1970
     verify: Verifier
+    # Whether this identity was used elsewhere, and nobody has said that it may go on here.
+    brought: Callable[[], bool] = lambda: False
     # Told what the machines find and send, and which links come up and go down.
     observe: Callable[[object], None] = lambda finding: None
 
@@ -60,4 +62,5 @@ async def real_edges(home: Home, store: NodeStore) -> Edges:
         entropy=random_bytes,
         wall_clock=time.time,
         verify=verify_checks,
+        brought=home.brought_marker.exists,
     )

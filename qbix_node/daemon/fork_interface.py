@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from qbix_node.daemon.node import Node
 from qbix_node.errors import BadInput, LocalError
-from qbix_node.feeds.forks import fork_of
+from qbix_node.feeds.forks import ClassicFork, fork_of
 from qbix_node.gossip.proofs import (
     Proof,
     encode_proof,
@@ -15,6 +15,7 @@ from qbix_node.gossip.proofs import (
     read_proof,
 )
 from qbix_node.http.fork_api import ForkRow
+from qbix_node.streams.resolution import closes
 from qbix_node.wire.references import encode_base64, format_feed
 
 
@@ -25,7 +26,7 @@ class ForkInterface:
         self._node = node
 
     def forks(self) -> list[ForkRow]:
-        return [row_of(encoded) for encoded in self._proofs()]
+        return [self._row_of(encoded) for encoded in self._proofs()]
 
     def proof(self, name: str) -> bytes:
         if not name:
@@ -38,19 +39,25 @@ class ForkInterface:
             raise LocalError(f"no proof here has an id that begins with {name[:48]!r}", hint=look)
         raise LocalError(f"{len(found)} proofs have ids that begin with {name!r}", hint=look)
 
+    def _row_of(self, encoded: bytes) -> ForkRow:
+        """Of a proof that was checked before it was stored."""
+        proof: Proof = read_proof(encoded)
+        convicted = [format_feed(key) for key in proof.convicted()]
+        about = form_of(proof), log_of(proof), place_of(proof), convicted
+        return ForkRow(_name(encoded), *about, resolved=self._resolved(proof))
+
+    def _resolved(self, proof: Proof) -> bool:
+        if isinstance(proof, ClassicFork):
+            return False
+        resolution = self._node.gossip.resolution(proof.stream)
+        return resolution is not None and not closes(proof, resolution)
+
     def _proofs(self) -> Iterator[bytes]:
         for status in self._node.streams.streams():
             yield from self._node.gossip.proofs(status.stream)
         replication = self._node.replication
         for evidence in replication.evidence(replication.forked()):
             yield encode_proof(fork_of(evidence))
-
-
-def row_of(encoded: bytes) -> ForkRow:
-    """Of a proof that was checked before it was stored."""
-    proof: Proof = read_proof(encoded)
-    convicted = [format_feed(key) for key in proof.convicted()]
-    return ForkRow(_name(encoded), form_of(proof), log_of(proof), place_of(proof), convicted)
 
 
 def _name(encoded: bytes) -> str:

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 import trio
 
 from qbix_node import __version__
+from qbix_node.daemon.content_interface import ContentInterface
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.node import Node
-from qbix_node.daemon.stream_interface import StreamInterface, entries_of, require_disk
+from qbix_node.daemon.stream_interface import StreamInterface, doubts_of, entries_of, require_disk
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Readers
 from qbix_node.feeds.private import unseal
@@ -30,7 +31,8 @@ class Interface:
     def __init__(self, node: Node, home: Home) -> None:
         self._node = node
         self._home = home
-        self.streams = StreamInterface(node, home)
+        self.streams = StreamInterface(node)
+        self.contents = ContentInterface(node, self.streams)
         self.forks = ForkInterface(node)
 
     # ---- how it is ----
@@ -53,6 +55,7 @@ class Interface:
             entries=sum([feed.sequence for feed in feeds]) + entries_of(streams),
             following=len(node.replication.following()),
             forks=self.forks.forks(),
+            doubts=doubts_of(streams),
             blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
             store=api.StoreRow(node.store.size_bytes(), node.store.degraded),
             epoch=None,

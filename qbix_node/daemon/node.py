@@ -28,10 +28,13 @@ from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.methods import Methods
 from qbix_node.net.records import read_peers
 from qbix_node.net.service import Network, Post
+from qbix_node.ports import Rows
 from qbix_node.replication.announcing.service import ForkAnnouncer
+from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
+from qbix_node.sequencing.service import Sequencing
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
@@ -48,6 +51,7 @@ class Node:
     replication: Replication
     streams: StreamReplication
     gossip: Gossip
+    sequencing: Sequencing
     blobs: Blobs
     keeper: ConnectionKeeper
     network: Network
@@ -121,25 +125,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             verify=edges.verify,
         )
         await nursery.start(replication.run)
-        streams = StreamReplication(
-            keys,
-            guarded,
-            rng=edges.rng("streams"),
-            executor=executor,
-            observe=edges.observe,
-            wall_clock=edges.wall_clock,
-            verify=edges.verify,
-        )
-        await nursery.start(streams.run)
-        gossip = Gossip(
-            streams,
-            guarded,
-            rng=edges.rng("gossip"),
-            executor=executor,
-            observe=edges.observe,
-            verify=edges.verify,
-        )
-        await nursery.start(gossip.run)
+        streams, gossip, sequencing = await _start_streams(nursery, edges, config, guarded)
 
         async def post(event: Event) -> None:  # the network and its runner need each other
             await keeping.post(event)
@@ -153,7 +139,7 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             observe=edges.observe,
         ) as blobs:
             keeper = ConnectionKeeper(PeerId(keys.public), config.limits, *read_peers(guarded))
-            parts = replication, streams, gossip, blobs
+            parts = replication, streams, gossip, sequencing, blobs
             methods = {name: each for part in parts for name, each in part.methods().items()}
             network = _network(edges, config, methods, post)
             keeping = Runner(keeper, network, guarded, edges.rng("connections"), executor)
@@ -161,6 +147,52 @@ async def open_node(edges: Edges, config: Config) -> AsyncIterator[Node]:
             async with _linked(node, keeping):
                 yield node
         nursery.cancel_scope.cancel()
+
+
+async def _start_streams(
+    nursery: trio.Nursery, edges: Edges, config: Config, guarded: GuardedStore
+) -> tuple[StreamReplication, Gossip, Sequencing]:
+    streams = StreamReplication(
+        edges.keys,
+        guarded,
+        rng=edges.rng("streams"),
+        executor=edges.executor,
+        clean=edges.store.was_clean and not edges.brought(),
+        observe=edges.observe,
+        wall_clock=edges.wall_clock,
+        verify=edges.verify,
+    )
+    await nursery.start(streams.run)
+    gossip = Gossip(
+        streams,
+        guarded,
+        rng=edges.rng("gossip"),
+        executor=edges.executor,
+        alone=knows_nobody(guarded, config),
+        observe=edges.observe,
+        verify=edges.verify,
+    )
+    await nursery.start(gossip.run)
+    sequencing = Sequencing(
+        edges.keys,
+        streams,
+        guarded,
+        rng=edges.rng("sequencing"),
+        executor=edges.executor,
+        may_sign=lambda: not edges.brought(),
+        observe=edges.observe,
+        wall_clock=edges.wall_clock,
+        verify=edges.verify,
+    )
+    await nursery.start(sequencing.run)
+    return streams, gossip, sequencing
+
+
+def knows_nobody(rows: Rows, config: Config) -> bool:
+    """Whether no address is known, nobody can be found, and nobody has ever called."""
+    if config.peers or config.lan_discovery or has_clocks(rows):
+        return False
+    return not read_peers(rows)[0]
 
 
 def _network(edges: Edges, config: Config, methods: Methods, post: Post) -> Network:
@@ -187,6 +219,7 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             nursery.start_soon(node.replication.on_link, link)
             nursery.start_soon(node.streams.on_link, link)
             nursery.start_soon(node.gossip.on_link, link)
+            nursery.start_soon(node.sequencing.on_link, link)
             nursery.start_soon(node.blobs.on_link, link)
 
     async with trio.open_nursery() as nursery:

@@ -4,7 +4,7 @@ A Gossiper reads the logs that a StreamBook keeps and never changes them. What b
 decided by its Accuser.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
@@ -12,12 +12,19 @@ from qbix_node.gossip import messages as g
 from qbix_node.gossip.accusing import Accuser, Effects
 from qbix_node.gossip.comparing import Verdict, VerdictOn
 from qbix_node.gossip.knowledge import Knowledge, Known, Pending
-from qbix_node.gossip.peers import QUESTION_ROUNDS, QUESTIONS_MAX, Listener, Question
-from qbix_node.gossip.work import Accused, Claim, Work, Workbench
-from qbix_node.streams.forks import ShownHead
+from qbix_node.gossip.peers import (
+    PROOFS_A_ROUND,
+    QUESTION_ROUNDS,
+    QUESTIONS_MAX,
+    Listener,
+    Question,
+)
+from qbix_node.gossip.work import Accused, Claim, Decided, Work, Workbench
+from qbix_node.streams.forks import ShownHead, StreamFork, encode_fork, fork_id
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import SignedHead
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Prefix
 from qbix_node.wire.references import StreamId
 
@@ -29,18 +36,25 @@ _ROUND = "gossip/round"
 
 
 class Gossiper:
-    """`geneses`, `logs`: of the streams that are replicated here, kept by a StreamBook. `proofs`:
-    what the store holds, by stream and forked length.
+    """`geneses`, `logs`: of the streams that are here, kept by a StreamBook. `forks` and
+    `resolutions`: what the store holds. `followed`: the streams that are replicated here without
+    being this node's own.
     """
 
     def __init__(
         self,
         geneses: Mapping[StreamId, Genesis],
         logs: Mapping[StreamId, LogState],
-        proofs: Mapping[StreamId, Mapping[int, bytes]],
+        forks: Mapping[StreamId, Iterable[StreamFork]],
+        resolutions: Mapping[StreamId, Resolution],
+        followed: Container[StreamId] = (),
     ) -> None:
-        streams = {stream: Known(proofs=dict(held)) for stream, held in proofs.items()}
-        self._known = known = Knowledge(geneses, logs, streams)
+        streams = {stream: Known() for stream in (*forks, *resolutions)}
+        for stream, held in forks.items():
+            streams[stream].proofs = {fork_id(encode_fork(fork)): fork for fork in held}
+        for stream, resolution in resolutions.items():
+            streams[stream].choose(resolution)
+        self._known = known = Knowledge(geneses, logs, followed, streams)
         self._geneses, self._logs, self._peers = known.geneses, known.logs, known.peers
         self._bench = Workbench()
         self._accuser = Accuser(known, self._bench)
@@ -49,6 +63,13 @@ class Gossiper:
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._known.proofs(stream)
+
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        return self._known.resolution(stream)
+
+    def stopped(self, stream: StreamId) -> str | None:
+        """Why it takes nothing further, by what is durable or on its way."""
+        return self._known.stopped(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that nobody has backed."""
@@ -84,12 +105,15 @@ class Gossiper:
         match request:
             case g.Announced(peer) if peer in self._peers:
                 self._announced(request, effects)
-            case g.Contradiction(peer, signed) if peer in self._peers:
-                self._compare(peer, signed.head.stream, effects)
-            case g.Replaced(before) if self._known.spoken_of(before.signed.head.stream):
+            case g.Contradiction(peer, signed) if self._compares(signed.head.stream):
+                bare = Prefix(signed.head.length, (), ())
+                self._judge(Claim(peer, ShownHead(signed), bare), effects)
+                if peer in self._peers:
+                    self._compare(peer, signed.head.stream, effects)
+            case g.Replaced(before) if self._compares(before.signed.head.stream):
                 self._judge(Claim(None, ShownHead(before.signed), before.prefix), effects)
-            case g.Submitted(number, fork):
-                self._accuser.submit(number, fork, effects)
+            case g.Submitted(number, given):
+                self._accuser.submit(number, given, effects)
             case _:
                 pass
 
@@ -97,9 +121,9 @@ class Gossiper:
         self, work: Work, event: m.Verified | m.Answered | m.Persisted, effects: Effects
     ) -> None:
         match work, event:
-            case Accused(), m.Verified(oks=oks):
+            case Accused() | Decided(), m.Verified(oks=oks):
                 self._accuser.verified(work, oks, effects)
-            case Accused(), m.Persisted():
+            case Accused() | Decided(), m.Persisted():
                 self._accuser.persisted(work, effects)
             case Claim(), m.Verified(oks=oks):
                 self._verified(work, oks, effects)
@@ -112,9 +136,11 @@ class Gossiper:
 
     def _announced(self, said: g.Announced, effects: Effects) -> None:
         """SPEC gossip 2: who holds a stream hears of it, first of all that it is forked."""
-        holds = self._peers[said.peer].holds
+        listener = self._peers[said.peer]
+        holds = listener.holds
         for stream in said.gone:
             holds.pop(stream, None)
+            listener.untold.pop(stream, None)
         for stream in said.streams:
             if stream not in holds:
                 holds[stream] = None
@@ -123,12 +149,13 @@ class Gossiper:
     def _round(self, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
         self._rounds += 1
-        for listener in self._peers.values():
+        for peer, listener in self._peers.items():
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
+            listener.proofs_left = PROOFS_A_ROUND
+            self._accuser.go_on(peer, effects)
+        self._accuser.remember(effects)
         for stream, known in list(self._known.streams.items()):
-            if not self._known.spoken_of(stream):
-                known.pending.clear()
-            for pending in list(known.pending.values()):
+            for pending in list(known.pending.values()) if self._compares(stream) else []:
                 self._reconsider(pending, effects)
         listeners = list(self._peers)
         for _ in range(min(PEERS_A_ROUND, len(listeners))):
@@ -148,19 +175,20 @@ class Gossiper:
                 for shown in heads:
                     self._hear_head(peer, shown, now, effects)
             case g.Compare(number, shown, prefix):
-                if not self._hear_claim(Claim(peer, shown, prefix, number), now, effects):
+                shares = self._known.shares(peer, shown.head.stream)
+                claim = Claim(peer, shown, prefix, number)
+                if not (shares and self._hear_claim(claim, now, effects)):
                     effects.append(m.Send(peer, g.Unknown(number)))
             case g.Continues() | g.Shorter() | g.Unknown():
                 self._hear_answer(peer, message, now, effects)
-            case g.Proofs(proofs):
-                for encoded in proofs:
-                    self._accuser.hear(peer, encoded, now, effects)
+            case g.Proofs() | g.Resolve():
+                self._accuser.hear(peer, message, now, effects)
             case _:
                 pass
 
     def _hear_head(self, peer: m.PeerId, shown: ShownHead, now: float, effects: Effects) -> None:
         head = shown.head
-        if head.stream not in self._logs or not self._known.shares(peer, head.stream):
+        if not (self._compares(head.stream) and self._known.counts(head)):
             return
         claim = Claim(peer, shown, Prefix(head.length, (), ()))
         known = self._known.has_head(head.stream, head.length, head.root)
@@ -181,6 +209,8 @@ class Gossiper:
             return
         if isinstance(message, g.Shorter):
             prefix = message.prefix
+            if prefix.length >= question.state.length or not self._known.counts(message.shown.head):
+                return
         else:
             prefix = question.state.prefix._replace(frontier=message.frontier)
         self._known.of(question.stream).compared(peer, question.state)
@@ -190,7 +220,7 @@ class Gossiper:
         """False: it is not looked at."""
         peer, head = claim.peer, claim.shown.head
         assert peer is not None
-        if head.stream not in self._logs or not self._known.shares(peer, head.stream):
+        if not self._compares(head.stream):
             return False
         if claim.question is not None and self._bench.questions_of(peer) >= QUESTIONS_MAX:
             return False
@@ -209,7 +239,7 @@ class Gossiper:
         if not all(oks):
             if claim.peer in self._peers:
                 effects.append(self._known.disbelieve(claim.peer, "a signature does not match"))
-        elif self._known.spoken_of(claim.shown.head.stream):  # its owners may have changed
+        elif self._compares(claim.shown.head.stream):  # still
             self._judge(claim, effects)
 
     def _judge(self, claim: Claim, effects: Effects) -> None:
@@ -218,13 +248,18 @@ class Gossiper:
         if prefix.length > state.signed.head.length:  # so there is nothing that both know
             self._judged(claim, Verdict(state), effects)
             return
-        question = VerdictOn(self._geneses[stream], state, shown, prefix)
+        chosen = self._known.resolution(stream)
+        question = VerdictOn(self._geneses[stream], state, shown, prefix, chosen)
         effects.append(m.Ask(self._bench.begin(claim), question))
 
     def _judged(self, claim: Claim, verdict: Verdict, effects: Effects) -> None:
         peer, number, head = claim.peer, claim.question, claim.shown.head
         if verdict.fork is not None:
-            self._accuser.accuse(verdict.fork, None if number is None else peer, effects)
+            self._accuser.accuse(verdict.fork, effects)
+            if peer in self._peers and number is not None and self._compares(head.stream):
+                effects.append(m.Send(peer, g.Unknown(number)))
+            if peer in self._peers and verdict.asks is not None:
+                self._ask(peer, verdict.asks, effects)
             return
         known, state = self._known.of(head.stream), verdict.state
         if verdict.continued:
@@ -242,9 +277,16 @@ class Gossiper:
 
     # ---- comparing ----
 
+    def _compares(self, stream: StreamId) -> bool:
+        """Whether anything is still to be found out of it."""
+        spoken_of = stream in self._logs and self._known.speaks_of(stream)
+        return spoken_of and self._known.stopped(stream) is None
+
     def _reconsider(self, pending: Pending, effects: Effects) -> None:
         """Of a Head that was pending since before this round."""
-        shown, state = pending.shown, self._logs[pending.shown.head.stream]
+        shown, state = pending.shown, self._logs.get(pending.shown.head.stream)
+        if state is None:
+            return
         if pending.judged is not state:
             self._judge(Claim(pending.peer, shown, pending.prefix), effects)
         elif pending.peer in self._peers and not pending.backed and pending.compared is not state:
@@ -252,8 +294,13 @@ class Gossiper:
 
     def _compare(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """Ask whether the peer's log continues ours, or is continued by it."""
-        listener, state = self._peers[peer], self._logs.get(stream)
-        if state is None or not self._known.shares(peer, stream):
+        if stream in self._logs:
+            self._ask(peer, self._logs[stream], effects)
+
+    def _ask(self, peer: m.PeerId, state: LogState, effects: Effects) -> None:
+        """Whether the peer's log continues this one, which is here."""
+        listener, stream = self._peers[peer], state.signed.head.stream
+        if not (self._compares(stream) and self._known.shares(peer, stream)):
             return
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return

@@ -4,9 +4,21 @@ from dataclasses import dataclass
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
-from qbix_node.streams.forks import PROOF_BYTES_MAX, ShownHead, StreamFork, read_shown_head
-from qbix_node.streams.messages import SignedHead, read_hashes, read_prefix
+from qbix_node.streams.forks import (
+    PROOF_BYTES_MAX,
+    ShownHead,
+    StreamFork,
+    read_shown_head,
+)
+from qbix_node.streams.messages import (
+    SignedHead,
+    SignedResolve,
+    read_hashes,
+    read_prefix,
+    read_signed_resolve,
+)
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
@@ -61,7 +73,17 @@ class Proofs:
     proofs: tuple[bytes, ...]
 
 
-Message = Heads | Compare | Continues | Shorter | Unknown | Proofs
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """That the owners chose a branch of this fork. The proof is encoded; whether the two count is
+    not known yet.
+    """
+
+    signed: SignedResolve
+    proof: bytes
+
+
+Message = Heads | Compare | Continues | Shorter | Unknown | Proofs | Resolve
 
 
 # ---- told by the node itself ----
@@ -98,10 +120,38 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A proof that did not come from a peer. `number` names it in Settled."""
+    """What did not come from a peer. `number` names it in Settled."""
 
     number: int
-    fork: StreamFork
+    given: StreamFork | Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`alone`: the node knows nobody whom it could ask."""
+
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Others have sent the beginning of this stream."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class BranchChosen:
+    """By the owners of the stream, of a fork."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtEnded:
+    """The person who runs the node says that an own stream is here whole; or it takes no more."""
+
+    stream: StreamId
 
 
 # ---- found ----
@@ -112,6 +162,14 @@ class ForkProven:
     """The proof is durable. `source`: who sent it; None: made of what peers said, or submitted."""
 
     fork: StreamFork
+    source: PeerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkResolved:
+    """The owners' choice is durable. `source` as above."""
+
+    resolution: Resolution
     source: PeerId | None
 
 
@@ -151,6 +209,8 @@ def _packable(message: Message) -> Packable:
             return 1, "unknown", number
         case Proofs(proofs):
             return 1, "proofs", proofs
+        case Resolve(signed, proof):
+            return 1, "resolve", signed.packable(), proof
 
 
 def read_message(data: bytes) -> Message:
@@ -179,6 +239,9 @@ def read_message(data: bytes) -> Message:
         case ("shorter", number, shown, length, peaks, frontier):
             read = _read_number(number), read_shown_head(shown)
             return Shorter(*read, read_prefix(length, peaks, frontier, what))
+        case ("resolve", signed, proof):
+            resolve = read_signed_resolve(signed)
+            return Resolve(resolve, fields.data(proof, f"{what}: proof", most=PROOF_BYTES_MAX))
         case ("unknown", number):
             return Unknown(_read_number(number))
         case _:

@@ -12,6 +12,7 @@ CHECKS_BURST = 256  # signatures that are checked for a peer at once
 CHECKS_A_SECOND = 32
 QUESTIONS_MAX = 8  # that one side may have open
 QUESTION_ROUNDS = 3  # an answer that has not come by then does not come
+PROOFS_A_ROUND = 32  # that a peer is told, so that it need not be fast
 TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is forgotten
 
 
@@ -31,6 +32,8 @@ class Question:
 class Listener:
     since: float  # when its allowance was last filled up
     holds: dict[StreamId, None] = field(default_factory=dict)
+    untold: dict[StreamId, None] = field(default_factory=dict)  # of which it may lack proofs
+    proofs_left: int = PROOFS_A_ROUND  # of this round
     questions: dict[int, Question] = field(default_factory=dict)
     lies: bool = False  # it is not listened to any more
     _told: dict[StreamId, dict[tuple[int, Hash], None]] = field(default_factory=dict)

@@ -2,37 +2,40 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 
 import structlog
 import trio
 
 from qbix_node import machines as m
-from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.machine import Gossiper
-from qbix_node.net.link import Body, BodyKind, Link, LinkClosed, RemoteRefusal, Stream, StreamEnded
-from qbix_node.net.methods import Method, Methods
+from qbix_node.gossip.own import OwnStreams
+from qbix_node.net.conversations import Conversations, Language
+from qbix_node.net.link import Link
+from qbix_node.net.methods import Methods
 from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
-from qbix_node.replication.streams.service import FORKED, StreamReplication
+from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
+from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.line import HeadReplaced
-from qbix_node.streams.messages import HeadContradicts, SignedHead
-from qbix_node.streams.records import LogState, read_proofs
+from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution, read_forks, read_resolutions
 from qbix_node.wire.references import StreamId, format_feed, format_stream
-from qbix_node.wire.v8json import JsonValue
 
 REPLACED_MAX = 1024  # Heads that wait to be compared; the oldest is forgotten
-OUTBOX_MAX = 64  # messages that wait for a peer; a round is skipped for who is that slow
+_LANGUAGE = Language(g.METHOD, g.ARGUMENTS, g.check_arguments, g.encode, g.read_message)
 
 log = structlog.get_logger()
 
 
 class Gossip:
-    """`observe` is told what the Gossiper finds and sends."""
+    """`observe` is told what the Gossiper finds and sends. `alone`: nobody is known who could say
+    what he has of this node's streams.
+    """
 
     def __init__(
         self,
@@ -41,23 +44,30 @@ class Gossip:
         *,
         rng: m.Rng,
         executor: Executor,
+        alone: bool = False,
         observe: Callable[[object], None] = lambda finding: None,
         verify: Verifier = verify_checks,
     ) -> None:
         self._replication = replication
-        self._machine = Gossiper(replication.geneses, replication.logs, read_proofs(store))
+        kept = read_forks(store), read_resolutions(store)
+        known = replication.geneses, replication.logs, *kept, replication.choice.followed
+        self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        logs, caution = replication.logs, replication.caution
+        own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
+        self._own = Runner(own, self, store, rng, executor, verify)
+        self._alone = alone
         self._observe = observe
-        self._talks: dict[m.PeerId, _Talk] = {}
-        # Who calls again would be told all again, and get another allowance of signatures.
-        self._called: set[Link] = set()  # links that are up; never gone through
+        self._talks = Conversations(_LANGUAGE, self._post, begun=self._know_again)
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
         self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
-        self._stops: dict[StreamId, str] = {}  # streams to be stopped, and why
+        self._changed: dict[StreamId, None] = {}  # that stop, or go on
+        self._came: dict[StreamId, None] = {}  # streams that others sent, not told yet
+        self._words: deque[Doubted | Trusted | ShownAhead] = deque()  # about own ones, not told yet
+        self._warned: dict[StreamId, None] = {}  # own streams
         self._submitted: dict[int, trio.Event] = {}
         self._numbers = count(1)
-        self._left: deque[_Talk] = deque()  # those that are over, not told yet
         self._news = trio.Event()
         replication.listen(self.hear)
 
@@ -65,59 +75,20 @@ class Gossip:
         """Until cancelled. What fails in the machine or the store ends the process."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
+            nursery.start_soon(self._own.run)
+            nursery.start_soon(self._talks.run)
             nursery.start_soon(self._pass_on)
+            await self._own.post(m.Requested(g.Started(self._alone)))
             task_status.started()
 
     # ---- for the network ----
 
     def methods(self) -> Methods:
-        return {g.METHOD: Method("duplex", self._answer)}
+        return self._talks.methods()
 
     async def on_link(self, link: Link) -> None:
-        """Gossip over this link until cancelled, where we dialled."""
-        try:
-            if link.outgoing:
-                with suppress(LinkClosed):
-                    await self._converse(link, await link.open(g.METHOD, g.ARGUMENTS, "duplex"))
-            await trio.sleep_forever()
-        finally:
-            self._called.discard(link)
-
-    async def _answer(
-        self, link: Link, arguments: list[JsonValue], stream: Stream | None
-    ) -> JsonValue:
-        assert stream is not None
-        g.check_arguments(arguments)
-        if link.outgoing or link in self._called:
-            raise Malformed(f"{g.METHOD} is called by the side that dialled, and once")
-        self._called.add(link)
-        await self._converse(link, stream)
-        return None
-
-    async def _converse(self, link: Link, stream: Stream) -> None:
-        while earlier := self._talks.get(link.peer):
-            await earlier.gone.wait()
-        talk = self._talks[link.peer] = _Talk(link, stream)
-        try:
-            await self._runner.post(m.Connected(link.peer, link.outgoing))
-            self._know_again(link.peer)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(talk.send)
-                await self._read(link, stream)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._left.append(talk)
-            self._news.set()
-
-    async def _read(self, link: Link, stream: Stream) -> None:
-        try:
-            while bodies := await stream.receive_many():
-                for body in bodies:
-                    await self._runner.post(m.Received(link.peer, _read_body(body)))
-        except (RemoteRefusal, LinkClosed):
-            return  # it doesn't gossip; or nobody is there
-        except Malformed as error:
-            link.close(str(error))
+        """Gossip over this link until cancelled."""
+        await self._talks.on_link(link)
 
     # ---- what replication finds ----
 
@@ -133,6 +104,9 @@ class Gossip:
             case HeadReplaced(before):
                 self._replaced.append(before)
                 self._news.set()
+            case Grown(stream, 0, _, source) if source is not None:
+                self._came[stream] = None
+                self._news.set()
             case _:
                 pass
 
@@ -147,41 +121,64 @@ class Gossip:
         while True:
             await self._news.wait()
             self._news = trio.Event()
-            while self._left:
-                talk = self._left.popleft()
-                await self._runner.post(m.Disconnected(talk.link.peer))
-                del self._talks[talk.link.peer]
-                talk.gone.set()
             held, self._held = self._held, {}
             for peer, streams in held.items():
                 here = tuple([stream for stream, holds in streams.items() if holds])
                 gone = tuple([stream for stream, holds in streams.items() if not holds])
-                await self._runner.post(m.Requested(g.Announced(peer, here, gone)))
+                await self._post(m.Requested(g.Announced(peer, here, gone)))
             contradictions, self._contradictions = self._contradictions, {}
             for peer, signed in contradictions.items():
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
             while self._replaced:
                 await self._runner.post(m.Requested(g.Replaced(self._replaced.popleft())))
-            stops, self._stops = self._stops, {}
-            for stream, reason in stops.items():
-                await self._replication.stop(stream, reason)
+            changed, self._changed = self._changed, {}
+            for stream in changed:
+                await self._stop_or_go_on(stream)
+            came, self._came = self._came, {}
+            for stream in came:
+                await self._own.post(m.Requested(g.Came(stream)))
+            while self._words:
+                await self._replication.heed(self._words.popleft())
+
+    async def _stop_or_go_on(self, stream: StreamId) -> None:
+        resolution = self._machine.resolution(stream)
+        if reason := self._machine.stopped(stream):
+            await self._replication.stop(stream, reason)
+            await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        elif resolution is not None:
+            await self._replication.resolve(resolution)
+            await self._own.post(m.Requested(g.BranchChosen(stream)))
+
+    async def _post(self, event: m.Event) -> None:
+        await self._runner.post(event)
+        await self._own.post(event)
 
     # ---- for the daemon ----
 
-    async def submit(self, fork: StreamFork) -> None:
-        """A proof that did not come from a peer. Returns once it is durable and told, or passed
-        over, as spec/gossip.md 6 has it.
+    async def submit(self, given: StreamFork | Resolution) -> None:
+        """What did not come from a peer. Returns once it is durable and heeded, or passed over, as
+        spec/gossip.md 6 has it.
         """
         number, settled = next(self._numbers), trio.Event()
         self._submitted[number] = settled
         try:
-            await self._runner.post(m.Requested(g.Submitted(number, fork)))
+            await self._runner.post(m.Requested(g.Submitted(number, given)))
             await settled.wait()
+            await self._stop_or_go_on(given.stream)
         finally:
             del self._submitted[number]
 
+    async def end_doubt(self, stream: StreamId) -> None:
+        """The person who runs the node says that this own stream is here whole."""
+        await self._own.post(m.Requested(g.DoubtEnded(stream)))
+        await self._replication.heed(Trusted(stream))
+
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
+
+    def resolution(self, stream: StreamId) -> Resolution | None:
+        """Which branch the owners chose, once that is durable."""
+        return self._machine.resolution(stream)
 
     def pending(self, stream: StreamId) -> list[SignedHead]:
         """Heads that the owners signed and nobody has backed."""
@@ -192,49 +189,38 @@ class Gossip:
     def send(self, to: m.PeerId, message: object) -> None:
         """Never waits: who is too slow misses a round, and hears of it in a later connection."""
         self._observe(m.Send(to, message))
-        if talk := self._talks.get(to):
-            talk.put(message)
+        assert isinstance(message, g.Message)
+        self._talks.send(to, message)
 
     def found(self, finding: object) -> None:
         match finding:
             case g.ForkProven(fork, source):
                 named = {"stream": format_stream(fork.stream), "length": fork.forked_length}
                 log.warning("fork.proven", **named, source=format_feed(source) if source else None)
-                self._stops[fork.stream] = FORKED
+                self._changed[fork.stream] = None
+                self._news.set()
+            case g.ForkResolved(resolution, source):
+                named = {"stream": format_stream(resolution.stream)}
+                told = {**named, "length": resolution.fork_length}
+                log.warning("fork.resolved", **told, source=format_feed(source) if source else None)
+                self._changed[resolution.stream] = None
                 self._news.set()
             case g.Settled(number) if number in self._submitted:
                 self._submitted[number].set()
+            case Doubted() | Trusted() | ShownAhead():
+                self._words.append(finding)
+                self._news.set()
+                self._warn(finding)
             case g.LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass
         self._observe(finding)
 
-
-class _Talk:
-    """What is sent in one conversation."""
-
-    def __init__(self, link: Link, stream: Stream) -> None:
-        self.link = link
-        self.gone = trio.Event()
-        self._stream = stream
-        self._put, self._waiting = trio.open_memory_channel[bytes](OUTBOX_MAX)
-
-    def put(self, message: object) -> None:
-        assert isinstance(message, g.Message)
-        with suppress(trio.WouldBlock):
-            self._put.send_nowait(g.encode(message))
-
-    async def send(self) -> None:
-        try:
-            async for data in self._waiting:
-                await self._stream.send([Body(BodyKind.BINARY, data)])
-        except (StreamEnded, LinkClosed):
-            return  # whoever reads it says so
-
-
-def _read_body(body: Body) -> g.Message:
-    """Raises Malformed."""
-    if body.kind is not BodyKind.BINARY:
-        raise Malformed(f"{g.METHOD}: a packet that is not binary")
-    return g.read_message(body.data)
+    def _warn(self, word: Doubted | Trusted | ShownAhead) -> None:
+        """Once of each stream: it can't be told which of the two it is."""
+        if isinstance(word, ShownAhead) and word.stream not in self._warned:
+            self._warned[word.stream] = None
+            named = {"stream": format_stream(word.stream), "length": word.length}
+            why = "this is an older copy of the node's home, or its key is used elsewhere, too"
+            log.warning("stream.signed_elsewhere", **named, why=why)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip.peers import Listener
-from qbix_node.streams.forks import ShownHead, StreamFork
+from qbix_node.streams.forks import ShownHead, StreamFork, encode_fork
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Prefix
+from qbix_node.wire.references import StreamId
 
 WORK_MAX = 1024  # pieces under way; what is more is passed over
 
@@ -36,11 +38,35 @@ class Accused:
 
     peer: m.PeerId | None
     fork: StreamFork
-    answers: m.PeerId | None = None  # who asked, where this is the answer
     submitted: int | None = None  # names it for whoever had it at hand
 
+    @property
+    def stream(self) -> StreamId:
+        return self.fork.stream
 
-Work = Claim | Accused
+    @property
+    def encoded(self) -> bytes:
+        return encode_fork(self.fork)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`peer`: who sent the Resolve, if a peer did."""
+
+    peer: m.PeerId | None
+    resolution: Resolution
+    submitted: int | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        return self.resolution.stream
+
+    @property
+    def encoded(self) -> bytes:
+        return self.resolution.encoded
+
+
+Work = Claim | Accused | Decided
 
 
 @dataclass(slots=True)

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from qbix_node.http.content_api import ContentApi
 from qbix_node.http.fork_api import ForkApi, ForkRow
-from qbix_node.http.stream_api import StreamApi
+from qbix_node.http.stream_api import DoubtRow, StreamApi
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId
@@ -74,6 +75,7 @@ class Status:
     entries: int
     following: int
     forks: list[ForkRow]
+    doubts: list[DoubtRow]
     blobs: BlobsRow
     store: StoreRow
     epoch: int | None
@@ -105,6 +107,9 @@ class Api(Protocol):
 
     @property
     def streams(self) -> StreamApi: ...
+
+    @property
+    def contents(self) -> ContentApi: ...
 
     @property
     def forks(self) -> ForkApi: ...

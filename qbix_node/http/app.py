@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qbix_node.errors import LocalError, RemoteError
 from qbix_node.http import answers
 from qbix_node.http.api import Api
+from qbix_node.http.content_handlers import ContentHandlers
 from qbix_node.http.fork_handlers import ForkHandlers
 from qbix_node.http.handlers import Handlers
 from qbix_node.http.stream_handlers import StreamHandlers
@@ -23,7 +24,9 @@ from qbix_node.http.stream_handlers import StreamHandlers
 
 def control_app(api: Api) -> ASGIApp:
     """Everything: who may open the control socket may do everything that the node can."""
-    to, streams, forks = Handlers(api), StreamHandlers(api.streams), ForkHandlers(api.forks)
+    to, forks = Handlers(api), ForkHandlers(api.forks)
+    contents = ContentHandlers(api.contents)
+    streams = StreamHandlers(api.streams, contents)
     return _app(
         *_looking(to),
         Route("/peers", to.peers),
@@ -39,8 +42,12 @@ def control_app(api: Api) -> ASGIApp:
         Route("/streams/show", streams.show),
         Route("/streams/create", streams.create, methods=["POST"]),
         Route("/streams/append", streams.append, methods=["POST"]),
+        Route("/streams/resolve", streams.resolve, methods=["POST"]),
+        Route("/streams/resume", streams.resume, methods=["POST"]),
         Route("/streams/log", streams.log),
-        Route("/streams/content", streams.content),
+        Route("/streams/content", contents.content),
+        Route("/streams/drop", contents.drop, methods=["POST"]),
+        Route("/streams/fetch", contents.fetch, methods=["POST"]),
         Route("/streams/prove", streams.prove),
         Route("/streams/export", streams.export),
         Route("/streams/import", streams.import_, methods=["POST"]),

@@ -13,6 +13,7 @@ class ForkRow:
     log: str  # a stream or a feed
     length: int  # the forked length; of feeds the sequence that two messages have
     convicted: list[str]  # who signed both sides
+    resolved: bool  # the owners chose a branch of that fork
 
 
 class ForkApi(Protocol):

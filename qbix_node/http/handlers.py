@@ -79,14 +79,21 @@ class Handlers:
         return json_answer([*self._api.following(), *self._api.streams.following()])
 
     async def follow(self, request: Request) -> Response:
-        if is_stream(name := await _asked(request)):
-            await self._api.streams.follow(parse_stream(name))
+        body = await read_object(request, "feed", "headers_only")
+        name, headers_only = text_of(body, "feed"), body.get("headers_only", False)
+        if not isinstance(headers_only, bool):
+            raise BadInput("'headers_only' is neither true nor false")
+        if is_stream(name):
+            await self._api.streams.follow(parse_stream(name), headers_only=headers_only)
+        elif headers_only:
+            raise BadInput("a classic feed can't be followed without its contents")
         else:
             await self._api.follow(parse_feed(name))
         return _done()
 
     async def unfollow(self, request: Request) -> Response:
-        if is_stream(name := await _asked(request)):
+        name = text_of(await read_object(request, "feed"), "feed")
+        if is_stream(name):
             await self._api.streams.unfollow(parse_stream(name))
         else:
             await self._api.unfollow(parse_feed(name))
@@ -174,8 +181,3 @@ def _done() -> Response:
 
 async def _peer(request: Request) -> PeerId:
     return PeerId(parse_feed(text_of(await read_object(request, "peer"), "peer")))
-
-
-async def _asked(request: Request) -> str:
-    """What to follow: a feed or a stream."""
-    return text_of(await read_object(request, "feed"), "feed")

@@ -40,11 +40,48 @@ def text_of(value: Mapping[str, JsonValue], name: str) -> str:
     return text
 
 
-def texts_of(value: Mapping[str, JsonValue], name: str) -> list[str]:
-    texts = value.get(name, [])
-    if not isinstance(texts, list):
+def items_of(value: Mapping[str, JsonValue], name: str) -> list[JsonValue]:
+    items = value.get(name, [])
+    if not isinstance(items, list):
         raise BadInput(f"{name!r} is no list")
-    return [text_of({name: text}, name) for text in texts]
+    return items
+
+
+def texts_of(value: Mapping[str, JsonValue], name: str) -> list[str]:
+    return [text_of({name: text}, name) for text in items_of(value, name)]
+
+
+def count_of(value: Mapping[str, JsonValue], name: str) -> int | None:
+    """A number from 1 on; None where nothing, or null, is said."""
+    number = value.get(name)
+    if number is None:
+        return None
+    if type(number) is not int or not 1 <= number <= SEQUENCE_MAX:
+        raise BadInput(f"{name!r} is no whole number from 1 on")
+    return number
+
+
+def flag_of(value: Mapping[str, JsonValue], name: str) -> bool:
+    flag = value.get(name, False)
+    if not isinstance(flag, bool):
+        raise BadInput(f"{name!r} is neither true nor false")
+    return flag
+
+
+def number_of(
+    value: Mapping[str, JsonValue],
+    name: str,
+    default: int | None = None,
+    *,
+    least: int = 0,
+    most: int = SEQUENCE_MAX,
+) -> int:
+    number = value.get(name, default)
+    if type(number) is not int:
+        raise BadInput(f"{name!r} is missing or no whole number")
+    if not least <= number <= most:
+        raise BadInput(f"{name!r} is {number}: a number from {least} to {most} is expected")
+    return number
 
 
 class Query:

@@ -5,6 +5,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from qbix_node.errors import Malformed
+from qbix_node.http.stream_api import StreamDetails
 from qbix_node.wire.v8json import JsonValue
 
 Row = TypeVar("Row")
@@ -23,6 +24,13 @@ def read_rows(value: JsonValue, kind: type[Row]) -> list[Row]:
     return [read_row(item, kind) for item in value]
 
 
+def read_details(value: JsonValue) -> StreamDetails:
+    """The row of a stream with what else was looked for, in one object. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed("the daemon's answer describes no stream")
+    return read_row({"row": value, **value}, StreamDetails)
+
+
 def _read(value: JsonValue, kind: Any) -> Any:  # noqa: ANN401  (follows the types of the fields)
     if isinstance(kind, type) and is_dataclass(kind):
         needed = {item.name for item in fields(kind) if item.default is MISSING}
@@ -33,6 +41,8 @@ def _read(value: JsonValue, kind: Any) -> Any:  # noqa: ANN401  (follows the typ
     if get_origin(kind) is list and isinstance(value, list):
         (item_kind,) = get_args(kind)
         return [_read(item, item_kind) for item in value]
+    if value is not None and (rows := [e for e in get_args(kind) if is_dataclass(e)]):
+        return _read(value, rows[0])
     if not _fits(value, kind):
         raise Malformed("the daemon's answer has a member of another type")
     return value

@@ -67,6 +67,11 @@ def read_clock_ages(rows: Rows) -> dict[m.PeerId, int]:
     return dict(sorted(ages.items(), key=lambda age: age[1]))
 
 
+def has_clocks(rows: Rows) -> bool:
+    """Whether any peer has ever said what it has."""
+    return bool(rows.scan(_PREFIX, _PREFIX + b"\xff" * 33, limit=1))
+
+
 @dataclass(slots=True)
 class Clocks:
     """Which clocks are stored, and which of them may be relied on."""

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol
 
 from qbix_node import machines as m
-from qbix_node.replication.messages import REFUSED, EbtNotes, LogId, Range, Stop, make_note
+from qbix_node.replication.messages import (
+    REFUSED,
+    EbtNotes,
+    LogId,
+    Range,
+    Stop,
+    make_note,
+    sequence_of,
+)
 from qbix_node.replication.peers import Exchange, Peer, Phase
 from qbix_node.replication.sources import REFUSED_REST_S, Sources
 
@@ -88,7 +96,8 @@ class Conversations(Generic[LogId]):
             queued, asked = exchange.sent, exchange.wants
             exchange.hear(notes[feed])
             if queued > exchange.sent and not exchange.wants:
-                self._sends.append(m.Send(peer_id, Stop(feed)))
+                forget = notes[feed] == REFUSED
+                self._sends.append(m.Send(peer_id, Stop(feed, forget=forget)))
                 exchange.offered = exchange.sent  # the rest has not left, or will arrive
             if exchange.wants or self.doubts:
                 self._doubt(peer_id, feed, exchange, now)
@@ -133,6 +142,18 @@ class Conversations(Generic[LogId]):
             if takes_part and self.may_read(peer_id, feed):
                 self._join(peer_id, feed, now)
 
+    def begin_anew(self, feed: LogId, now: float) -> None:
+        """SPEC streams 6.1: what can't be right of it is decided otherwise from now on. Peers that
+        refuse it are told, too: they may have dropped their own log this moment.
+        """
+        for peer in self.peers.values():
+            peer.rests.pop(feed, None)
+            peer.muted.discard(feed)
+        for peer_id in self._talking():
+            if self.may_read(peer_id, feed):
+                self._join(peer_id, feed, now)
+        self._choose(feed, now)
+
     def end(self, feed: LogId) -> None:
         """Neither ask for the feed, nor announce or serve it any more."""
         self.sources.forget(feed)
@@ -149,7 +170,7 @@ class Conversations(Generic[LogId]):
                 # where the feed is followed again meanwhile.
                 peer.exchanges[feed] = Exchange(theirs=REFUSED)
                 continue
-            self._sends.append(m.Send(peer_id, Stop(feed)))
+            self._sends.append(m.Send(peer_id, Stop(feed, forget=True)))
             self._notes.setdefault(peer_id, {})[feed] = REFUSED
             if exchange.theirs is not None:
                 peer.refuse(feed)
@@ -188,6 +209,15 @@ class Conversations(Generic[LogId]):
                 self._note(peer_id, feed)
         if feed in self.sources.behind:
             self._choose(feed, now)
+
+    def acknowledge(self, peer_id: m.PeerId, feed: LogId) -> None:
+        """Tell who sent it how far it is durable here."""
+        peer = self.peers.get(peer_id)
+        exchange = peer.exchanges.get(feed) if peer and peer.phase is Phase.TALKING else None
+        if exchange is None or exchange.theirs == REFUSED or not self._shares(peer_id, feed):
+            return
+        if exchange.told is None or sequence_of(exchange.told) < self.head(feed):
+            self._note(peer_id, feed)
 
     # ---- a peer fails us ----
 

@@ -70,9 +70,12 @@ class Range(Generic[LogId]):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Generic[LogId]):
-    """Send the peer nothing of what still waits of that feed."""
+    """Send the peer nothing of what still waits of that feed. `forget`: nor keep in mind what it
+    was sent, as it may be sent another branch.
+    """
 
     feed: LogId
+    forget: bool = False
 
 
 @dataclass(frozen=True, slots=True)

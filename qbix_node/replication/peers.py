@@ -33,6 +33,7 @@ class Exchange:
         """SPEC replication 2.2: what a peer says of itself holds, also when it is less."""
         if note == REFUSED:
             self.theirs, self.wants = REFUSED, False
+            self.given = self.sent = self.offered = 0  # later it may want all of it anew
             return
         # What it sent us it has, though a note that crossed the message says less.
         self.theirs = self.sent = max(sequence_of(note), self.given)

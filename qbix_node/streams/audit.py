@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from qbix_node.crypto.keys import verify
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
-from qbix_node.streams.forks import StreamFork, check_fork, check_resolve
+from qbix_node.streams.forks import HeadFork, ResolveFork, StreamFork, check_fork, check_resolve
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import Contradicted, Facts, begin, continue_log, needs, read_headers
 from qbix_node.streams.messages import Segment, SignedHead, SignedResolve
@@ -55,6 +55,8 @@ class Audit:
     contents_missing: int = 0
     signatures: int = 0  # of Heads, intents and changes of owners, that were checked
     forks: int = 0  # that were proven
+    resolve: SignedResolve | None = None  # that chose the branch which this log is
+    closed: bool = False  # its owners forked it again
     nodes: LevelNodes = field(default_factory=LevelNodes)
     _authors: dict[AuthorId, AuthorState] = field(default_factory=dict)
     _heads: set[SignedHead] = field(default_factory=set)  # the last one only
@@ -88,9 +90,20 @@ class Audit:
         assert self.genesis is not None
         if isinstance(content, SignedResolve):
             check_resolve(self.genesis, content, self.verify_one)
-        else:
-            check_fork(content, self.verify_one)
-            self.forks += 1
+            chosen = content.resolve
+            if self.length < chosen.fork_length or (
+                self.root_at(chosen.fork_length) != chosen.chosen_root
+            ):
+                raise Malformed("its owners chose another branch than that of these entries")
+            self.resolve = content
+            return
+        check_fork(content, self.verify_one)
+        self.forks += 1
+        self.closed = self.closed or isinstance(content, ResolveFork) or self._counts(content)
+
+    def _counts(self, fork: HeadFork) -> bool:
+        chosen, resolved = self.resolve, fork.resolved
+        return bool(chosen and resolved and chosen.resolve == resolved.signed.resolve)
 
     def _facts(self, segment: Segment) -> Facts:
         bases = needs(read_headers(segment, self.length)).bases

@@ -1,7 +1,6 @@
 """Write what the only owner of a stream appends (spec/streams.md 2, 5)."""
 
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
@@ -28,13 +27,24 @@ def make_genesis(
     uniqueness: Uniqueness,
     *,
     salt: bytes,
+    owners: Owners | None = None,
     readers: Collection[bytes] = (),
+    writers: Collection[bytes] | None = None,
 ) -> Genesis:
-    """Of a stream with one owner. `readers`: without any, everybody. Raises Malformed."""
-    owners = Owners(((AuthorId(keys.public), 1),), 1)
-    named = pack(tuple(sorted(set(readers))))
-    params = (("readers", named),) if readers else ()
-    return read_genesis(Genesis(owners, kind, uniqueness, params, salt).encoded)
+    """Of several `owners` this one is the sequencer; without them it is the only one. `readers`:
+    without any, everybody. `writers`: besides the owners; if it is empty, all readers. Raises
+    Malformed.
+    """
+    owners = owners or Owners(((AuthorId(keys.public), 1),), 1)
+    readers = {*readers, *(writers or ())} if readers else ()  # who can't read it can't write
+    params = []
+    if readers:
+        params.append(("readers", pack(tuple(sorted(readers)))))
+    if owners.only is None:
+        params.append(("sequencer", keys.public))
+    if writers is not None:
+        params.append(("writers", pack(tuple(sorted(set(writers))))))
+    return read_genesis(Genesis(owners, kind, uniqueness, tuple(params), salt).encoded)
 
 
 def sign_head(head: Head, *owners: tuple[int, KeyPair]) -> SignedHead:
@@ -70,7 +80,7 @@ def make_segment(
     leaves = tuple([header.encoded for header in headers])
     peaks, _ = grow(state.peaks, state.length, leaf_hashes(leaves))
     head = Head(stream, state.length + len(leaves), bag(peaks), stamp_ms)
-    contents = tuple([entry.content for entry in entries])
+    contents = tuple([entry.beside for entry in entries])
     return Segment(stream, state.length, leaves, contents, sign_head(head, (0, keys)), ())
 
 
@@ -78,8 +88,7 @@ def make_header(
     stream: StreamId, place: int, owner: AuthorId, entry: NewEntry, stamp_ms: int
 ) -> Header:
     """The only owner's: the Head is its signature."""
-    size, named = len(entry.content), sha256(entry.content).digest()
-    said = None, stamp_ms, entry.kind, size, named, None
+    said = None, stamp_ms, entry.kind, *entry.named, None
     return Header(1, stream, place, owner, place, place, *said)
 
 
@@ -87,8 +96,7 @@ def make_intent(
     state: LogState, author: KeyPair, author_seq: int, entry: NewEntry, stamp_ms: int
 ) -> Header:
     """What somebody wants appended who has seen the log so far; it stands right after that."""
-    size, named = len(entry.content), sha256(entry.content).digest()
     stream, key = state.signed.head.stream, AuthorId(author.public)
     seen = author_seq, state.length, bag(state.peaks), stamp_ms
-    unsigned = Header(1, stream, state.length, key, *seen, entry.kind, size, named, None)
+    unsigned = Header(1, stream, state.length, key, *seen, entry.kind, *entry.named, None)
     return unsigned._replace(author_sig=author.sign(intent_body(unsigned)))

@@ -5,7 +5,6 @@ Made while the content is read, checked while it comes: with one chunk and a nod
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from qbix_node.crypto.boxes import sha256
 from qbix_node.errors import Malformed
@@ -15,6 +14,7 @@ from qbix_node.wire.packing import pack, unpack
 WHOLE_BYTES_MAX = 5 * 1024 * 1024  # a content up to here is one blob
 CHUNK_BYTES = 1024 * 1024
 HASHES_MAX = 4096  # in a node
+NODE_BYTES_MAX = HASHES_MAX * 34 + 64
 LEVEL_MAX = 2  # of the node over 2^53 - 1 bytes
 
 
@@ -34,6 +34,10 @@ class ChunkNode:
     @property
     def encoded(self) -> bytes:
         return pack((1, self.level, self.size, self.hashes))
+
+    def place_of(self, chunk: int) -> int:
+        """Of the child with that chunk of the whole content, at each level below the root."""
+        return chunk // int(HASHES_MAX**self.level) % HASHES_MAX
 
     def child_size(self, place: int) -> int:
         """Of the content below one of the hashes: all but the last are full."""
@@ -82,15 +86,6 @@ def chunk_tree(chunks: Iterable[tuple[bytes, int]]) -> Iterator[ChunkNode]:
     yield from tree.finish()
 
 
-def cut(file: BinaryIO) -> Iterator[bytes]:
-    """The blobs of a large content: chunks and encoded nodes, each after those below it."""
-    tree = _Tree()
-    while chunk := file.read(CHUNK_BYTES):  # buffered: short only at the end
-        yield chunk
-        yield from [node.encoded for node in tree.put(0, sha256(chunk), len(chunk))]
-    yield from [node.encoded for node in tree.finish()]
-
-
 @dataclass(slots=True)
 class _Tree:
     """At each level the hashes that will be the next node, and the size below them."""
@@ -118,3 +113,39 @@ class _Tree:
         self.levels[level] = [], 0
         yield (node := ChunkNode(level, size, tuple(hashes)))
         yield from self.put(level + 1, sha256(node.encoded), size)
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Takes a large content in pieces of any size and gives the blobs that it becomes, each node
+    after those below it; holds 5 MiB at most beside the piece.
+    """
+
+    size: int = 0
+    root: bytes = b""  # the hash of the last blob, which names the content once it has ended
+    _rest: bytearray = field(default_factory=bytearray)
+    _tree: _Tree = field(default_factory=_Tree)
+
+    def take(self, piece: bytes) -> Iterator[bytes]:
+        self.size += len(piece)
+        self._rest += piece
+        if self.size > WHOLE_BYTES_MAX:
+            yield from self._cut(least=CHUNK_BYTES)
+
+    def end(self) -> Iterator[bytes]:
+        if self.size > WHOLE_BYTES_MAX:
+            yield from self._cut(least=1)
+            nodes = [node.encoded for node in self._tree.finish()]
+            self.root = sha256(nodes[-1])
+            yield from nodes
+        else:
+            whole = bytes(self._rest)
+            self.root = sha256(whole)
+            yield whole
+
+    def _cut(self, *, least: int) -> Iterator[bytes]:
+        while len(self._rest) >= least:
+            chunk = bytes(self._rest[:CHUNK_BYTES])
+            del self._rest[:CHUNK_BYTES]
+            yield chunk
+            yield from [node.encoded for node in self._tree.put(0, sha256(chunk), len(chunk))]

@@ -90,7 +90,7 @@ class Resolved:
         for head, frontier in zip(heads, self.frontiers, strict=True):
             if lead(self.peaks, resolve.fork_length, frontier, head.length) != head.root:
                 raise Malformed("a Head isn't shown to continue the branch that the Resolve chose")
-        return _resolve_checks(genesis, self.signed)
+        return resolve_checks(genesis, self.signed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,8 @@ class ResolveFork:
         if any(each.resolve.stream != self.stream for each in (self.signed, self.other)):
             raise Malformed("form r: a Resolve is of another stream")
         return (
-            *_resolve_checks(self.genesis, self.signed),
-            *_resolve_checks(self.genesis, self.other),
+            *resolve_checks(self.genesis, self.signed),
+            *resolve_checks(self.genesis, self.other),
         )
 
 
@@ -248,9 +248,19 @@ def check_resolve(
     verify_one: Callable[[bytes, bytes, bytes], bool] = verify,
 ) -> None:
     """Raises Malformed where it is not the owners' word."""
-    checks = _resolve_checks(genesis, signed)
+    checks = resolve_checks(genesis, signed)
     if not all(verify_one(check.key, check.body, check.signature) for check in checks):
         raise Malformed("Resolve: a signature doesn't match")
+
+
+def resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureCheck, ...]:
+    """What has to hold for it to be the owners' word. Raises Malformed."""
+    if genesis.uniqueness is not Uniqueness.GOSSIP:
+        raise Malformed("a Resolve is of gossip streams only")
+    checks = signed.checks(genesis.owners)
+    if checks is None:
+        raise Malformed("the Resolve isn't signed by exactly enough owners")
+    return checks
 
 
 # ---- made from what two peers say ----
@@ -271,16 +281,13 @@ def unequal_fork(
     return HeadFork(genesis, one, other, (prefix, other_prefix))
 
 
+def two_resolves(genesis: Genesis, one: SignedResolve, other: SignedResolve) -> ResolveFork:
+    """Form r, of two that are different."""
+    signed, other = sorted((one, other), key=lambda each: each.resolve.body)
+    return ResolveFork(genesis, signed, other)
+
+
 # ----
-
-
-def _resolve_checks(genesis: Genesis, signed: SignedResolve) -> tuple[SignatureCheck, ...]:
-    if genesis.uniqueness is not Uniqueness.GOSSIP:
-        raise Malformed("a Resolve is of gossip streams only")
-    checks = signed.checks(genesis.owners)
-    if checks is None:
-        raise Malformed("the Resolve isn't signed by exactly enough owners")
-    return checks
 
 
 def _signers(owners: Owners, signatures: Signatures) -> tuple[AuthorId, ...]:

@@ -15,6 +15,7 @@ PARAMS_MAX = 32
 PARAM_BYTES_MAX = 4096
 GENESIS_BYTES_MAX = 16 * 1024
 READERS_MAX = 100
+WRITERS_MAX = 100
 EPOCH_MAX = 2**32 - 1
 
 
@@ -61,6 +62,35 @@ class Genesis:
             return None
         return frozenset(_read_readers(named)) | {key for key, _ in self.owners.weights}
 
+    @cached_property
+    def writers(self) -> frozenset[bytes] | None:
+        """Whose entries the sequencer takes besides the owners'; empty: those of all readers.
+        None: nobody's.
+        """
+        named = self.param("writers")
+        return None if named is None else frozenset(_read_writers(named))
+
+    @property
+    def sequenced(self) -> bool:
+        """Whether what comes next is put together by a sequencer, from what others hand to it."""
+        several = self.writers is not None or self.owners.only is None
+        return several and self.sequencer is not None
+
+    def sequenced_under(self, owners: Owners) -> bool:
+        """The same where `owners` sign what comes next: those of the genesis have a sequencer."""
+        return self.sequenced and owners == self.owners
+
+    def may_read(self, key: bytes) -> bool:
+        return self.readers is None or key in self.readers
+
+    def may_write(self, key: bytes) -> bool:
+        """Whether the sequencer takes entries of this author (spec/sequencing.md 2)."""
+        if self.owners.index(key) is not None:
+            return True
+        if self.writers is None or not self.may_read(key):
+            return False
+        return not self.writers or key in self.writers
+
 
 def read_genesis(encoded: bytes) -> Genesis:
     """Raises Malformed."""
@@ -98,6 +128,12 @@ def _read_readers(encoded: bytes) -> tuple[bytes, ...]:
     return rows
 
 
+def _read_writers(encoded: bytes) -> tuple[bytes, ...]:
+    rows = fields.hashes(unpack(encoded, "writers"), "writers", most=WRITERS_MAX)
+    require_ascending(rows, "writers")
+    return rows
+
+
 def _check_genesis(genesis: Genesis) -> None:
     owners, watched = genesis.owners, genesis.uniqueness is Uniqueness.WATCHED
     of_network = watched and genesis.kind == "network" and genesis.network is None
@@ -117,3 +153,4 @@ def _check_genesis(genesis: Genesis) -> None:
     if several and sequencer is None:
         raise Malformed("genesis: a gossip stream of several owners names its sequencer")
     _ = genesis.readers
+    _ = genesis.writers

@@ -1,18 +1,35 @@
 """Whether a run of entries continues a log, and what the log is then (spec/streams.md 2, 7, 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
+from qbix_node.ports import Write
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.headers import read_in_a_row
-from qbix_node.streams.messages import CONTENT_BYTES_MAX, Header, Segment
+from qbix_node.streams.messages import (
+    CONTENT_BYTES_MAX,
+    ENTRIES_MAX,
+    Header,
+    Segment,
+    SignedHead,
+)
 from qbix_node.streams.owners import AuthorId, Owners
-from qbix_node.streams.records import AuthorState, LogState
+from qbix_node.streams.records import (
+    AuthorState,
+    LogState,
+    Run,
+    put_author,
+    put_genesis,
+    put_log,
+    put_nodes,
+    put_run,
+)
 from qbix_node.streams.succession import OWNERS_SET, read_owners_set
 from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash, leaf_hashes
+from qbix_node.wire.references import StreamId
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
 RESERVED_KINDS = _WATCHED_ONLY | {OWNERS_SET}  # SPEC streams 7
@@ -29,6 +46,17 @@ class Growth:
     authors: Mapping[AuthorId, AuthorState]  # of intents
     head_checks: tuple[SignatureCheck, ...]  # none where they were made before
     checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A run whose leaves lead from the log to its Head. `signed`: that Head, as it is kept."""
+
+    signed: SignedHead
+    leaves: tuple[bytes, ...]  # only what is new
+    peaks: tuple[Hash, ...]
+    made: list[tuple[int, int, Hash]]  # full subtrees
+    head_checks: tuple[SignatureCheck, ...]  # none where they were made before
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,44 +113,111 @@ def begin(segment: Segment) -> Genesis:
     return genesis
 
 
+def cover(
+    genesis: Genesis, before: LogState | None, segment: Segment, *, earlier: Sequence[Segment] = ()
+) -> Covered | Contradicted:
+    """What can be said of a run before its entries are read. The Heads of `earlier`, whose entries
+    are in the segment, too, have to fit as well. Raises Malformed.
+    """
+    if genesis.uniqueness is Uniqueness.WATCHED:
+        raise Malformed("the owners of a watched stream sign no Heads")
+    head = segment.signed_head.head
+    head_checks = segment.signed_head.checks(before.owners if before else genesis.owners)
+    if head_checks is None:
+        raise Malformed("the Head isn't signed by exactly enough owners")
+    length = before.length if before else 0
+    leaves = segment.leaves[length - segment.first :]
+    grown = _grow(before, leaf_hashes(leaves), [*earlier, segment])
+    if grown is None:
+        return Contradicted(head_checks)
+    signed = segment.signed_head
+    if before is not None and before.signed.head.identity == head.identity:
+        # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
+        signed, head_checks = before.signed, ()
+    return Covered(signed, leaves, *grown, head_checks)
+
+
+def _grow(
+    before: LogState | None, leaves: list[Hash], segments: Sequence[Segment]
+) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]] | None:
+    """The log with these leaves; None if it isn't what each Head covers."""
+    peaks, length = (before.peaks, before.length) if before else ((), 0)
+    start, made = length, list[tuple[int, int, Hash]]()
+    for segment in segments:
+        if segment.stop < length:
+            continue  # about entries that were here already
+        new = leaves[length - start : segment.stop - start]
+        peaks, more = grow(peaks, length, new)
+        made += more
+        length, head = segment.stop, segment.signed_head.head
+        if lead(peaks, length, segment.frontier, head.length) != head.root:
+            return None
+    return peaks, made
+
+
 def continue_log(
     genesis: Genesis,
     before: LogState | None,
     segment: Segment,
     headers: list[Header],
     facts: Facts = NO_FACTS,
+    *,
+    covered: Covered | None = None,
 ) -> Growth | Contradicted:
-    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need.
+    """`headers`: by `read_headers`, from the length of the log on; `facts`: what they need;
+    `covered`: by `cover`, if that was asked before.
 
     Raises Malformed where an entry breaks a rule.
     """
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        raise Malformed("the owners of a watched stream sign no Heads")
-    length = before.length if before else 0
-    owners = before.owners if before else genesis.owners
-    head = segment.signed_head.head
-    head_checks = segment.signed_head.checks(owners)
-    if head_checks is None:
-        raise Malformed("the Head isn't signed by exactly enough owners")
-    leaves = segment.leaves[length - segment.first :]
-    contents = segment.contents[length - segment.first :]
-    peaks, made = grow(before.peaks if before else (), length, leaf_hashes(leaves))
-    if lead(peaks, segment.stop, segment.frontier, head.length) != head.root:
-        return Contradicted(head_checks)
+    found = covered or cover(genesis, before, segment)
+    if isinstance(found, Contradicted):
+        return found
+    signed, leaves = found.signed, found.leaves
+    contents = segment.contents[len(segment.contents) - len(leaves) :]
     _check_contents(headers, contents[len(contents) - len(headers) :])
-    only = owners.only
-    intents = _Intents(dict(facts.authors), dict(facts.roots))
-    intents.check(headers, only, before, leaves)
+    owners = before.owners if before else genesis.owners
+    intents = Intents(dict(facts.authors), dict(facts.roots))
+    intents.check(headers, owners.only, before, leaves)
     _check_kinds(headers, genesis.uniqueness)
-    after, changes = _owners_after(owners, headers, contents, head.length)
+    after, changes = _owners_after(owners, headers, contents, signed.head.length)
     stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
     stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
-    signed, checks = segment.signed_head, (*intents.checks, *changes)
-    if before is not None and before.signed.head.identity == head.identity:
-        # SPEC streams 5: other signatures or another timestamp of one identity are not kept.
-        signed, head_checks = before.signed, ()
-    state = LogState(segment.stop, peaks, signed, segment.frontier, after, stamp_ms)
-    return Growth(state, leaves, contents, made, intents.authors, head_checks, checks)
+    state = LogState(segment.stop, found.peaks, signed, segment.frontier, after, stamp_ms)
+    checks = found.head_checks, (*intents.checks, *changes)
+    return Growth(state, leaves, contents, found.made, intents.authors, *checks)
+
+
+def own_growth(genesis: Genesis, state: LogState | None, segment: Segment) -> Growth:
+    """Of what we have just made."""
+    headers = read_headers(segment, state.length if state else 0)
+    verdict = continue_log(genesis, state, segment, headers)
+    assert not isinstance(verdict, Contradicted)
+    return verdict
+
+
+def genesis_of(growth: Growth) -> Genesis:
+    """Of one that begins a log."""
+    return read_genesis(growth.leaves[0])
+
+
+def writes_of(stream: StreamId, growth: Growth, *, new: bool) -> list[Write]:
+    """What is durable together. `new`: nothing of the stream was here."""
+    state, writes = growth.state, list[Write]()
+    if new:
+        writes.append(put_genesis(genesis_of(growth)))
+    if growth.leaves:
+        signed = state.signed
+        ends = not state.frontier
+        ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
+        first, last = state.length - len(growth.leaves), state.length - ENTRIES_MAX
+        for at in range(0, len(growth.leaves), ENTRIES_MAX):
+            part = slice(at, at + ENTRIES_MAX)
+            run = Run(first + at, growth.leaves[part], ending if first + at >= last else None)
+            writes += put_run(stream, run, growth.contents[part])
+    writes += put_nodes(stream, growth.made)
+    writes += [put_author(stream, *author) for author in growth.authors.items()]
+    writes.append(put_log(stream, state))
+    return writes
 
 
 def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:
@@ -154,7 +249,7 @@ def _stamp(headers: list[Header], stamp_ms: int) -> int:
 
 
 @dataclass(slots=True)
-class _Intents:
+class Intents:
     """Entries that their authors signed (SPEC streams 2)."""
 
     authors: dict[AuthorId, AuthorState]
@@ -177,10 +272,11 @@ class _Intents:
             return
         self._learn_roots([header.base_length for header in intents], before, leaves)
         for header in intents:
-            self._check_one(header, only)
+            self.check_one(header, only)
         self.checks = tuple([check for header in intents if (check := header.check())])
 
-    def _check_one(self, header: Header, only: AuthorId | None) -> None:
+    def check_one(self, header: Header, only: AuthorId | None) -> None:
+        """As the next; its base is among the roots, or wrong. Raises Malformed."""
         place = header.place
         if header.author == only:
             raise Malformed(f"entry {place}: the only owner signs no entries of its own")

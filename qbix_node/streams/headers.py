@@ -15,7 +15,7 @@ from qbix_node.wire.packing import pack, unpack
 
 _HASH = b"\xc4\x20"  # msgpack: before 32 bytes
 _NIL = b"\xc0"
-_LONG = b"\xcf"  # before a number in 8 bytes
+_NIL_LONG = b"\xc0\xcf"  # the latter before a number in 8 bytes
 _LONG_MIN = 1 << 32  # smaller ones have fewer
 
 
@@ -45,7 +45,7 @@ class _Model:
     def read(self, leaf: bytes, place: int) -> Header | None:
         """None: it is another, or wrong."""
         number = _number(place)
-        start = self._beginning + number + self._middle + number + number + _NIL + _LONG
+        start = b"".join((self._beginning, number, self._middle, number, number, _NIL_LONG))
         if not (leaf.startswith(start) and leaf.endswith(_NIL)):
             return None
         at = len(start)

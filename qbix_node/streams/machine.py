@@ -6,65 +6,70 @@ durable, what was refused, and which Heads contradict a log. Whom to ask for wha
 from a contradiction, is decided elsewhere.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
-from qbix_node.ports import Write
 from qbix_node.streams import messages as s
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
-from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import (
     NO_FACTS,
-    RESERVED_KINDS,
     Contradicted,
+    Covered,
     Facts,
     Growth,
     begin,
     continue_log,
+    cover,
+    genesis_of,
     needs,
+    own_growth,
     read_headers,
+    writes_of,
 )
 from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import (
-    LogState,
-    Run,
-    put_author,
-    put_genesis,
-    put_log,
-    put_nodes,
-    put_run,
-)
+from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.switching import ResolveStream, Switching
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.wire.fields import NUMBER_MAX, is_name
+from qbix_node.streams.wishes import draw_beside, refused, why_never
 from qbix_node.wire.references import StreamId
 
-OFFERS_PER_STREAM_MAX = 8  # segments of a stream on their way into the log
-OFFERS_MAX = 64  # in all streams together: 64 MiB at the very most
+OFFERS_MAX = 512  # segments of all streams together on their way into logs
+OFFERS_BYTES_MAX = 64 * 1024 * 1024  # of them
 WISHES_PER_STREAM_MAX = 1024  # appends that wait
-BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
-ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 Effects = list[m.Effect]
 
 
 @dataclass(slots=True)
 class StreamBook:
-    """`geneses`, `logs`, `stopped`: what the store holds; `stopped` takes no entries any more."""
+    """`geneses`, `logs`, `stopped`, `resolutions`: what the store holds; `stopped` takes no entries
+    any more. `caution`: where nothing is appended for now.
+    """
 
     keys: KeyPair
     tokens: m.Tokens
     geneses: dict[StreamId, Genesis]
     logs: dict[StreamId, LogState]
     stopped: dict[StreamId, str]  # and why
+    caution: Caution = field(default_factory=Caution)
+    resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
     waiting: int = 0  # offers that are not dealt with
+    _waiting_bytes: int = 0
     _accepted: dict[StreamId, None] = field(default_factory=dict)
     _lines: dict[StreamId, Line] = field(default_factory=dict)
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
     _checks: dict[m.Token, StreamId] = field(default_factory=dict)
     _writes: dict[m.Token, StreamId] = field(default_factory=dict)
+    _switching: Switching = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._switching = Switching(self.tokens, self.logs, self.resolutions)
 
     def accept(self, stream: StreamId) -> None:
         """From now on segments of this stream are taken from peers."""
@@ -80,18 +85,21 @@ class StreamBook:
 
     def owns(self, stream: StreamId) -> bool:
         """Whether this node alone signs what comes next: owners may have changed."""
-        state = self.logs.get(stream)
-        return state is not None and state.owners.only == AuthorId(self.keys.public)
+        known = self.logs.get(stream) or self.geneses.get(stream)  # a log may be on its way anew
+        return known is not None and known.owners.only == AuthorId(self.keys.public)
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
         match event:
             case m.Received(peer, s.OfferedSegment(segment)):
-                self._offer(Offer(peer, segment), effects)
+                self._offer(Offer(peer, segment, segment.size_bytes), effects)
             case m.Requested(s.Create() as wish):
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):
                 self._append(wish, effects)
+            case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
+                self.caution.heed(word)
+                effects.append(m.Emit(CautionChanged(word.stream)))
             case m.Answered(token, Facts() as facts) if token in self._asked:
                 stream = self._asked.pop(token)
                 self._judge(stream, self._lines[stream], facts, effects)
@@ -104,23 +112,40 @@ class StreamBook:
                 stream = self._writes.pop(token)
                 self._saved(stream, self._lines[stream], effects)
                 self._go_on(stream, effects)
-            case _:
-                pass  # a repeat, or meant for another part
+            case _:  # a repeat, or meant for another part
+                self._switch(event, effects)
+        for stream in self._switching.due():
+            self._lines.setdefault(stream, Line())
+            self._go_on(stream, effects)
         return tuple(effects)
+
+    def _switch(self, event: m.Event, effects: Effects) -> None:
+        match event:
+            case m.Requested(ResolveStream(resolution)):
+                self.stopped.pop(resolution.stream, None)
+                self.caution.ahead.pop(resolution.stream, None)  # it may be of the other branch
+                self._switching.resolve(resolution)
+            case _ if (stream := self._switching.handle(event, effects)) is not None:
+                self._lines[stream].busy = False
+                self._go_on(stream, effects)
+            case _:
+                pass
 
     # ---- what comes in ----
 
     def _offer(self, offer: Offer, effects: Effects) -> None:
         stream = offer.segment.stream
         if not self._takes(stream):
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
         line = self._lines.get(stream, Line())
-        if self.waiting >= OFFERS_MAX or len(line.offers) >= OFFERS_PER_STREAM_MAX:
+        more_bytes = self._waiting_bytes + offer.size_bytes
+        if self.waiting >= OFFERS_MAX or more_bytes > OFFERS_BYTES_MAX or not line.has_room(offer):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            effects.append(m.Emit(s.SegmentSettled(offer.peer)))
+            effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
-        self.waiting += 1
+        self.waiting, self._waiting_bytes = self.waiting + 1, more_bytes
+        line.size_bytes += offer.size_bytes
         self._lines[stream] = line
         line.offers.append(offer)
         self._go_on(stream, effects)
@@ -131,11 +156,11 @@ class StreamBook:
     def _create(self, wish: s.Create, effects: Effects) -> None:
         stream = wish.genesis.stream
         if wish.genesis.owners.only != AuthorId(self.keys.public):
-            effects.append(_refused(wish, "this node is not the only owner of that stream"))
+            effects.append(refused(wish, "this node is not the only owner of that stream"))
         elif stream in self.geneses or stream in self._lines:
-            effects.append(_refused(wish, "that stream is here already"))
-        elif reason := _why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, "that stream is here already"))
+        elif reason := why_never(wish):
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines[stream] = Line()
             line.wishes.append(wish)
@@ -144,13 +169,15 @@ class StreamBook:
     def _append(self, wish: s.Append, effects: Effects) -> None:
         stream = wish.stream
         if reason := self._why_not_append(stream):
-            effects.append(_refused(wish, reason))
-        elif reason := _why_never(wish):
-            effects.append(_refused(wish, reason, bad_content=True))
+            effects.append(refused(wish, reason))
+        elif reason := self.why_wait(stream):
+            effects.append(refused(wish, reason, for_now=True))
+        elif reason := why_never(wish):
+            effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
             if len(line.wishes) >= WISHES_PER_STREAM_MAX:
-                effects.append(_refused(wish, "too much waits to be appended already"))
+                effects.append(refused(wish, "too much waits to be appended already"))
                 return
             line.wishes.append(wish)
             self._go_on(stream, effects)
@@ -164,19 +191,30 @@ class StreamBook:
             return self.stopped[stream]
         if self.length(stream) + s.ENTRIES_MAX > LENGTH_MAX:
             return "that stream is as long as streams can be"
-        if self.logs[stream].frontier:
-            return "entries of that stream, which this node signed, are not here again yet"
+        if stream not in self.logs:
+            return "the branch that its owners chose is not here yet"
+        if self.geneses[stream].sequenced_under(self.logs[stream].owners):
+            return "what is appended to that stream goes through its sequencer"  # which signs
         return None
+
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now, though it is an own stream that takes entries."""
+        if not self.owns(stream) or stream in self.stopped:
+            return None
+        state = self.logs.get(stream)
+        return self.caution.why_wait(stream, state) if state else None
 
     # ---- one thing after the other ----
 
     def _go_on(self, stream: StreamId, effects: Effects) -> None:
         line = self._lines[stream]
         while not line.busy:
-            if line.wishes:
+            if self._switching.begin(stream, effects):
+                line.busy = True
+            elif line.wishes:
                 self._write(stream, line, effects)
             elif line.offers:
-                line.offer = line.offers.popleft()
+                line.offer = line.take_offer()
                 self._read(stream, line, line.offer, effects)
             else:
                 del self._lines[stream]
@@ -189,33 +227,30 @@ class StreamBook:
         if isinstance(first, s.Create):
             line.written = (first,)
             segment = make_genesis_segment(first.genesis, self.keys, first.stamp_ms)
-            self._keep(stream, line, _own_growth(first.genesis, None, segment), effects)
+            self._keep(stream, line, own_growth(first.genesis, None, segment), effects)
             return
-        together, size, count = [first], _bytes(first), len(first.entries)
-        while line.wishes and isinstance(wish := line.wishes[0], s.Append):
-            size, count = size + _bytes(wish), count + len(wish.entries)
-            if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
-                break
-            together.append(wish)
-            line.wishes.popleft()
+        together = [first, *draw_beside(first, line.wishes)]
         if reason := self._why_not_append(stream):  # since it was asked for
-            effects += [_refused(wish, reason) for wish in together]
+            effects += [refused(wish, reason) for wish in together]
+            return
+        if reason := self.why_wait(stream):
+            effects += [refused(wish, reason, for_now=True) for wish in together]
             return
         line.written = tuple(together)
         state = self.logs[stream]
         entries = [entry for wish in together for entry in wish.entries]
         stamp_ms = max([wish.stamp_ms for wish in together])
         segment = make_segment(state, self.keys, entries, stamp_ms)
-        self._keep(stream, line, _own_growth(self.geneses[stream], state, segment), effects)
+        self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
-        segment, length = offer.segment, self.length(stream)
-        covering, covered = segment.signed_head.head.length, self._covered(stream)
+        segment, state, length = offer.segment, self.logs.get(stream), self.length(stream)
+        covering = segment.signed_head.head.length
+        covered = state.signed.head.length if state else 0
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
-        elif segment.first > length:
-            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
-            self._settle(line, effects)
+        elif segment.first > length or self._switching.misses_branch(segment, length):
+            self._skip(stream, line, offer, effects)
         elif segment.stop == length and covering <= covered:
             self._settle(line, effects)
         elif self.owns(stream) and covering < covered:
@@ -224,43 +259,61 @@ class StreamBook:
             self._settle(line, effects)
         else:
             try:
-                if length == 0:
-                    begin(segment)
+                genesis = self.geneses.get(stream) or begin(segment)
                 line.headers = read_headers(segment, length)
+                line.covered = cover(genesis, state, segment, earlier=line.earlier())
             except Malformed as error:
                 self._refuse(line, str(error), effects)
                 return
+            if isinstance(line.covered, Contradicted) and offer.parts:
+                line.take_apart()
+                return
             line.busy = True
-            wanted = needs(line.headers)
-            if wanted.authors:
-                token = self.tokens.new()
-                self._asked[token] = stream
-                effects.append(m.Ask(token, FactsOf(stream, wanted, length)))
-            else:
-                self._judge(stream, line, NO_FACTS, effects)
+            self._look(stream, line, line.covered, effects)
 
-    def _covered(self, stream: StreamId) -> int:
-        state = self.logs.get(stream)
-        return state.signed.head.length if state else 0
+    def _skip(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
+        if offer.parts:
+            line.take_apart()
+        else:
+            effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))
+            self._settle(line, effects)
+
+    def _look(
+        self, stream: StreamId, line: Line, covered: Covered | Contradicted, effects: Effects
+    ) -> None:
+        """Nothing is looked up in the store for who has no signature of the owners."""
+        wanted = needs(line.headers)
+        if isinstance(covered, Covered) and not wanted.authors:
+            self._judge(stream, line, NO_FACTS, effects)
+        elif covered.head_checks:
+            self._verify(stream, covered.head_checks, effects)
+        else:
+            token = self.tokens.new()
+            self._asked[token] = stream
+            effects.append(m.Ask(token, FactsOf(stream, wanted, self.length(stream))))
 
     def _judge(self, stream: StreamId, line: Line, facts: Facts, effects: Effects) -> None:
         assert line.offer is not None
+        assert isinstance(line.covered, Covered)
         segment, state = line.offer.segment, self.logs.get(stream)
         try:
             genesis = self.geneses.get(stream) or begin(segment)
-            verdict = continue_log(genesis, state, segment, line.headers, facts)
+            verdict = continue_log(
+                genesis, state, segment, line.headers, facts, covered=line.covered
+            )
         except Malformed as error:
             self._refuse(line, str(error), effects)
             return
-        checks = verdict.head_checks
-        if isinstance(verdict, Growth):
-            line.growth = verdict
-            checks += verdict.checks
-            if not checks:
-                self._keep(stream, line, verdict, effects)
-                return
+        assert isinstance(verdict, Growth)  # it is covered
+        line.growth = verdict
+        if checks := verdict.head_checks + verdict.checks:
+            self._verify(stream, checks, effects)
         else:
-            line.growth = None
+            self._keep(stream, line, verdict, effects)
+
+    def _verify(
+        self, stream: StreamId, checks: tuple[m.SignatureCheck, ...], effects: Effects
+    ) -> None:
         token = self.tokens.new()
         self._checks[token] = stream
         effects.append(m.Verify(token, checks))
@@ -268,15 +321,18 @@ class StreamBook:
     def _checked(
         self, stream: StreamId, line: Line, oks: tuple[bool, ...], effects: Effects
     ) -> None:
-        offer, growth = line.offer, line.growth
+        offer, covered, growth = line.offer, line.covered, line.growth
         assert offer is not None
         if not all(oks):
             self._refuse(line, "a signature does not match", effects)
-        elif growth is None:
+        elif not isinstance(covered, Covered):
             effects.append(m.Emit(s.HeadContradicts(offer.peer, offer.segment.signed_head)))
             self._refuse(line, "its entries don't lead from our log to its Head", effects)
         elif not self._takes(stream):
             self._settle(line, effects)
+        elif growth is None:
+            line.covered = replace(covered, head_checks=())
+            self._look(stream, line, line.covered, effects)
         else:
             self._keep(stream, line, growth, effects)
 
@@ -287,35 +343,23 @@ class StreamBook:
         self._writes[token] = stream
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
-        effects.append(m.Persist(token, tuple(self._rows(stream, growth)), marked=own))
-
-    def _rows(self, stream: StreamId, growth: Growth) -> list[Write]:
-        state, writes = growth.state, list[Write]()
-        if stream not in self.geneses:
-            writes.append(put_genesis(_genesis_of(growth)))
-        if growth.leaves:
-            signed = state.signed
-            ends = not state.frontier
-            ending = (signed.head.timestamp_ms, signed.signatures) if ends else None
-            run = Run(state.length - len(growth.leaves), growth.leaves, ending)
-            writes += put_run(stream, run, growth.contents)
-        writes += put_nodes(stream, growth.made)
-        writes += [put_author(stream, *author) for author in growth.authors.items()]
-        writes.append(put_log(stream, state))
-        return writes
+        writes = writes_of(stream, growth, new=stream not in self.geneses)
+        effects.append(m.Persist(token, tuple(writes), marked=own))
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:
         growth, offer = line.growth, line.offer
         assert growth is not None
         if stream not in self.geneses:
-            self.geneses[stream] = _genesis_of(growth)
+            self.geneses[stream] = genesis_of(growth)
         before = self.logs.get(stream)
         self.logs[stream] = growth.state
         if before is not None and before.frontier and before.signed != growth.state.signed:
             effects.append(m.Emit(HeadReplaced(before)))
         stop = growth.state.length
         first = stop - len(growth.leaves)
-        effects.append(m.Emit(s.Grown(stream, first, stop, offer.peer if offer else None)))
+        source = offer.peer if offer else None
+        lacking = None in growth.contents[first == 0 :]  # the genesis is its own content
+        effects.append(m.Emit(s.Grown(stream, first, stop, source, lacking)))
         for wish in line.written:
             count = len(wish.entries) if isinstance(wish, s.Append) else 1
             effects.append(m.Emit(s.Appended(wish.request, stream, first, first + count)))
@@ -326,75 +370,26 @@ class StreamBook:
     def _refuse(self, line: Line, reason: str, effects: Effects) -> None:
         """What the same peer sent of the stream after it rests on it."""
         assert line.offer is not None
+        if line.offer.parts:
+            line.take_apart()
+            return
         peer, segment = line.offer.peer, line.offer.segment
         effects.append(m.Emit(s.SegmentRefused(peer, segment.stream, segment.first, reason)))
         gone = [offer for offer in line.offers if offer.peer == peer]
         for offer in gone:
             line.offers.remove(offer)
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(peer)))
+            self._let_go(line, offer, effects)
         self._settle(line, effects)
 
     def _settle(self, line: Line, effects: Effects) -> None:
         """What was being done is over."""
         if line.offer is not None:
-            self.waiting -= 1
-            effects.append(m.Emit(s.SegmentSettled(line.offer.peer)))
-        line.offer, line.growth, line.headers, line.busy = None, None, [], False
+            for offer in line.offer.parts or (line.offer,):
+                self._let_go(line, offer, effects)
+        line.rest()
 
-
-def _own_growth(genesis: Genesis, state: LogState | None, segment: s.Segment) -> Growth:
-    headers = read_headers(segment, state.length if state else 0)
-    verdict = continue_log(genesis, state, segment, headers)
-    assert not isinstance(verdict, Contradicted)  # we have just made it
-    return verdict
-
-
-def _genesis_of(growth: Growth) -> Genesis:
-    return read_genesis(growth.leaves[0])
-
-
-def _why_never(wish: s.Create | s.Append) -> str | None:
-    """Why nobody would take this: of what the owner says, not of how things are."""
-    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
-        return "entries can't have that time"
-    if isinstance(wish, s.Create):
-        return _why_no_stream(wish.genesis)
-    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
-        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
-    if reason := _why_no_entries(wish.entries):
-        return reason
-    if _bytes(wish) > BATCH_BYTES_MAX:
-        return f"together they have more than {BATCH_BYTES_MAX} bytes"
-    return None
-
-
-def _why_no_stream(genesis: Genesis) -> str | None:
-    try:
-        read_genesis(genesis.encoded)
-    except Malformed as error:
-        return str(error)
-    if genesis.uniqueness is Uniqueness.WATCHED:
-        return "the owners of a watched stream sign no Heads"
-    return None
-
-
-def _refused(wish: s.Create | s.Append, reason: str, *, bad_content: bool = False) -> m.Emit:
-    return m.Emit(s.AppendRefused(wish.request, reason, bad_content))
-
-
-def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
-    for entry in entries:
-        if len(entry.content) > s.CONTENT_BYTES_MAX:
-            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
-        if not is_name(entry.kind):
-            return (
-                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
-            )
-        if entry.kind in RESERVED_KINDS:
-            return f"entries of kind {entry.kind} are not appended so: it is reserved"
-    return None
-
-
-def _bytes(wish: s.Append) -> int:
-    return sum([len(entry.content) + ENTRY_BYTES for entry in wish.entries])
+    def _let_go(self, line: Line, offer: Offer, effects: Effects) -> None:
+        line.size_bytes -= offer.size_bytes
+        self.waiting -= 1
+        self._waiting_bytes -= offer.size_bytes
+        effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qbix_node.crypto import domains
+from qbix_node.crypto.boxes import sha256
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId, SignatureCheck
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.owners import AuthorId, Owners, Signatures, decisive, read_signatures
 from qbix_node.streams.tree import HASHES_MAX, LENGTH_MAX, Hash, Prefix
 from qbix_node.wire import fields
-from qbix_node.wire.fields import NUMBER_MAX, is_name
 from qbix_node.wire.packing import Packable, pack, unpack, unpack_fields
 from qbix_node.wire.references import StreamId
 
@@ -66,26 +66,8 @@ def read_header(encoded: bytes) -> Header:
     if len(row) != 12 or type(row[0]) is not int or row[0] != 1:
         raise Malformed("header: expected an array of version 1 with 12 fields")
     header = Header._make(row)
-    if not _is_usual(header):
-        _check_header(header)
+    _check_header(header)
     return header
-
-
-def _is_usual(header: Header) -> bool:
-    """The only owner's, and nothing is wrong with it: most are, so this is the short way."""
-    _, stream, place, author, author_seq, base, root, stamp, kind, size, named, sig = header
-    return (
-        type(place) is type(author_seq) is type(base) is type(stamp) is type(size) is int
-        and type(stream) is bytes
-        and type(author) is type(named) is bytes
-        and len(stream) == len(author) == len(named) == 32
-        and 1 <= place == author_seq == base < LENGTH_MAX
-        and 0 <= stamp <= NUMBER_MAX
-        and 0 <= size <= NUMBER_MAX
-        and type(kind) is str
-        and is_name(kind)
-        and root is sig is None
-    )
 
 
 def _check_header(header: Header) -> None:
@@ -166,14 +148,18 @@ class SignedResolve(NamedTuple):
 def read_signed_head(value: object, what: str = "Head") -> SignedHead:
     """Raises Malformed."""
     body, signatures = fields.array(value, what, size=2)
+    return SignedHead(read_head(body, what), read_signatures(signatures, what))
+
+
+def read_head(body: object, what: str = "Head") -> Head:
+    """Raises Malformed."""
     _, stream, length, root, stamp = fields.versioned(body, what, size=5)
-    head = Head(
+    return Head(
         StreamId(fields.data(stream, f"{what}: stream", size=32)),
         fields.number(length, f"{what}: length", 1, LENGTH_MAX),
         Hash(fields.data(root, f"{what}: root", size=32)),
         fields.number(stamp, f"{what}: timestamp"),
     )
-    return SignedHead(head, read_signatures(signatures, what))
 
 
 def read_signed_resolve(value: object) -> SignedResolve:
@@ -207,6 +193,11 @@ class Segment:
     def stop(self) -> int:
         """The length of the log that ends with it."""
         return self.first + len(self.leaves)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what it brings."""
+        return sum(map(len, self.leaves)) + sum(map(len, filter(None, self.contents)))
 
     @property
     def encoded(self) -> bytes:
@@ -279,9 +270,31 @@ class OfferedSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class LargeContent:
+    """One above 64 KiB, which is blobs: what a header says of it."""
+
+    size: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewEntry:
     kind: str
-    content: bytes
+    content: bytes | LargeContent
+
+    @property
+    def beside(self) -> bytes | None:
+        """What travels with the entry."""
+        return self.content if isinstance(self.content, bytes) else None
+
+    @property
+    def named(self) -> tuple[int, bytes]:
+        """Size and hash of the content."""
+        match self.content:
+            case LargeContent(size, hash_):
+                return size, hash_
+            case content:
+                return len(content), sha256(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +321,15 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves."""
+    """The log is durable from `first` to before `stop`. `source`: who sent it; None: ourselves.
+    `lacking`: perhaps without some contents.
+    """
 
     stream: StreamId
     first: int
     stop: int
     source: PeerId | None
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +347,7 @@ class AppendRefused:
     request: int
     reason: str
     bad_content: bool = False  # it could never be appended; else perhaps later
+    for_now: bool = False  # it may be as it is asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +370,10 @@ class SegmentSkipped:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettled:
-    """One offered segment of this peer is dealt with: it may send another."""
+    """One offered segment of this peer is dealt with: it may send as much again."""
 
     peer: PeerId
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

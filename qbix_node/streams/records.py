@@ -3,22 +3,27 @@
     s/g stream                 genesis
     s/l stream                 the log: how far it is here (LogState)
     s/e stream first           a run of leaves, and the Head that ends with it
-    s/c stream first           their contents
+    s/c stream first           their contents, as they came with them
+    s/d stream index           a content that came later
+    s/m stream first           which of their contents are missing
     s/n stream level index     roots of full subtrees of 256 leaves and more
     s/a stream author          the last intent of an author
     s/o stream index           that this entry changed the owners
-    s/x stream forked_length   a fork proof (spec/gossip.md 8)
+    s/x stream id              a fork proof (spec/gossip.md 8), by its id
+    s/r stream                 the Resolve that counts, with its proof (resolution.py)
+    s/u stream                 of an own one: that others may know more of it (caution.py)
 
 Numbers are big-endian, so that a stream lies in its order. A run is what came together: one value
 for up to 256 entries, because a key for each would cost more than all else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.ports import Put, Rows, Write
 from qbix_node.streams.genesis import Genesis, read_genesis
+from qbix_node.streams.lacking import LATE, lacking_of, place_key
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
     ENTRIES_MAX,
@@ -52,9 +57,9 @@ CONTENTS = b"s/c"
 NODE = b"s/n"
 AUTHOR = b"s/a"
 CHANGE = b"s/o"
-PROOF = b"s/x"
 
 BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
+BLOCKS_MAX = 8  # that are remembered of those read: 1 MiB
 _BLOCK = 1 << BLOCK_LEVEL
 _SCAN = 256
 
@@ -110,10 +115,6 @@ def author_key(stream: StreamId, author: AuthorId) -> bytes:
     return AUTHOR + stream + author
 
 
-def _place_key(prefix: bytes, stream: StreamId, first: int) -> bytes:
-    return prefix + stream + first.to_bytes(4, "big")
-
-
 def _node_key(stream: StreamId, level: int, index: int) -> bytes:
     return NODE + stream + bytes([level]) + index.to_bytes(4, "big")
 
@@ -133,15 +134,22 @@ def put_log(stream: StreamId, state: LogState) -> Put:
 
 def put_run(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> list[Write]:
     """`contents` in the order of the leaves; without any, nothing is written for them."""
-    key = _place_key(LEAVES, stream, run.first)
+    key = place_key(LEAVES, stream, run.first)
     writes: list[Write] = [Put(key, pack((run.leaves, run.ending)))]
     if any(content is not None for content in contents):
-        writes.append(Put(_place_key(CONTENTS, stream, run.first), pack(tuple(contents))))
+        writes.append(put_contents(stream, run, contents))
+    if None in contents:
+        lacking = lacking_of(run.first, run.leaves, contents)
+        writes += [lacking.write(stream)] if lacking.every else []
     # SPEC streams 7: an `owners.set` is the last entry under its Head, so the last of its run.
     place = run.stop - 1
     if place > 0 and run.ending is not None and read_header(run.leaves[-1]).kind == OWNERS_SET:
-        writes.append(Put(_place_key(CHANGE, stream, place), b""))
+        writes.append(Put(place_key(CHANGE, stream, place), b""))
     return writes
+
+
+def put_contents(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> Put:
+    return Put(place_key(CONTENTS, stream, run.first), pack(tuple(contents)))
 
 
 def put_nodes(stream: StreamId, made: Iterable[tuple[int, int, Hash]]) -> list[Write]:
@@ -157,37 +165,26 @@ def put_author(stream: StreamId, author: AuthorId, state: AuthorState) -> Put:
     return Put(author_key(stream, author), pack((state.author_seq, state.timestamp_ms)))
 
 
-def put_proof(stream: StreamId, forked_length: int, encoded: bytes) -> Put:
-    return Put(_place_key(PROOF, stream, forked_length), encoded)
-
-
 # ---- reads: all raise DamagedStore ----
-
-
-def read_proofs(rows: Rows) -> dict[StreamId, dict[int, bytes]]:
-    """Encoded, by stream and forked length."""
-    found: dict[StreamId, dict[int, bytes]] = {}
-    start = PROOF
-    while part := rows.scan(start, PROOF + b"\xff" * 37, limit=_SCAN):
-        for key, encoded in part:
-            stream = StreamId(key[len(PROOF) : len(PROOF) + 32])
-            found.setdefault(stream, {})[int.from_bytes(key[-4:], "big")] = encoded
-        start = part[-1][0] + b"\0"
-    return found
 
 
 def read_streams(rows: Rows) -> dict[StreamId, Genesis]:
     """All that are here."""
     found: dict[StreamId, Genesis] = {}
-    start = GENESIS
-    while part := rows.scan(start, GENESIS + b"\xff" * 33, limit=_SCAN):
-        for key, encoded in part:
-            genesis = _genesis(encoded)
-            if GENESIS + genesis.stream != key:
-                raise DamagedStore(f"the genesis at {key.hex()} is of another stream")
-            found[genesis.stream] = genesis
-        start = part[-1][0] + b"\0"
+    for key, encoded in scan_all(rows, GENESIS):
+        genesis = _genesis(encoded)
+        if GENESIS + genesis.stream != key:
+            raise DamagedStore(f"the genesis at {key.hex()} is of another stream")
+        found[genesis.stream] = genesis
     return found
+
+
+def scan_all(rows: Rows, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Whatever begins with it, in order."""
+    start, stop = prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+    while part := rows.scan(start, stop, limit=_SCAN):
+        yield from part
+        start = part[-1][0] + b"\0"
 
 
 def read_log_state(record: bytes, stream: StreamId) -> LogState:
@@ -226,7 +223,7 @@ def read_author(record: bytes | None, stream: StreamId) -> AuthorState | None:
 
 def read_run(rows: Rows, stream: StreamId, place: int) -> Run | None:
     """The run with the leaf at `place`; None: it is not here."""
-    start, stop = LEAVES + stream, _place_key(LEAVES, stream, place + 1)
+    start, stop = LEAVES + stream, place_key(LEAVES, stream, place + 1)
     found = rows.scan(start, stop, limit=1, reverse=True)
     run = _run(stream, *found[0]) if found else None
     return run if run is not None and place < run.stop else None
@@ -239,7 +236,7 @@ def read_runs(rows: Rows, stream: StreamId, first: int, stop: int) -> list[Run]:
         return []
     runs, here = [beginning], beginning.stop
     while here < stop:
-        start, end = _place_key(LEAVES, stream, here), _place_key(LEAVES, stream, stop)
+        start, end = place_key(LEAVES, stream, here), place_key(LEAVES, stream, stop)
         part = [_run(stream, *row) for row in rows.scan(start, end, limit=_SCAN)]
         for run in part:
             if run.first != here:
@@ -259,7 +256,24 @@ def read_leaves(rows: Rows, stream: StreamId, first: int, stop: int) -> list[byt
 
 def read_contents(rows: Rows, stream: StreamId, run: Run) -> tuple[bytes | None, ...]:
     """In the order of its leaves."""
-    record = rows.get(_place_key(CONTENTS, stream, run.first))
+    came = read_first_contents(rows, stream, run)
+    late = read_late_contents(rows, stream, run) if None in came[run.first == 0 :] else {}
+    if not late:
+        return came
+    return tuple([late.get(place, content) for place, content in enumerate(came, run.first)])
+
+
+def read_late_contents(rows: Rows, stream: StreamId, run: Run) -> dict[int, bytes]:
+    """Those that came after their entries."""
+    found = rows.scan(
+        place_key(LATE, stream, run.first), place_key(LATE, stream, run.stop), limit=ENTRIES_MAX
+    )
+    return {int.from_bytes(key[-4:], "big"): content for key, content in found}
+
+
+def read_first_contents(rows: Rows, stream: StreamId, run: Run) -> tuple[bytes | None, ...]:
+    """Those that came with their entries, and were not dropped."""
+    record = rows.get(place_key(CONTENTS, stream, run.first))
     if record is None:
         return (None,) * len(run.leaves)
     try:
@@ -276,7 +290,9 @@ def read_contents(rows: Rows, stream: StreamId, run: Run) -> tuple[bytes | None,
 
 @dataclass(slots=True)
 class StoredNodes:
-    """The tree over what is stored of a log; implements tree.Nodes. Reads are remembered."""
+    """The tree over what is stored of a log; implements tree.Nodes. Remembers the blocks that it
+    read last, so who goes through a log in order reads each block once.
+    """
 
     rows: Rows
     stream: StreamId
@@ -301,6 +317,8 @@ class StoredNodes:
     def _block(self, number: int) -> dict[tuple[int, int], Hash]:
         """The full subtrees of a block by level and index within it."""
         if number not in self._blocks:
+            if len(self._blocks) >= BLOCKS_MAX:
+                del self._blocks[next(iter(self._blocks))]
             first = number << BLOCK_LEVEL
             read = read_leaves(self.rows, self.stream, first, first + _BLOCK)
             hashes = leaf_hashes(read)
@@ -327,7 +345,7 @@ def read_head_at(rows: Rows, stream: StreamId, length: int) -> SignedHead | None
 
 def read_change(rows: Rows, stream: StreamId, first: int) -> int | None:
     """The place of the first change of owners from `first` on."""
-    start = _place_key(CHANGE, stream, first)
+    start = place_key(CHANGE, stream, first)
     found = rows.scan(start, CHANGE + stream + b"\xff" * 5, limit=1)
     return int.from_bytes(found[0][0][-4:], "big") if found else None
 

@@ -2,12 +2,12 @@
 up to a change of owners under the one that ends with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from qbix_node.errors import DamagedStore
+from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.ports import Rows
-from qbix_node.streams.messages import ENTRIES_MAX, SEGMENT_BYTES_MAX, Segment
+from qbix_node.streams.messages import ENTRIES_MAX, SEGMENT_BYTES_MAX, Segment, read_header
 from qbix_node.streams.records import (
     LogState,
     StoredNodes,
@@ -16,6 +16,8 @@ from qbix_node.streams.records import (
     read_head_at,
     read_runs,
 )
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.succession import OWNERS_SET
 from qbix_node.streams.tree import (
     Hash,
     Prefix,
@@ -40,10 +42,13 @@ class Entry:
     content: bytes | None
 
 
-def read_entries(rows: Rows, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
-    """Those that are here, from `first` to before `stop`."""
+def read_entries(
+    rows: Rows, stream: StreamId, first: int, stop: int, *, bare: bool = False
+) -> Iterator[Entry]:
+    """Those that are here, from `first` to before `stop`. `bare`: without contents."""
     for run in read_runs(rows, stream, first, stop):
-        contents = read_contents(rows, stream, run)
+        nothing = (None,) * len(run.leaves)
+        contents = nothing if bare else read_contents(rows, stream, run)
         for place, entry in enumerate(zip(run.leaves, contents, strict=True), run.first):
             if first <= place < stop:
                 yield Entry(place, *entry)
@@ -74,10 +79,14 @@ class CoveredNodes:
             self._edge = _beyond(self.state)
         return self._edge[level, index]
 
+    def peaks(self, length: int) -> tuple[Hash, ...]:
+        """Of the first leaves, all of which are here."""
+        return peaks_of(self._stored, length)
+
     def root(self, length: int) -> Hash | None:
         """Of the first leaves; None: it is not known here."""
         if length <= self.state.length:
-            return bag(peaks_of(self._stored, length))
+            return bag(self.peaks(length))
         prefix = self.prefix(length)
         return prefix.root(self.state.signed.head.root) if prefix else None
 
@@ -91,18 +100,65 @@ class CoveredNodes:
 
 
 def make_segments(
-    rows: Rows, state: LogState, first: int, stop: int, *, entries_max: int = ENTRIES_MAX
+    rows: Rows,
+    state: LogState,
+    first: int,
+    stop: int,
+    *,
+    entries_max: int = ENTRIES_MAX,
+    bare: bool = False,
+    resolution: Resolution | None = None,
 ) -> list[Segment]:
-    """The entries from `first` to before `stop`, in as few segments as hold them."""
+    """The entries from `first` to before `stop`, in as few segments as hold them. `bare`: without
+    contents, but for those that are never left out. `resolution`: that of the stream, if its owners
+    chose a branch.
+    """
     segments, stop = list[Segment](), min(stop, state.length)
+    stream = state.signed.head.stream
     while first < stop:
-        # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
-        change = read_change(rows, state.signed.head.stream, first)
-        covered = state if change is None else _up_to(rows, state, change + 1)
-        end = min(stop, covered.length)
-        segments += _under_one_head(CoveredNodes(rows, covered), first, end, entries_max)
+        change = read_change(rows, stream, first)
+        covered = _covered(rows, state, first, change, resolution)
+        end, nodes = min(stop, covered.length), CoveredNodes(rows, covered)
+        entries = read_entries(rows, stream, first, end, bare=bare)
+        if bare and end - 1 == change:
+            entries = _with_last(entries, read_entries(rows, stream, change, end))
+        segments += _under_one_head(nodes, entries, entries_max)
         first = end
     return segments
+
+
+def _covered(
+    rows: Rows, state: LogState, first: int, change: int | None, resolution: Resolution | None
+) -> LogState:
+    """The log as far as the entries from `first` on are shown under one Head. `change`: where the
+    owners change next.
+    """
+    if resolution is not None and first < resolution.fork_length <= state.length:
+        # SPEC streams 6.1: up to there nothing but the chosen Head shows which branch this is.
+        nodes = StoredNodes(rows, resolution.stream)
+        return resolution.log(peaks_of(nodes, resolution.fork_length))
+    # SPEC streams 7: no segment goes past an `owners.set`; those before it sign up to there.
+    return state if change is None else _up_to(rows, state, change + 1)
+
+
+def _with_last(entries: Iterable[Entry], last: Iterable[Entry]) -> Iterator[Entry]:
+    [kept] = last
+    yield from [entry for entry in entries if entry.place < kept.place]
+    yield kept
+
+
+def stripped(segment: Segment) -> Segment:
+    """The same without contents, but for that of a change of owners, which its last entry is."""
+    kept = segment.contents[-1] if _is_change(segment.leaves[-1]) else None
+    contents = (*[None] * (len(segment.leaves) - 1), kept)
+    return replace(segment, contents=contents)
+
+
+def _is_change(leaf: bytes) -> bool:
+    try:
+        return read_header(leaf).kind == OWNERS_SET
+    except Malformed:
+        return False  # the genesis, or what will be refused
 
 
 def _up_to(rows: Rows, state: LogState, length: int) -> LogState:
@@ -116,10 +172,10 @@ def _up_to(rows: Rows, state: LogState, length: int) -> LogState:
 
 
 def _under_one_head(
-    nodes: CoveredNodes, first: int, stop: int, entries_max: int
+    nodes: CoveredNodes, entries: Iterable[Entry], entries_max: int
 ) -> Iterator[Segment]:
     part, size = list[Entry](), 0
-    for entry in read_entries(nodes.rows, nodes.state.signed.head.stream, first, stop):
+    for entry in entries:
         more = len(entry.leaf) + len(entry.content or b"") + 2 * CONTENT_FIELD_BYTES
         full = size + more > SEGMENT_BYTES_MAX - OVERHEAD_BYTES or len(part) == entries_max
         if part and full:

@@ -39,6 +39,13 @@ def data(value: object, what: str, *, size: int | None = None, most: int | None 
     return value
 
 
+def text(value: object, what: str, *, most: int) -> str:
+    """Of at most so many bytes."""
+    if type(value) is not str or len(value.encode()) > most:
+        raise Malformed(f"{what}: expected text of at most {most} bytes")
+    return value
+
+
 def number(value: object, what: str, low: int = 0, high: int = NUMBER_MAX) -> int:
     if type(value) is not int or not low <= value <= high:
         raise Malformed(f"{what}: expected a whole number from {low} to {high}")

@@ -18,14 +18,20 @@ from qbix_node.daemon.config import Config, Endpoint
 from qbix_node.daemon.edges import Edges
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.interface import Interface
-from qbix_node.daemon.node import Node, open_node
-from qbix_node.errors import LocalError
+from qbix_node.daemon.node import Node, knows_nobody, open_node
+from qbix_node.daemon.stream_interface import StreamInterface
+from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Appended, Published
+from qbix_node.gossip.own import PATIENCE_S
+from qbix_node.http.stream_api import NewStream
+from qbix_node.net.address import Address
 from qbix_node.net.lan import UdpLan
 from qbix_node.net.messages import Dial, LinkDown, LinkUp
+from qbix_node.net.records import remember
+from qbix_node.replication.clocks import clock_key
 from qbix_node.runtime import InlineExecutor, verify_checks
-from qbix_node.store.memory import MemoryStore
-from qbix_node.wire.references import FeedId, parse_stream
+from qbix_node.store.memory import MemoryDisk, MemoryStore
+from qbix_node.wire.references import FeedId, StreamId, format_stream, parse_stream
 from tests.net.nodes import Internet
 
 WALL_S = 1_500_000_000.0
@@ -44,7 +50,9 @@ class Person:
 
 
 @asynccontextmanager
-async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
+async def living(
+    name: str, internet: Internet, store: MemoryStore | None = None, *, brought: bool = False
+) -> AsyncIterator[Person]:
     rng, found = random.Random(name), list[object]()
 
     def verify(checks: Sequence[m.SignatureCheck]) -> tuple[bool, ...]:
@@ -53,7 +61,7 @@ async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
 
     edges = Edges(
         keys=KeyPair.from_seed(name.encode().ljust(32, b".")),
-        store=MemoryStore(),
+        store=store or MemoryStore(),
         files=MemoryFiles(),
         transport=internet.transport(name),
         lan=UdpLan(),
@@ -62,6 +70,7 @@ async def living(name: str, internet: Internet) -> AsyncIterator[Person]:
         entropy=rng.randbytes,
         wall_clock=lambda: WALL_S,
         verify=verify,
+        brought=lambda: brought,
         observe=found.append,
     )
     async with open_node(edges, Config(listen=Endpoint(name, 8008))) as node:
@@ -77,8 +86,8 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
     internet = Internet()
     async with living("alice", internet) as alice, living("bob", internet) as bob:
         ours, theirs = [Interface(each.node, Home(tmp_path)) for each in (alice, bob)]
-        row = await ours.streams.create("test", "gossip", [])
-        stream = parse_stream(row.stream)
+        made = await ours.streams.create(NewStream("test", "gossip"))
+        stream = parse_stream(made.row.stream)
         await theirs.streams.follow(stream)
         await theirs.add_peer(alice.node.address)
         await ours.streams.append(stream, "post", [b"one", b"\xff"])
@@ -92,18 +101,72 @@ async def test_streams_travel_between_nodes(autojump_clock: MockClock, tmp_path:
         assert figures["qbix_entries_appended_total"] == 3  # with the genesis
 
 
-async def test_an_identity_from_elsewhere_does_not_append(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
-    async with living("alice", Internet()) as alice:
-        home = Home(tmp_path)
-        streams = Interface(alice.node, home).streams
-        stream = parse_stream((await streams.create("test", "none", [])).stream)
-        home.brought_marker.touch()
-        with pytest.raises(LocalError, match="used elsewhere"):
-            await streams.append(stream, "post", [b"one"])
-        home.brought_marker.unlink()
+async def made_before(disk: MemoryDisk, *, others_write: bool = False) -> StreamId:
+    async with living("alice", Internet(), MemoryStore(disk)) as alice:
+        streams = StreamInterface(alice.node)
+        wish = NewStream("test", "gossip", anybody_writes=others_write)
+        stream = parse_stream((await streams.create(wish)).row.stream)
         assert (await streams.append(stream, "post", [b"one"])).first == 1
+        return stream
+
+
+async def test_own_streams_go_on_at_once_where_nobody_is_known(autojump_clock: MockClock) -> None:
+    stream = await made_before(disk := MemoryDisk())
+    disk.was_clean = True
+    async with living("alice", Internet(), MemoryStore(disk)) as alice:
+        began = trio.current_time()
+        assert (await StreamInterface(alice.node).append(stream, "post", [b"two"])).first == 2
+        assert trio.current_time() - began < 1
+
+
+@pytest.mark.parametrize("others_write", [False, True])
+@pytest.mark.parametrize(("clean", "brought"), [(True, True), (False, False)])
+async def test_own_streams_of_a_home_that_may_be_older_wait(
+    autojump_clock: MockClock, *, clean: bool, brought: bool, others_write: bool
+) -> None:
+    stream = await made_before(disk := MemoryDisk(), others_write=others_write)
+    disk.was_clean = clean
+    async with living("alice", Internet(), MemoryStore(disk), brought=brought) as alice:
+        streams = StreamInterface(alice.node)
+        with pytest.raises(Temporary, match="cut off or put back") as refused:
+            await streams.append(stream, "post", [b"two"])
+        assert f"stream resume {format_stream(stream)} 2" in refused.value.hint
+        with pytest.raises(LocalError, match="length 2 here, not 1"):
+            await streams.resume(stream, 1)
+        await streams.resume(stream, 2)
+        assert (await streams.append(stream, "post", [b"two"])).first == 2
+
+
+async def test_who_may_know_somebody_waits_ten_seconds(autojump_clock: MockClock) -> None:
+    stream = await made_before(disk := MemoryDisk())
+    disk.was_clean = True
+    disk.append([remember(BOBS_ADDRESS)])
+    disk.sync()
+    async with living("alice", Internet(), MemoryStore(disk)) as alice:
+        began = trio.current_time()
+        assert (await StreamInterface(alice.node).append(stream, "post", [b"two"])).first == 2
+        assert trio.current_time() - began == pytest.approx(PATIENCE_S, abs=0.5)
+
+
+BOB = m.PeerId(KeyPair.from_seed(bytes(32)).public)
+BOBS_ADDRESS = Address("nobody", 8008, BOB)
+
+
+@pytest.mark.parametrize(
+    ("row", "config"),
+    [
+        (remember(BOBS_ADDRESS), Config()),
+        (m.Put(clock_key(BOB), b"he called once"), Config()),
+        (None, Config(peers=(BOBS_ADDRESS,))),
+        (None, Config(lan_discovery=True)),
+    ],
+)
+def test_somebody_may_be_known_in_many_ways(row: m.Write | None, config: Config) -> None:
+    disk = MemoryDisk()
+    assert knows_nobody(disk, Config())
+    disk.append([row] if row else [])
+    disk.sync()
+    assert not knows_nobody(disk, config)
 
 
 async def test_a_node_touches_nothing_but_its_edges(autojump_clock: MockClock) -> None:

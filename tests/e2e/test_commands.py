@@ -59,6 +59,10 @@ class Person:
         assert out == ""
         return err
 
+    async def both(self, *arguments: str) -> tuple[str, str]:
+        """What stands on stdout and on stderr."""
+        return await self._run(*arguments, code=0)
+
     async def _run(self, *arguments: str, code: int) -> tuple[str, str]:
         command = [*arguments, "--home", str(self._home)]
         ended = await trio.to_thread.run_sync(run, command)

@@ -55,10 +55,13 @@ def test_it_tells_its_story_and_leaves_nothing(environment: dict[str, str], tmp_
     assert run.returncode == 0, told
     assert (told["ok"], told["failure"], len(told["nodes"])) == (True, None, 3)
     assert [step["step"] for step in told["steps"]] == [
-        *("start", "connect", "publish", "answer", "blob", "private", "kill", "compare", "stop")
+        *("start", "connect", "publish", "answer", "blob", "private", "stream"),
+        *("fork", "fork again", "kill", "compare", "stop"),
     ]
     figures = {step["step"]: step["figures"] for step in told["steps"]}
     assert len(figures["compare"]["fingerprints"]) == 3
+    assert figures["stream"]["lines"] == 200
+    assert figures["fork"]["stream"] != figures["fork again"]["stream"]
     assert figures["kill"]["missed"] == figures["publish"]["messages"] == 100
     assert processes_below(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

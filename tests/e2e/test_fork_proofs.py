@@ -1,5 +1,7 @@
 """Proofs that a daemon holds: how they come by file, and how they are listed and shown."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ from qbix_node.feeds.records import Evidence, put_evidence
 from qbix_node.gossip.proofs import proof_id
 from qbix_node.store.leveldb import LevelDbStore
 from qbix_node.streams.archive import OPENING, frame
+from qbix_node.streams.authoring import sign_resolve
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
+from qbix_node.streams.messages import Resolve, Segment, SignedResolve
+from qbix_node.wire.packing import pack
 from qbix_node.wire.references import encode_base64, format_feed, format_stream
 from tests.e2e.test_commands import Person
 from tests.feeds import authors
@@ -21,6 +26,10 @@ from tests.interop.node import make_home, open_node
 async def home(tmp_path: Path) -> Path:
     await make_home(tmp_path / "alice")
     return tmp_path / "alice"
+
+
+def archive_of(segments: Sequence[Segment]) -> bytes:
+    return OPENING + b"".join([frame(segment.encoded) for segment in segments])
 
 
 @pytest.fixture
@@ -39,7 +48,14 @@ async def test_the_proofs_in_a_file_are_kept_named_and_exported_again(
     file, copy, shown = tmp_path / "file", tmp_path / "copy", tmp_path / "proof"
     name, key = format_stream(author.stream), format_feed(author.keys.public)
     whole = encode_base64(proof_id(proof))
-    row = {"id": whole, "form": "a", "log": name, "length": 3, "convicted": [key]}
+    row = {
+        "id": whole,
+        "form": "a",
+        "log": name,
+        "length": 3,
+        "convicted": [key],
+        "resolved": False,
+    }
 
     file.write_bytes(OPENING + b"".join(map(frame, frames)))
     async with open_node(home):
@@ -70,6 +86,76 @@ async def test_the_proofs_in_a_file_are_kept_named_and_exported_again(
     assert (await alice.asks("stream", "verify", "--file", str(copy)))["forks"] == 1
 
 
+@pytest.mark.parametrize("runs", [[["same"], ["other"]], [["same"], ["other"], ["more"]]])
+async def test_a_file_with_another_history_than_the_one_here_proves_a_fork(
+    tmp_path: Path, home: Path, alice: Person, runs: list[list[str]]
+) -> None:
+    author, file = Author(), tmp_path / "file"
+    async with open_node(home):
+        file.write_bytes(archive_of(author.write(["same"], ["one"])))
+        await alice.asks("stream", "import", str(file))
+        file.write_bytes(archive_of(author.write(*runs)))
+        told = await alice.is_refused("stream", "import", str(file), code=1)
+        assert "frame 3" in told
+        assert "forked it" in told
+        (row,) = await alice.asks("fork", "list")
+        assert row["convicted"] == [format_feed(author.keys.public)]
+        assert (await alice.asks("stream", "show", format_stream(author.stream)))["forked"]
+
+
+async def test_a_file_with_another_history_that_nobody_signed_proves_nothing(
+    tmp_path: Path, home: Path, alice: Person
+) -> None:
+    author, file = Author(), tmp_path / "file"
+    async with open_node(home):
+        file.write_bytes(archive_of(author.write(["same"], ["one"])))
+        await alice.asks("stream", "import", str(file))
+        *first, last = author.write(["same"], ["other"])
+        index, signature = last.signed_head.signatures[0]
+        spoiled = bytes([signature[0] ^ 1]) + signature[1:]
+        unsigned = last.signed_head._replace(signatures=((index, spoiled),))
+        file.write_bytes(archive_of([*first, replace(last, signed_head=unsigned)]))
+        await alice.is_refused("stream", "import", str(file), code=65)
+        assert await alice.asks("fork", "list") == []
+
+
+async def test_a_choice_in_a_file_that_does_not_hold_is_refused(
+    tmp_path: Path, home: Path, alice: Person
+) -> None:
+    author = Author()
+    branches = [author.write(["same"], [text]) for text in ("one", "other")]
+    heads = [ShownHead(branch[-1].signed_head) for branch in branches]
+    proof = encode_fork(equal_fork(author.genesis, heads[0], heads[1]))
+    chosen, lost = [
+        sign_resolve(Resolve(author.stream, 3, each.head.root), (0, author.keys)) for each in heads
+    ]
+    strange = sign_resolve(Resolve(author.stream, 2, heads[0].head.root), (0, author.keys))
+    unsigned = chosen._replace(signatures=((0, bytes(64)),))
+    file = tmp_path / "file"
+
+    def write(resolve: SignedResolve, *further: bytes) -> str:
+        frames = [segment.encoded for segment in branches[0]]
+        frames += [pack(resolve.packable()), *further]
+        file.write_bytes(OPENING + b"".join(map(frame, frames)))
+        return str(file)
+
+    told = await alice.asks("stream", "verify", "--file", write(chosen, proof))
+    assert (told["resolved"], told["forks"]) == (True, 1)
+    for resolve in (lost, strange):
+        refusal = await alice.is_refused(
+            "stream", "verify", "--file", write(resolve, proof), code=1
+        )
+        assert "another branch" in refusal
+    async with open_node(home):
+        for resolve, further in ((unsigned, [proof]), (chosen, []), (strange, [proof])):
+            refusal = await alice.is_refused("stream", "import", write(resolve, *further), code=65)
+            assert "Resolve" in refusal
+        row = await alice.asks("stream", "show", format_stream(author.stream))
+        assert row["resolved_length"] is None
+        assert row["length"] == 3
+        assert (await alice.asks("stream", "import", write(chosen, proof)))["resolved"] is True
+
+
 async def test_a_proof_in_a_file_that_proves_nothing_is_refused(
     tmp_path: Path, home: Path, alice: Person
 ) -> None:
@@ -97,7 +183,14 @@ async def test_forked_feeds_are_listed_and_shown_too(
         await store.write([put_evidence(evidence)])
     proof, shown = encode_classic_fork(fork_of(evidence)), tmp_path / "proof"
     feed, whole = format_feed(mallory.feed), encode_base64(proof_id(proof))
-    row = {"id": whole, "form": "c", "log": feed, "length": 7, "convicted": [feed]}
+    row = {
+        "id": whole,
+        "form": "c",
+        "log": feed,
+        "length": 7,
+        "convicted": [feed],
+        "resolved": False,
+    }
     async with open_node(home):
         assert await alice.asks("fork", "list") == [row]
         assert (await alice.asks("status"))["forks"] == [row]

@@ -12,7 +12,8 @@ from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import Growth, continue_log, read_headers
 from qbix_node.streams.messages import Segment
-from qbix_node.streams.records import LogState, Run, put_nodes, put_run, read_proofs
+from qbix_node.streams.records import LogState, Run, put_nodes, put_run
+from qbix_node.streams.resolution import read_forks, read_resolutions
 from qbix_node.wire.references import StreamId
 
 
@@ -23,6 +24,7 @@ class Desk:
     rows: MemoryDisk = field(default_factory=MemoryDisk)
     geneses: dict[StreamId, Genesis] = field(default_factory=dict)
     logs: dict[StreamId, LogState] = field(default_factory=dict)
+    followed: set[StreamId] = field(default_factory=set)
     said: list[tuple[m.PeerId, g.Message]] = field(default_factory=list)
     found: list[object] = field(default_factory=list)
     checked: int = 0
@@ -32,7 +34,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(1)
-        self.gossiper = Gossiper(self.geneses, self.logs, read_proofs(self.rows))
+        kept = read_forks(self.rows), read_resolutions(self.rows)
+        self.gossiper = Gossiper(self.geneses, self.logs, *kept, self.followed)
         self.timer: float | None = None
 
     def take(self, genesis: Genesis, segments: Sequence[Segment]) -> None:

@@ -29,14 +29,22 @@ STAMP_MS = 1_800_000_000_000
 class Node(Holder):
     """A holder that gossips."""
 
-    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
-        super().__init__(name, store)
+    def __init__(
+        self,
+        name: str,
+        store: MemoryStore | None = None,
+        *,
+        clean: bool | None = None,
+        alone: bool = False,
+    ) -> None:
+        super().__init__(name, store, clean=clean)
         self.told: list[object] = []
         self.gossip = Gossip(
             self.streams,
             self.store,
             rng=random.Random(name),
             executor=InlineExecutor(),
+            alone=alone,
             observe=self.told.append,
         )
 
@@ -81,11 +89,17 @@ async def joined(*pairs: tuple[Node, Node]) -> AsyncIterator[None]:
 class Author:
     """Who owns a stream and writes branches of it, without a node."""
 
-    def __init__(self, name: str = "author", *, readers: Sequence[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "author",
+        *,
+        readers: Sequence[bytes] | None = None,
+        uniqueness: Uniqueness = Uniqueness.GOSSIP,
+    ) -> None:
         self.keys = keys_of(name)
         owners = Owners(((AuthorId(self.keys.public), 1),), 1)
         params = () if readers is None else (("readers", pack(tuple(sorted(readers)))),)
-        self.genesis = Genesis(owners, "test", Uniqueness.GOSSIP, params, bytes(16))
+        self.genesis = Genesis(owners, "test", uniqueness, params, bytes(16))
         self.stream = self.genesis.stream
         first = make_genesis_segment(self.genesis, self.keys, STAMP_MS)
         self.beginning = [first]

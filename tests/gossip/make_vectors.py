@@ -4,16 +4,23 @@ As with those of streams: all of it follows from fixed seeds, and what is invali
 rule that it names.
 """
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from qbix_node.gossip import messages as g
-from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork
+from qbix_node.streams.forks import (
+    Resolved,
+    ShownHead,
+    encode_fork,
+    equal_fork,
+    two_resolves,
+)
 from qbix_node.streams.tree import Prefix
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import format_stream
 from tests.streams import long_hex
-from tests.streams.branches import signing
+from tests.streams.branches import Branch, signing
 from tests.streams.make_vectors import FOLDER, text_of
 from tests.streams.vectors_of_bytes import changed, forms
 from tests.streams.vectors_of_forks import (
@@ -24,6 +31,7 @@ from tests.streams.vectors_of_forks import (
     SEVERAL,
     branches,
     of_unequal,
+    resolve_of,
     several,
     succession,
 )
@@ -70,7 +78,55 @@ def valid() -> Valid:
         ("no proofs", g.Proofs(())),
         ("proofs of forms a and b", g.Proofs(proofs())),
         ("eight proofs", g.Proofs((fork_of_equal(),) * 8)),
+        *[(f"a Resolve: {what}", resolve) for what, resolve in counting()],
     ]
+
+
+def counting() -> list[tuple[str, g.Resolve]]:
+    one, other = branches(3, 5, 5)
+    roots = sorted((one, other), key=lambda log: log.root())
+    unequal, shorter = encode_fork(of_unequal(SHORT, LONG)), SHORT.length
+    equal = fork_of_equal()
+    return [
+        ("the smaller root of form a", g.Resolve(resolve_of(roots[0], 5), equal)),
+        ("the greater root of form a", g.Resolve(resolve_of(roots[1], 5), equal)),
+        ("the shorter log of form b", g.Resolve(resolve_of(SHORT, shorter), unequal)),
+        ("the longer log of form b", g.Resolve(resolve_of(LONG, shorter), unequal)),
+        (
+            "before both Heads",
+            g.Resolve(resolve_of(LONG, 6), encode_fork(of_unequal(SHORT, LONG, at=6))),
+        ),
+    ]
+
+
+def uncounted() -> list[tuple[str, g.Resolve]]:
+    """Well-formed, and yet nothing follows from them."""
+    signed, equal = resolve_of(LONG, 6), fork_of_equal()
+    proof, length = encode_fork(of_unequal(SHORT, LONG, at=6)), SHORT.length
+    again = replace(of_unequal(SHORT, LONG), resolved=after_choice(SHORT, LONG, 5))
+    stranger = replace(of_unequal(SHORT, LONG, at=6), other=LONG.shown(BY_BOB))
+    two = [resolve_of(SHORT, n) for n in (6, 7)]
+    return [
+        ("another length than that of the proof", g.Resolve(resolve_of(LONG, length), proof)),
+        ("a root of neither branch", g.Resolve(resolve_of(branches(2, 7, 8)[0], 6), proof)),
+        ("of another stream", g.Resolve(resolve_of(several()[0], 4), proof)),
+        ("signed by somebody else", g.Resolve(resolve_of(LONG, 6, BY_BOB), proof)),
+        ("signed by nobody", g.Resolve(resolve_of(LONG, 6, ()), proof)),
+        ("the proof is of form c or none", g.Resolve(signed, pack([1, "c", "", ""]))),
+        ("the proof is empty", g.Resolve(signed, b"")),
+        (
+            "the proof is of form r",
+            g.Resolve(two[0], encode_fork(two_resolves(SHORT.genesis, *two))),
+        ),
+        ("the proof is of a second fork", g.Resolve(resolve_of(LONG, 7), encode_fork(again))),
+        ("the proof proves nothing", g.Resolve(signed, encode_fork(stranger))),
+        ("the proof is about another fork", g.Resolve(signed, equal)),
+    ]
+
+
+def after_choice(one: Branch, other: Branch, length: int) -> Resolved:
+    frontiers = one.frontier(length), other.frontier(length)
+    return Resolved(resolve_of(one, length), one.peaks(length), frontiers)
 
 
 # ---- malformed ----
@@ -88,6 +144,7 @@ def invalid() -> Invalid:
         g.Shorter(NUMBER, HEAD, LONG.prefix(5)),
         g.Unknown(NUMBER),
         g.Proofs(proofs()[:1]),
+        counting()[0][1],
     ]
     rows = [row_of(message) for message in kinds]
     found = [(f"{row[1]}: {rule}", data) for row in rows for rule, data in forms(list(row))]
@@ -118,6 +175,8 @@ def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
             ("a nil in the array", changed(row, (2, [None]))),
             ("a number in the array", changed(row, (2, [1]))),
         ]
+    if row[1] == "resolve":
+        return wrong_resolve(row)
     wrong: list[tuple[str, Any]] = [
         ("the number is negative", changed(row, (2, -1))),
         ("the number is 2⁵³", changed(row, (2, 2**53))),
@@ -138,6 +197,21 @@ def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
     ]
     wrong += wrong_hashes(row, 5, "peaks") + wrong_hashes(row, 6, "frontier")
     return wrong
+
+
+def wrong_resolve(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+    body, signatures = row[2]
+    (index, signature), *_ = signatures
+    return [
+        ("the Resolve is nil", changed(row, (2, None))),
+        ("a Resolve of version 2", changed(row, (2, [changed(body, (0, 2)), signatures]))),
+        ("a Resolve without its root", changed(row, (2, [body[:3], signatures]))),
+        ("a fork_length of 0", changed(row, (2, [changed(body, (2, 0)), signatures]))),
+        ("a signature of 63 bytes", changed(row, (2, [body, [[index, signature[:63]]]]))),
+        ("the proof is text", changed(row, (3, "proof"))),
+        ("the proof is nil", changed(row, (3, None))),
+        ("a proof of more than 64 KiB", changed(row, (3, bytes(64 * 1024 + 1)))),
+    ]
 
 
 def wrong_hashes(row: Any, place: int, name: str) -> list[tuple[str, Any]]:  # noqa: ANN401
@@ -233,6 +307,15 @@ def fields_of(message: g.Message) -> dict[str, Any]:
             return {"kind": "unknown", "number": number}
         case g.Proofs(encoded):
             return {"kind": "proofs", "ids": [sha256(each).hexdigest() for each in encoded]}
+        case g.Resolve(signed, proof):
+            return {
+                "kind": "resolve",
+                "stream": format_stream(signed.resolve.stream),
+                "length": signed.resolve.fork_length,
+                "root": signed.resolve.chosen_root.hex(),
+                "signed_by": [index for index, _ in signed.signatures],
+                "proof": sha256(proof).hexdigest(),
+            }
 
 
 def first_leaves(prefix: Prefix) -> dict[str, Any]:
@@ -258,6 +341,10 @@ def make() -> dict[str, str]:
             "invalid": [[], [{}], [{"version": 2}], [{"version": "1"}], [1], [None], ["1"]],
         },
         "valid": [vector_of(what, message) for what, message in valid()],
+        "uncounted": [
+            {"what": what, "hex": long_hex.write(g.encode(message))}
+            for what, message in uncounted()
+        ],
         "invalid": [{"rule": rule, "hex": long_hex.write(data)} for rule, data in invalid()],
     }
     return {NAME: text_of(found)}

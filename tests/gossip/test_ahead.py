@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.knowledge import PENDING_MAX
-from qbix_node.streams.forks import HeadFork, ShownHead, check_fork, read_fork
+from qbix_node.streams.forks import (
+    HeadFork,
+    ShownHead,
+    check_fork,
+    encode_fork,
+    equal_fork,
+    read_fork,
+)
 from qbix_node.streams.tree import Prefix
 from tests.gossip.ahead import COMMON, GENESIS, LONGEST, SIGNED, STREAM, branch_off
 from tests.gossip.desk import Desk
@@ -194,3 +201,15 @@ def test_what_is_shown_and_does_not_lead_to_its_head_is_a_lie() -> None:
     shown = COMMON.shown(SIGNED, 12)
     desk.hear(BOB, g.Compare(1, shown, branch_off(9).prefix(10, 12)))
     assert [type(each) for each in desk.found] == [g.LiarFound]
+
+
+def test_a_head_that_is_looked_at_while_a_proof_comes_does_not_wait() -> None:
+    desk = holding(COMMON, 8, 11)
+    desk.meet(BOB, STREAM)
+    desk.asked = []
+    desk.hear(BOB, g.Compare(1, COMMON.shown(SIGNED, 12), COMMON.prefix(8, 12)))
+    ends = COMMON.shown(SIGNED, 11), branch_off(8).shown(SIGNED, 11)
+    desk.hear(BOB, g.Proofs((encode_fork(equal_fork(GENESIS, *ends)),)))
+    desk.answer_all()
+    assert len(forks(desk)) == 1
+    assert desk.gossiper.pending(STREAM) == []

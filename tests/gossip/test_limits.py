@@ -6,18 +6,20 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.peers import CHECKS_BURST, QUESTION_ROUNDS
+from qbix_node.gossip.early import EARLY_BYTES_MAX, EarlyProofs
+from qbix_node.gossip.peers import CHECKS_BURST, PROOFS_A_ROUND, QUESTION_ROUNDS
+from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
-from qbix_node.streams.forks import ShownHead
+from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Head
-from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.resolution import put_proof, read_forks
 from qbix_node.streams.tree import Hash
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import STAMP_MS, Author
 from tests.gossip.test_machine import A, B, head_of, whole
 from tests.replication.network import keys_of
 
-BOB = m.PeerId(keys_of("bob").public)
+BOB, CAROL = (m.PeerId(keys_of(name).public) for name in ("bob", "carol"))
 LONG = [["other"], ["a", "b", "c", "d"]]
 
 
@@ -37,20 +39,6 @@ def desk(author: Author) -> Desk:
 def junk(author: Author, length: int) -> ShownHead:
     root = Hash(length.to_bytes(32, "big"))
     return ShownHead(sign_head(Head(author.stream, length, root, STAMP_MS), (0, author.keys)))
-
-
-def test_owners_that_change_while_a_head_is_pending_end_nothing(desk: Desk, author: Author) -> None:
-    """The new owners' Head isn't the first ones' word, so that no proof can be made of both."""
-    desk.hear(BOB, g.Heads((head_of(author.write(*LONG)),)))
-    heirs = sorted([keys_of("heir"), keys_of("other heir")], key=lambda keys: keys.public)
-    owners = Owners(tuple([(AuthorId(keys.public), 1) for keys in heirs]), 2)
-    other = Head(author.stream, 6, Hash(b"o" * 32), STAMP_MS)
-    signed = sign_head(other, *enumerate(heirs))
-    state = desk.logs[author.stream]
-    desk.logs[author.stream] = replace(state, owners=owners, signed=signed)
-    desk.round()
-    assert desk.found == []
-    assert desk.gossiper.pending(author.stream) == []
 
 
 def test_heads_of_many_owners_are_told_in_packets_that_may_be_sent(desk: Desk) -> None:
@@ -108,3 +96,93 @@ def test_an_answer_is_about_the_head_that_was_looked_at(author: Author) -> None:
     [(_, said)] = desk.take_said()
     assert isinstance(said, g.Continues)
     assert said.shown == head_of(longer[:-1])
+
+
+# ---- many streams ----
+
+
+def forked(author: Author) -> bytes:
+    one, other = head_of(author.write(["1"])), head_of(author.write(["2"]))
+    return encode_fork(equal_fork(author.genesis, one, other))
+
+
+def test_proofs_of_many_streams_are_told_some_a_round_until_all_are_told(desk: Desk) -> None:
+    """So that they don't get lost where what waits for a peer is full."""
+    authors = [Author(f"author {number}") for number in range(5 * PROOFS_A_ROUND)]
+    for each in authors:
+        desk.take(each.genesis, each.write(["1"]))
+        fork = read_fork(forked(each))
+        desk.write([put_proof(each.stream, encode_fork(fork))])
+    again = Desk(desk.rows, desk.geneses, desk.logs)
+    again.meet(CAROL, *[each.stream for each in authors])
+    told: list[bytes] = []
+    for _ in range(6):
+        now = [said for _, said in again.take_said(g.Proofs)]
+        assert all(len(g.encode(said)) <= g.PACKET_BYTES_MAX for said in now)
+        proofs = [proof for said in now if isinstance(said, g.Proofs) for proof in said.proofs]
+        assert len(proofs) <= PROOFS_A_ROUND
+        told += proofs
+        again.round()
+    assert sorted(told) == sorted(forked(each) for each in authors)
+    assert again.take_said(g.Proofs) == []
+
+
+def test_endless_proofs_of_strange_streams_cost_nothing_that_lasts(desk: Desk) -> None:
+    """Each is valid; none is about what is replicated here."""
+    rows = dict(desk.rows.scan(b"", b"\xff", limit=9999))
+    for number in range(1000):
+        desk.hear(BOB, g.Proofs((forked(Author(f"stranger {number}")),)))
+    assert desk.checked == 0
+    assert desk.found == desk.said == []
+    assert dict(desk.rows.scan(b"", b"\xff", limit=9999)) == rows
+
+
+def test_endless_proofs_of_one_stream_cost_two_writes(desk: Desk, author: Author) -> None:
+    for number in range(300):
+        one, other = (author.write([*"x" * number, word]) for word in ("1", "2"))
+        fork = equal_fork(author.genesis, head_of(one), head_of(other))
+        desk.hear(BOB, g.Proofs((encode_fork(fork),)))
+    assert desk.checked == 2 * 2
+    assert len(desk.gossiper.proofs(author.stream)) == 2
+    assert len(read_forks(desk.rows)[author.stream]) == 2
+
+
+# ---- proofs that come before the stream ----
+
+
+def test_a_proof_that_comes_before_its_stream_counts_once_something_is_here(desk: Desk) -> None:
+    author = Author("followed")
+    desk.followed.add(author.stream)
+    desk.meet(CAROL, author.stream)
+    desk.hear(BOB, g.Proofs((forked(author),)))
+    assert desk.checked == 2
+    desk.round()
+    assert desk.gossiper.proofs(author.stream) == []
+    desk.take(author.genesis, author.write(["1"]))
+    desk.round()
+    assert desk.gossiper.proofs(author.stream) == [forked(author)]
+    assert g.ForkProven(read_fork(forked(author)), BOB) in desk.found
+    assert CAROL in [to for to, _ in desk.take_said(g.Proofs)]
+
+
+def test_a_forged_proof_of_a_stream_that_is_to_come_makes_a_liar(desk: Desk) -> None:
+    author = Author("followed")
+    desk.followed.add(author.stream)
+    proof = bytearray(forked(author))
+    proof[-20] ^= 1
+    desk.hear(BOB, g.Proofs((bytes(proof),)))
+    assert [type(each) for each in desk.found] == [g.LiarFound]
+
+
+def test_proofs_of_streams_that_are_to_come_are_bounded() -> None:
+    early, half = EarlyProofs(), EARLY_BYTES_MAX // 2
+    forks = [read_fork(forked(Author(f"author {number}"))) for number in range(5)]
+    for fork in forks:
+        early.keep(Accused(BOB, fork), half)
+        early.keep(Accused(CAROL, fork), half)  # a second one is not kept
+    kept = early.take(lambda stream: True)
+    assert kept == [Accused(BOB, fork) for fork in forks[-2:]]
+    assert early.take(lambda stream: True) == []
+    early.keep(Accused(BOB, forks[0]), half)
+    early.keep(Accused(BOB, forks[1]), half)
+    assert len(early.take(lambda stream: stream == forks[0].stream)) == 1

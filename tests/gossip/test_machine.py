@@ -1,7 +1,5 @@
 """What a Gossiper tells, believes and proves (spec/gossip.md)."""
 
-from dataclasses import replace
-
 import pytest
 
 from qbix_node import machines as m
@@ -11,8 +9,8 @@ from qbix_node.gossip.knowledge import PENDING_MAX
 from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, equal_fork, read_fork
+from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Head, Segment
-from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.tree import EMPTY_ROOT, Hash, Prefix, grow, leaf_hash
 from qbix_node.wire.v8json import JsonValue
 from tests.gossip.desk import Desk
@@ -115,6 +113,18 @@ def test_a_private_stream_is_told_to_its_readers_only(author: Author) -> None:
 
 
 # ---- hearing ----
+
+
+@pytest.mark.parametrize("peer", [BOB, DAVE], ids=["gossips", "does not"])
+def test_a_head_that_contradicts_the_log_is_looked_at_whoever_sent_it(
+    desk: Desk, author: Author, peer: m.PeerId
+) -> None:
+    """Its entries came by replication, and its signatures were checked there."""
+    desk.do(m.Requested(g.Contradiction(peer, author.write(*LONG)[-1].signed_head)))
+    assert [each.head.length for each in desk.gossiper.pending(author.stream)] == [6]
+    assert [to for to, _ in desk.take_said()] == ([BOB] if peer == BOB else [])
+    desk.do(m.Requested(g.Contradiction(peer, author.write(*B)[-1].signed_head)))
+    assert [type(each) for each in desk.found] == [g.ForkProven]
 
 
 def test_a_head_of_the_same_length_and_another_root_is_a_fork_at_once(
@@ -251,8 +261,10 @@ def test_two_that_compare_come_to_the_same_proof(author: Author, other: list[lis
     theirs.take(author.genesis, branch)
     ours.meet(BOB, author.stream)
     theirs.meet(CAROL, author.stream)
-    ours.do(m.Requested(g.Contradiction(BOB, branch[-1].signed_head)))
-    [(_, question)] = ours.take_said()
+    far = sign_head(Head(author.stream, 99, Hash(b"r" * 32), STAMP_MS), (0, author.keys))
+    ours.hear(BOB, g.Heads((ShownHead(far),)))
+    ours.round()
+    [(_, question)] = ours.take_said(g.Compare)
     theirs.hear(CAROL, question)
     for _, answer in theirs.take_said():
         ours.hear(BOB, answer)
@@ -273,7 +285,7 @@ def test_questions_of_ours_are_bounded_and_an_answer_to_none_is_nothing(
     desk: Desk, author: Author
 ) -> None:
     for _ in range(2 * QUESTIONS_MAX):
-        desk.do(m.Requested(g.Contradiction(BOB, author.write(*B)[-1].signed_head)))
+        desk.do(m.Requested(g.Contradiction(BOB, author.write(*LONG)[-1].signed_head)))
     assert len(desk.take_said(g.Compare)) == 1  # one a stream
     branch = author.write(*B)
     desk.hear(CAROL, g.Shorter(99, head_of(branch), whole(branch)))
@@ -389,17 +401,72 @@ def test_the_same_twice_changes_nothing(desk: Desk, author: Author) -> None:
     assert desk.found == found
 
 
-def test_a_stream_whose_owners_changed_is_not_spoken_of(desk: Desk, author: Author) -> None:
-    """Who has not that change would take the Head for forged."""
-    state = desk.logs[author.stream]
-    heir = Owners(((AuthorId(keys_of("heir").public), 1),), 1)
-    desk.logs[author.stream] = replace(state, owners=heir)
-    desk.round()
-    branch = author.write(*B)
+# ---- whom it concerns ----
+
+
+def test_of_a_stream_of_uniqueness_none_nothing_is_told_compared_or_proven() -> None:
+    author = Author(uniqueness=Uniqueness.NONE)
+    desk = Desk()
+    desk.take(author.genesis, author.write(*A))
+    desk.meet(BOB, author.stream)
+    branch, proof = author.write(*B), proof_between(author, A, B)
+    check_fork(read_fork(proof))  # it is one, for whoever is handed it
     desk.hear(BOB, g.Heads((head_of(branch),)))
+    desk.hear(BOB, g.Proofs((proof,)))
+    desk.hear(BOB, g.Compare(1, head_of(branch), whole(branch)))
+    desk.do(m.Requested(g.Contradiction(BOB, branch[-1].signed_head)))
+    desk.do(m.Requested(g.Replaced(desk.logs[author.stream])))
+    desk.do(m.Requested(g.Submitted(7, read_fork(proof))))
+    desk.round()
+    assert desk.take_said() == [(BOB, g.Unknown(1))]
+    assert desk.found == [g.Settled(7)]
+    assert (desk.checked, desk.gossiper.proofs(author.stream)) == (0, [])
+
+
+def test_who_did_not_announce_the_stream_is_answered_and_asked_nothing(
+    desk: Desk, author: Author
+) -> None:
+    desk.meet(DAVE)
+    branch = author.write(*LONG)
+    desk.hear(DAVE, g.Compare(1, head_of(branch), whole(branch)))
+    assert desk.take_said() == [(DAVE, g.Unknown(1))]
+    assert desk.checked == 0
+    desk.hear(DAVE, g.Heads((head_of(branch),)))
+    desk.do(m.Requested(g.Contradiction(DAVE, branch[-1].signed_head)))
+    desk.round()
+    assert DAVE not in [to for to, _ in desk.take_said()]
+    desk.do(m.Requested(g.Announced(DAVE, (author.stream,), ())))
+    desk.round()
+    assert [to for to, _ in desk.take_said(g.Compare)] == [DAVE]
+
+
+def test_who_holds_the_stream_no_longer_is_answered_nothing(desk: Desk, author: Author) -> None:
+    desk.do(m.Requested(g.Announced(BOB, (), (author.stream,))))
+    branch = author.write(*B)
     desk.hear(BOB, g.Compare(1, head_of(branch), whole(branch)))
     assert desk.take_said() == [(BOB, g.Unknown(1))]
-    assert desk.found == []
+    desk.hear(CAROL, g.Proofs((proof_between(author, A, B),)))
+    assert proofs_in(desk) == []
+
+
+def test_of_a_forked_stream_nothing_but_proofs_is_said(desk: Desk, author: Author) -> None:
+    longer, other = author.write(*LONG), author.write(["1"], ["2", "3", "4", "5", "6", "7"])
+    desk.hear(BOB, g.Heads((head_of(longer),)))
+    desk.hear(BOB, g.Proofs((proof_between(author, A, B),)))
+    assert [to for to, _ in proofs_in(desk)] == [CAROL]
+    assert desk.gossiper.pending(author.stream) == []
+    checked = desk.checked
+    desk.hear(CAROL, g.Heads((head_of(other),)))
+    desk.hear(CAROL, g.Compare(1, head_of(other), whole(other)))
+    desk.do(m.Requested(g.Contradiction(CAROL, other[-1].signed_head)))
+    for _ in range(3):
+        desk.round()
+    assert desk.take_said() == [(CAROL, g.Unknown(1))]
+    assert desk.checked == checked
+    assert desk.gossiper.pending(author.stream) == []
+    second = proof_between(author, [["1"]], [["2"]])
+    desk.hear(CAROL, g.Proofs((second,)))
+    assert proofs_in(desk) == [(BOB, second)]
 
 
 @pytest.mark.parametrize("said", [[], [{}], [{"version": 2}], [{"version": True}], [{}, {}]])

@@ -7,7 +7,7 @@ import trio.testing
 from qbix_node.gossip.messages import ARGUMENTS, METHOD
 from qbix_node.net.link import Body, BodyKind, RemoteRefusal, Stream
 from qbix_node.replication.streams.messages import Format, format_arguments, format_stream_notes
-from qbix_node.streams.forks import HeadFork, check_fork, read_fork
+from qbix_node.streams.forks import HeadFork, ShownHead, check_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Segment
 from tests.gossip import ahead
 from tests.gossip.gossips import Author, Node, joined, running
@@ -135,3 +135,22 @@ async def test_who_calls_gossip_again_is_refused(autojump_clock: trio.testing.Mo
         with pytest.raises(RemoteRefusal, match="once"):
             await again.receive_many()
         nursery.cancel_scope.cancel()
+
+
+async def test_who_follows_a_forked_stream_later_learns_that_it_is_forked(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Although the proof is told before anything of the stream is here."""
+    author = Author()
+    alice, bob = nodes = [Node(name) for name in ("alice", "bob")]
+    async with running(*nodes):
+        await alice.streams.follow(author.stream)
+        await show(alice, author.write(*X), "mallory")
+        heads = [ShownHead(author.write(*each)[-1].signed_head) for each in (X, EQUAL)]
+        await alice.gossip.submit(equal_fork(author.genesis, *heads))
+        await bob.streams.follow(author.stream)
+        async with joined((bob, alice)):
+            await trio.sleep(10)
+    assert proven(bob, author) is not None
+    assert bob.streams.status(author.stream).stopped
+    assert bob.length(author.stream) == 4

@@ -1,13 +1,17 @@
 """spec/vectors/gossip-messages.json is what the generator makes, and this package says the same."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
+from qbix_node.machines import SignatureCheck
+from qbix_node.runtime import verify_checks
 from qbix_node.streams.forks import check_fork, read_fork
+from qbix_node.streams.resolution import resolution_of
 from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.v8json import JsonValue
 from tests.gossip.make_vectors import NAME, fields_of, make
@@ -45,8 +49,23 @@ def test_what_they_show_holds(vector: dict[str, Any]) -> None:
         case g.Proofs(proofs):
             for proof in proofs:
                 check_fork(read_fork(proof))
+        case g.Resolve(signed, proof):
+            assert all(verify_checks(resolution_of(signed, proof).checks()))
         case _:
             pass
+
+
+@pytest.mark.parametrize("vector", VECTORS["uncounted"], ids=lambda vector: str(vector["what"]))
+def test_what_does_not_count_is_well_formed(vector: dict[str, Any]) -> None:
+    said = g.read_message(data(vector["hex"]))
+    assert isinstance(said, g.Resolve)
+    with pytest.raises(Malformed):
+        require_true(resolution_of(said.signed, said.proof).checks())
+
+
+def require_true(checks: Sequence[SignatureCheck]) -> None:
+    if not all(verify_checks(checks)):
+        raise Malformed("a signature doesn't match")
 
 
 @pytest.mark.parametrize("vector", VECTORS["invalid"], ids=lambda vector: str(vector["rule"]))

@@ -21,6 +21,7 @@ from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId, format_blob, format_feed
 from qbix_node.wire.v8json import JsonValue
+from tests.http.memory_contents import MemoryContents
 from tests.http.memory_forks import MemoryForks
 from tests.http.memory_streams import MemoryStreams
 
@@ -38,10 +39,14 @@ class MemoryApi:
     files: dict[BlobId, bytes] = field(default_factory=dict)
     appended: trio.Event = field(default_factory=trio.Event)
     streams: MemoryStreams = field(default_factory=MemoryStreams)
+    contents: MemoryContents = field(init=False)
     forks: MemoryForks = field(default_factory=MemoryForks)
     _waiters: int = 0
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading
+
+    def __post_init__(self) -> None:
+        self.contents = MemoryContents(self.streams)
 
     async def status(self) -> Status:
         return Status(
@@ -52,6 +57,7 @@ class MemoryApi:
             health=self.wrong,
             peers=self.peers(),
             streams=len(self.streams.rows),
+            doubts=[],
             feeds=1,
             entries=len(self.messages),
             following=len(self.followed),

@@ -8,7 +8,7 @@ from qbix_node.http.app import control_app
 from qbix_node.http.fork_api import ForkRow
 from tests.http.memory_api import MemoryApi
 
-ROW = ForkRow("ab+/=", "c", "@feed", 7, ["@feed"])
+ROW = ForkRow("ab+/=", "c", "@feed", 7, ["@feed"], resolved=False)
 
 
 def client_of(api: MemoryApi) -> httpx.AsyncClient:

@@ -10,11 +10,14 @@ import trio.testing
 
 from qbix_node.http.app import control_app
 from qbix_node.http.draining import Draining
+from qbix_node.http.stream_api import NewOwner, NewStream
 from qbix_node.http.stream_handlers import LINES_BYTES_MAX, LOG_CHUNK
-from qbix_node.streams.messages import CONTENT_BYTES_MAX
-from qbix_node.wire.references import format_feed, format_stream
+from qbix_node.wire.references import FeedId, encode_base64, format_feed, format_stream
 from tests.http.memory_api import ALICE, MemoryApi
 from tests.http.memory_streams import STREAM
+from tests.streams.logs import BOB as BOBS_KEYS
+
+BOB = FeedId(BOBS_KEYS.public)
 
 NAME = format_stream(STREAM)
 
@@ -52,14 +55,80 @@ async def test_streams_are_listed_and_shown(control: httpx.AsyncClient) -> None:
         [format_feed(ALICE)],
     )
     shown = (await control.get("/streams/show", params={"stream": NAME})).json()
-    assert shown == {**row, "contents_missing": 2}
+    assert shown == {
+        **row,
+        "contents_missing": 2,
+        "contents_dropped": 1,
+        "branches": [],
+        "signs": False,
+        "signed_length": None,
+        "proposal": None,
+    }
     assert (await control.get("/status")).json()["streams"] == 1
+
+
+async def test_what_is_asked_of_a_new_stream_reaches_the_node(
+    api: MemoryApi, control: httpx.AsyncClient
+) -> None:
+    body = {
+        "kind": "minutes",
+        "uniqueness": "none",
+        "threshold": 3,
+        "anybody_writes": True,
+        "owners": [{"key": format_feed(ALICE), "weight": 2}, {"key": format_feed(BOB)}],
+        "writers": [format_feed(BOB)],
+    }
+    made = await control.post("/streams/create", json=body)
+    assert (made.status_code, made.json()["proposal"]) == (201, None)
+    owners = [NewOwner(ALICE, 2), NewOwner(BOB, 1)]
+    assert api.streams.wishes[-1] == NewStream("minutes", "none", [], owners, 3, [BOB], True)
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        ({"owners": "@a"}, "'owners' is no list"),
+        ({"owners": ["@a"]}, "an owner is written"),
+        ({"owners": [{"key": "@a"}]}, "'@a' is no feed id"),
+        ({"owners": [{"weight": 1}]}, "'key' is missing"),
+        ({"owners": [{"key": format_feed(ALICE), "weight": 0}]}, "'weight' is no whole number"),
+        ({"owners": [{"key": format_feed(ALICE), "wait": 1}]}, "an owner is written"),
+        ({"threshold": 1.5}, "'threshold' is no whole number"),
+        ({"threshold": True}, "'threshold' is no whole number"),
+        ({"anybody_writes": 1}, "'anybody_writes' is neither"),
+        ({"writers": ["@a"]}, "'@a' is no feed id"),
+        ({"color": "red"}, "unknown member 'color'"),
+    ],
+)
+async def test_a_new_stream_that_is_not_understood_is_refused(
+    api: MemoryApi, control: httpx.AsyncClient, member: dict[str, object], reason: str
+) -> None:
+    body = {"kind": "test", "uniqueness": "gossip", **member}
+    status, message, code = told(await control.post("/streams/create", json=body))
+    assert (status, code) == (400, 65)
+    assert reason in message
+    assert len(api.streams.wishes) == 1  # that of the fixture
+
+
+async def test_a_branch_is_chosen_by_its_root_or_as_it_is_here(control: httpx.AsyncClient) -> None:
+    root = encode_base64(bytes(range(32)))
+    for body, chosen in (({}, encode_base64(b"r" * 32)), ({"root": root}, root)):
+        answer = await control.post("/streams/resolve", json={"stream": NAME, **body})
+        assert (answer.status_code, answer.json()["resolved_root"]) == (200, chosen)
+
+
+@pytest.mark.parametrize("root", ["", "AAAA", "A" * 44, 7])
+async def test_what_is_no_root_is_refused(control: httpx.AsyncClient, root: object) -> None:
+    answer = await control.post("/streams/resolve", json={"stream": NAME, "root": root})
+    assert told(answer)[0::2] == (400, 65)
 
 
 async def test_the_body_is_the_content(control: httpx.AsyncClient) -> None:
     content = bytes(range(256))
     answer = await append(control, content, kind="picture")
-    assert (answer.status_code, answer.json()) == (201, {"stream": NAME, "first": 1, "stop": 2})
+    assert (answer.status_code, answer.json()) == (
+        *(201, {"stream": NAME, "first": 1, "stop": 2, "entries": 1}),
+    )
     got = await control.get("/streams/content", params={"stream": NAME, "index": 1})
     assert got.content == content
 
@@ -75,7 +144,6 @@ async def test_with_lines_each_line_is_an_entry(
 @pytest.mark.parametrize(
     ("body", "query", "reason"),
     [
-        (bytes(CONTENT_BYTES_MAX + 1), {}, "more than 65536 bytes"),
         (bytes(LINES_BYTES_MAX + 1), {"lines": 1}, "more than 524288 bytes"),
         (b"\n" * 257, {"lines": 1}, "the body has 257 lines"),
         (b"", {"lines": 1}, "the body has 0 lines"),
@@ -152,7 +220,27 @@ async def test_an_import_is_taken_piece_by_piece(
             yield bytes(1000)
 
     answer = await control.post("/streams/import", content=pieces())
-    assert answer.json() == {"stream": NAME, "added": 3000, "length": 1, "proofs": 0}
+    assert answer.json() == {
+        "stream": NAME,
+        "added": 3000,
+        "length": 1,
+        "contents": 0,
+        "proofs": 0,
+        "resolved": False,
+    }
     assert api.streams.imported == [1000, 1000, 1000]
     refused = await control.post("/streams/import", content=b"damaged")
     assert told(refused) == (400, "frame 1: damaged", 65)
+
+
+async def test_an_own_stream_is_resumed_at_its_length(control: httpx.AsyncClient) -> None:
+    async def resume(**body: object) -> tuple[int, int]:
+        answer = await control.post("/streams/resume", json=body)
+        return told(answer)[::2] if answer.is_error else (answer.status_code, 0)
+
+    assert await resume(stream=NAME, length=7) == (409, 1)
+    assert await resume(stream=NAME, length="1") == (400, 65)
+    assert await resume(stream="x", length=1) == (400, 65)
+    assert await resume(stream=NAME, length=1) == (204, 0)
+    (row,) = (await control.get("/streams")).json()
+    assert row["doubt"] is None

@@ -6,7 +6,7 @@ import sys
 
 from netsim.drivers import make_driver
 from netsim.plan import Do, Fault, NodePlan, Operation, Plan, PlannedFault
-from netsim.roles import ROLES
+from netsim.roles import ROLES, STREAM_OWNERS
 from netsim.running import Outcome, run
 
 HONEST = 8
@@ -62,13 +62,28 @@ def plan(seed: int) -> Plan:
         Operation(2.0, 0, Do.ADD_BLOB, number=1, size=50_000),
         Operation(2.5, 5, Do.WANT_BLOB, target=0, number=1, size=50_000),
     ]
+    streams = [
+        Operation(1.0, 0, Do.CREATE_STREAM),
+        Operation(1.2, 1, Do.CREATE_STREAM, target=2),
+        *[
+            Operation(1.5 + node / 100, node, Do.FOLLOW_STREAM, target=owner)
+            for node in range(HONEST)
+            for owner in (0, 1, *[n for n, role in ROLE_OF.items() if role in STREAM_OWNERS])
+            if node != owner
+        ],
+        *[
+            Operation(2.0 + 0.5 * n, n % 2, Do.APPEND_STREAM, size=80, entries=1 + n % 3)
+            for n in range(20)
+        ],
+        Operation(9.0, 3, Do.UNFOLLOW_STREAM, target=0),
+    ]
     return Plan(
         "eventful",
         seed,
         tuple(nodes),
         15.0,
         90.0,
-        operations=(*said, *blobs, *deeds),
+        operations=(*said, *blobs, *streams, *deeds),
         faults=FAULTS,
     )
 

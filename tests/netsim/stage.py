@@ -60,6 +60,7 @@ class Stage:
         *faults: PlannedFault,
         settings: Mapping[str, float] | None = None,
         lan: bool = False,
+        operations: tuple[Operation, ...] = (),
     ) -> None:
         nodes = tuple(
             [
@@ -73,7 +74,15 @@ class Stage:
             ]
         )
         plan = Plan(
-            "by hand", 1, nodes, 10.0, 10.0, lan=lan, faults=faults, settings=settings or {}
+            "by hand",
+            1,
+            nodes,
+            10.0,
+            10.0,
+            lan=lan,
+            operations=operations,
+            faults=faults,
+            settings=settings or {},
         )
         self.world = make_world(plan, Idle())
         self.puppets = {number: Puppet(site) for number, site in self.world.sites.items()}

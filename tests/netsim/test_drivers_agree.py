@@ -27,6 +27,8 @@ ALWAYS = {
     "restored_home",
     "ring",
     "silent",
+    "stream_fork_across_partition",
+    "streams",
 }
 
 

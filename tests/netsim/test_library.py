@@ -37,9 +37,11 @@ def test_the_library_covers_every_page_fault_and_role() -> None:
     assert pages >= {
         "blobs",
         "classic-feeds",
+        "gossip",
         "private-messages",
         "replication",
         "storage",
+        "streams",
         "transport",
     }
     plans = [draw(each, 1) for each in scenarios if each.name != BIG]

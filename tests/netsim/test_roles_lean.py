@@ -7,6 +7,7 @@ from netsim.lean import LeanDriver
 from netsim.plan import Do, Fault, NodePlan, Operation, Plan, PlannedFault
 from netsim.roles import NAMES
 from netsim.roles.equivocator import Showing
+from netsim.roles.owning import STREAMS
 from netsim.running import Outcome, run
 from netsim.world import Load, World
 from qbix_node.blobs.limits import Limits as BlobLimits
@@ -66,6 +67,11 @@ def plan(role: str, *, amount: float = 0.0, faults: tuple[PlannedFault, ...] = (
         *[
             Operation(5.0 + node, node % 5 + 1, Do.WANT_BLOB, target=node, number=1, size=50_000)
             for node in HONEST
+        ],
+        *[
+            Operation(2.0 + node / 100, node, Do.FOLLOW_STREAM, target=0, number=number)
+            for node in HONEST
+            for number in range(STREAMS)
         ],
         *[Operation(9.0 + 5 * turn, 0, Do.ACT, number=turn) for turn in range(3)],
     ]

@@ -157,6 +157,22 @@ def test_peer_is_not_sent_what_it_sent(network: Network, node: Node) -> None:
     assert not node.sent
 
 
+def test_peer_that_gave_a_feed_up_and_begins_anew_gets_all_of_it(
+    network: Network, node: Node
+) -> None:
+    """Also what it sent before, and what it was sent."""
+    carol = call(node, "carol", {BOB: note(1, WANT)})
+    carol.offer(node, chain("bob", 3))
+    network.settle(1)
+    carol.say(node, EbtNotes({BOB: REFUSED}))
+    carol.say(node, EbtNotes({BOB: note(0, HAVE)}))
+    carol.say(node, EbtNotes({BOB: note(0, WANT)}))
+    network.settle(1)
+    assert [place for place, _ in sorted(node.sent.items())] == [
+        ("carol", BOB, n) for n in (1, 2, 3)
+    ]
+
+
 def test_lower_number_wins(network: Network) -> None:
     """A peer that lost its data says so, and gets it again."""
     node = network.node("node")

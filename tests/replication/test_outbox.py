@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbix_node.replication.messages import EbtNotes, Range, Stop
+from qbix_node.replication.messages import REFUSED, EbtNotes, Range, Stop
 from qbix_node.replication.outbox import MESSAGES_MAX, NOTES_MAX, Outbox
 from qbix_node.wire.references import FeedId
 
@@ -82,6 +82,27 @@ def test_stop_takes_back_what_still_waits() -> None:
     outbox.put(Stop(ALICE))
     outbox.put(Stop(BOB))
     assert take_all(outbox) == []
+
+
+def test_what_was_sent_of_a_feed_that_began_anew_is_sent_again() -> None:
+    outbox = Outbox[FeedId]()
+    outbox.put(Range(ALICE, 1, 9))
+    assert take_all(outbox) == [Range(ALICE, 1, 9)]
+    outbox.put(Stop(ALICE, forget=True))
+    outbox.put(Range(ALICE, 3, 7))
+    assert take_all(outbox) == [Range(ALICE, 3, 7)]
+
+
+def test_that_a_feed_is_not_replicated_is_said_before_what_follows_it() -> None:
+    outbox = Outbox[FeedId]()
+    outbox.put(EbtNotes({ALICE: 4, BOB: 2}))
+    outbox.put(EbtNotes({ALICE: REFUSED}))
+    outbox.put(EbtNotes({BOB: 6}))
+    outbox.put(EbtNotes({ALICE: 0}))
+    outbox.put(EbtNotes({ALICE: 2}))
+    said = [EbtNotes({ALICE: REFUSED, BOB: 6}), EbtNotes({ALICE: 2})]
+    assert take_all(outbox) == said
+    assert outbox.empty
 
 
 @given(st.lists(st.integers(1, 200), max_size=20))

@@ -33,6 +33,8 @@ from qbix_node.streams.records import (
     read_log_state,
     read_streams,
 )
+from qbix_node.streams.resolution import Resolution, put_resolution, read_resolutions
+from qbix_node.streams.switching import ResolveStream
 from qbix_node.wire.references import StreamId
 from tests.streams.logs import BOB, START_MS
 
@@ -73,9 +75,10 @@ class Desk:
         """As after a crash: what was not synced is gone, and so is all that was in memory."""
         self.disk.withdraw()
         geneses = read_streams(MemoryStore(self.disk))
-        logs = {stream: self.stored(stream) for stream in geneses}
+        logs = {stream: self.stored(stream) for stream in geneses if self.disk.get(log_key(stream))}
         keys = CountingKeys(self.keys.public, self.keys.secret)
-        self.book = StreamBook(keys, m.Tokens(), geneses, logs, self.stopped)
+        chosen = read_resolutions(self.disk)
+        self.book = StreamBook(keys, m.Tokens(), geneses, logs, self.stopped, resolutions=chosen)
         for stream in self.accepted:
             self.book.accept(stream)
         self.questions: list[m.Ask] = []
@@ -123,6 +126,12 @@ class Desk:
         entries = [NewEntry(kind, content) for content in contents or (b"wish %d" % request,)]
         self.tell(m.Requested(Append(request, stream, tuple(entries), stamp_ms)))
         return request
+
+    def resolve(self, resolution: Resolution) -> None:
+        """It is durable, as it is before a book hears of it."""
+        self.disk.append([put_resolution(resolution)])
+        self.disk.sync()
+        self.tell(m.Requested(ResolveStream(resolution)))
 
     # ---- slow work, carried out when told to ----
 

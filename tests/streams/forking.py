@@ -16,6 +16,7 @@ from qbix_node.streams.forks import (
 )
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Resolve
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Hash, Prefix, peaks_of, prefix_of
 from tests.streams.logs import (
     ALICE,
@@ -74,6 +75,13 @@ def proof_r(log: Log) -> ResolveFork:
     both = [Resolve(log.stream, length, log.root(length)) for length in (1, 2)]
     one, other = [sign_resolve(each, *log.signers) for each in sorted(both, key=lambda r: r.body)]
     return ResolveFork(log.genesis, one, other)
+
+
+def resolution(fork: HeadFork, chosen: Log) -> Resolution:
+    """Of that fork, by the owners."""
+    length = fork.compared_length
+    body = Resolve(chosen.stream, length, chosen.root(length))
+    return Resolution(sign_resolve(body, *chosen.signers), fork)
 
 
 def resolved(log: Log, fork_length: int, *shown_in: tuple[Log, int]) -> Resolved:

@@ -201,7 +201,7 @@ class Log:
         change = OwnersSet(self.stream, self.length, owners, signed)
         entry = NewEntry(OWNERS_SET, change.encoded)
         author = AuthorId(self.signers[0][1].public)
-        self.put(make_header(self.stream, self.length, author, entry, stamp_ms), entry.content)
+        self.put(make_header(self.stream, self.length, author, entry, stamp_ms), change.encoded)
         self._heads[self.length, START_MS] = self.head(self.length)  # those before sign it
         self.signers = signers
         return change

@@ -7,14 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qbix_node import machines as m
 from qbix_node.crypto.keys import verify
+from qbix_node.streams.caution import ShownAhead
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.machine import (
-    BATCH_BYTES_MAX,
-    ENTRY_BYTES,
-    OFFERS_MAX,
-    WISHES_PER_STREAM_MAX,
-)
+from qbix_node.streams.machine import OFFERS_MAX, WISHES_PER_STREAM_MAX
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
     ENTRIES_MAX,
@@ -27,6 +24,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.records import read_contents, read_runs
 from qbix_node.streams.tree import LENGTH_MAX, bag, grow, leaf_hash
+from qbix_node.streams.wishes import BATCH_BYTES_MAX, ENTRY_BYTES
 from qbix_node.wire.fields import NUMBER_MAX
 from tests.streams.desk import PETE, Desk
 from tests.streams.logs import ALICE, BOB, START_MS, Log, genesis_of, owners_of
@@ -343,3 +341,17 @@ def test_what_this_node_signs_is_marked_and_what_peers_send_is_not() -> None:
     desk.offer(Log(foreign).write_many(1).segment(0, 2))
     desk.verify()
     assert [write.marked for write in desk.writes] == [False]
+
+
+def test_what_waits_to_be_appended_is_refused_once_a_longer_own_head_is_shown() -> None:
+    desk = Desk()
+    desk.create(OWN)
+    desk.settle()
+    desk.append(STREAM)
+    desk.append(STREAM)  # waits for the first to be durable
+    desk.tell(m.Requested(ShownAhead(STREAM, 50)))
+    desk.settle()
+    (refused,) = desk.findings(AppendRefused)
+    assert "a Head of length 50" in refused.reason
+    assert refused.for_now
+    assert desk.book.length(STREAM) == 2

@@ -1,8 +1,6 @@
 """Large contents: trees of chunks, made while reading and checked while they come."""
 
-import io
 from hashlib import sha256
-from typing import BinaryIO
 
 import pytest
 
@@ -12,8 +10,8 @@ from qbix_node.streams.chunks import (
     HASHES_MAX,
     WHOLE_BYTES_MAX,
     ChunkNode,
+    Cutter,
     chunk_tree,
-    cut,
     read_node,
     read_root,
 )
@@ -74,34 +72,44 @@ def test_a_third_level_comes_with_the_first_chunk_beyond_the_second(
         assert [read_node(node.encoded) for node in made] == made
 
 
-class Tape(io.RawIOBase):
-    """Content that is nowhere whole."""
-
-    def __init__(self, size: int) -> None:
-        self.left = size
-        self.largest = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        assert size > 0
-        self.largest = max(self.largest, size)
-        given = min(size, self.left)
-        self.left -= given
-        return bytes(given)
+def cut(content: bytes, piece: int) -> tuple[list[bytes], Cutter]:
+    cutter, blobs = Cutter(), list[bytes]()
+    for start in range(0, len(content), piece):
+        blobs += cutter.take(content[start : start + piece])
+    return [*blobs, *cutter.end()], cutter
 
 
-def test_a_file_is_cut_with_a_chunk_at_a_time() -> None:
-    tape = Tape(WHOLE_BYTES_MAX + 9)
-    file: BinaryIO = tape  # type: ignore[assignment]
-    *chunks, encoded = cut(file)
-    root = read_root(encoded, WHOLE_BYTES_MAX + 9)
-    assert tape.largest == MIB
-    assert [len(chunk) for chunk in chunks] == [MIB] * 5 + [9]
+@pytest.mark.parametrize("piece", [64 * 1024, MIB, 3 * MIB - 1, 8 * MIB])
+def test_a_content_is_cut_while_it_comes(piece: int) -> None:
+    content = b"".join([bytes([number]) * MIB for number in range(6)]) + b"the rest"
+    (*chunks, encoded), cutter = cut(content, piece)
+    root = read_root(encoded, len(content))
+    assert b"".join(chunks) == content
+    assert [len(chunk) for chunk in chunks] == [MIB] * 6 + [8]
     assert root.hashes == tuple([digest(chunk) for chunk in chunks])
+    assert (cutter.root, cutter.size) == (digest(encoded), len(content))
     for place, chunk in enumerate(chunks):
         root.check_chunk(place, chunk)
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, WHOLE_BYTES_MAX])
+def test_a_content_up_to_five_mebibytes_is_one_blob(size: int) -> None:
+    (blob,), cutter = cut(bytes(size), 100_000)
+    assert (blob, cutter.root) == (bytes(size), digest(bytes(size)))
+
+
+def test_a_content_of_full_chunks_has_no_empty_one() -> None:
+    *chunks, encoded = cut(bytes(6 * MIB), MIB)[0]
+    assert [len(chunk) for chunk in chunks] == [MIB] * 6
+    assert len(read_root(encoded, 6 * MIB).hashes) == 6
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_the_child_with_a_chunk(level: int) -> None:
+    node = ChunkNode(level, 1, ())
+    for chunk in (0, 1, 4095, 4096, 4097, 20_000_000):
+        digits = [chunk % 4096, chunk // 4096 % 4096, chunk // 4096 // 4096]
+        assert node.place_of(chunk) == digits[level]
 
 
 def test_a_chunk_of_another_place_is_refused() -> None:

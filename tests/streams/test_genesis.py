@@ -13,6 +13,7 @@ from qbix_node.streams.genesis import (
     PARAM_BYTES_MAX,
     PARAMS_MAX,
     READERS_MAX,
+    WRITERS_MAX,
     Genesis,
     Uniqueness,
     read_genesis,
@@ -170,6 +171,14 @@ REFUSED: dict[str, Changes] = {
     "too many readers": {
         "params": (("readers", pack(tuple([bytes([n]) * 32 for n in range(READERS_MAX + 1)]))),)
     },
+    "writers that are no array": {"params": (("writers", pack(A)),)},
+    "writers that are no msgpack": {"params": (("writers", b"\xc1"),)},
+    "writers not in order": {"params": (("writers", pack((B, A))),)},
+    "a writer twice": {"params": (("writers", pack((A, A))),)},
+    "a writer who is no key": {"params": (("writers", pack((A[1:],))),)},
+    "too many writers": {
+        "params": (("writers", pack(tuple([bytes([n]) * 32 for n in range(WRITERS_MAX + 1)]))),)
+    },
 }
 
 
@@ -251,3 +260,21 @@ def test_any_bytes_are_a_genesis_in_its_only_form_or_malformed(data: bytes) -> N
     except Malformed:
         return
     assert genesis.encoded == data
+
+
+def test_writers_are_those_named_who_may_read_and_the_owners() -> None:
+    def of(**params: tuple[bytes, ...]) -> Genesis:
+        rows = tuple([(name, pack(keys)) for name, keys in sorted(params.items())])
+        return replace(genesis_of(ALICE), params=rows)
+
+    everybody = ALICE.public, BOB.public, CAROL.public
+
+    def writers(genesis: Genesis) -> list[bool]:
+        return [genesis.may_write(key) for key in everybody]
+
+    assert writers(of()) == [True, False, False]
+    assert writers(of(writers=(BOB.public,))) == [True, True, False]
+    assert writers(of(writers=())) == [True, True, True]
+    assert writers(of(writers=(), readers=(CAROL.public,))) == [True, False, True]
+    assert writers(of(writers=(BOB.public,), readers=())) == [True, False, False]
+    assert [of().sequenced, of(writers=()).sequenced] == [False, True]

@@ -121,7 +121,7 @@ def test_a_content_that_is_a_blob_does_not_come_with_its_entry(log: Log, bob: Re
     for size in (CONTENT_BYTES_MAX, CONTENT_BYTES_MAX + 1):
         entry = NewEntry("note", bytes(size))
         owner = AuthorId(ALICE.public)
-        log.put(make_header(log.stream, log.length, owner, entry, START_MS), entry.content)
+        log.put(make_header(log.stream, log.length, owner, entry, START_MS), entry.beside)
     bob.take(log.segment(0, 4))
     refused(bob, log.segment(4, 5), "doesn't come with it")
 

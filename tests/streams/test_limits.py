@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 
 from qbix_node.streams.genesis import Uniqueness
-from qbix_node.streams.machine import OFFERS_MAX, OFFERS_PER_STREAM_MAX
-from qbix_node.streams.messages import SegmentSkipped
+from qbix_node.streams.line import OFFERS_PER_STREAM_BYTES_MAX, OFFERS_PER_STREAM_MAX
+from qbix_node.streams.machine import (
+    OFFERS_BYTES_MAX,
+    OFFERS_MAX,
+)
+from qbix_node.streams.messages import CONTENT_BYTES_MAX, SegmentSkipped
 from tests.streams.desk import PETE, Desk
 from tests.streams.logs import ALICE, CAROL, Log, alices_log, genesis_of, owners_of
 
@@ -28,7 +32,8 @@ def log_of(number: int) -> Log:
 
 
 def test_of_one_stream_so_many_runs_wait_and_no_more(desk: Desk) -> None:
-    desk.offer(*[LOG.segment(first, first + 1) for first in range(OFFERS_PER_STREAM_MAX + 3)])
+    log = alices_log(OFFERS_PER_STREAM_MAX + 3)
+    desk.offer(*[log.segment(first, first + 1) for first in range(log.length)])
     assert desk.book.waiting == OFFERS_PER_STREAM_MAX + 1  # and one is looked at
     assert desk.findings(SegmentSkipped) == [SegmentSkipped(PETE, STREAM)] * 2
     assert desk.settled == {PETE: 2}
@@ -51,6 +56,41 @@ def test_of_all_streams_so_many_runs_wait_and_no_more() -> None:
         desk.offer(log.segment(0, 3))
     desk.settle()
     assert len(desk.book.logs) == OFFERS_MAX + 2
+
+
+def large_log(number: int) -> Log:
+    """Its contents are as large as they get in one segment."""
+    log = Log(genesis_of(salt=b"%16d" % number))
+    for _ in range(15):
+        log.write("x" * CONTENT_BYTES_MAX)
+    return log
+
+
+def test_of_one_stream_so_many_bytes_wait_and_no_more() -> None:
+    log = large_log(0)
+    desk = Desk([log.stream])
+    segment = log.segment(0, log.length)
+    fitting = OFFERS_PER_STREAM_BYTES_MAX // segment.size_bytes
+    desk.offer(*[segment] * (fitting + 3))
+    assert (desk.book.waiting, desk.skipped) == (fitting, 3)
+    desk.settle()
+    assert (desk.book.waiting, desk.settled) == (0, {PETE: fitting + 3})
+    desk.offer(*[segment] * 2)  # there is room again
+    assert desk.skipped == 3
+
+
+def test_of_all_streams_so_many_bytes_wait_and_no_more() -> None:
+    logs = [large_log(number) for number in range(12)]
+    desk = Desk([log.stream for log in logs])
+    fitting = OFFERS_BYTES_MAX // logs[0].segment(0, logs[0].length).size_bytes
+    for round_ in range(6):
+        for log in logs:
+            desk.offer(log.segment(0, log.length))
+        assert desk.book.waiting == min(12 * (round_ + 1), fitting)
+    desk.settle()
+    assert (desk.book.waiting, desk.settled) == (0, {PETE: 72})
+    desk.offer(logs[0].segment(0, logs[0].length))  # there is room again
+    assert desk.skipped == 72 - fitting
 
 
 def test_a_stream_that_nobody_wants_is_not_looked_at(desk: Desk) -> None:

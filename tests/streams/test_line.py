@@ -9,11 +9,11 @@ from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.growth import Facts, Needs
 from qbix_node.streams.line import FactsOf
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import LEAVES, AuthorState, put_author
+from qbix_node.streams.records import BLOCKS_MAX, LEAVES, AuthorState, put_author
 from tests.streams.desk import Desk
 from tests.streams.logs import BOB, CAROL, alices_log
 
-LOG = alices_log(600)
+LOG = alices_log((BLOCKS_MAX + 3) * 256 + 1)
 CAROLS, BOBS = AuthorId(CAROL.public), AuthorId(BOB.public)
 
 
@@ -36,8 +36,9 @@ class CountedRows:
 @pytest.fixture
 def rows() -> CountedRows:
     desk = Desk([LOG.stream])
-    desk.offer(*LOG.segments(256, 256))
-    desk.settle()
+    for first in range(0, LOG.length, 256):
+        desk.offer(LOG.segment(first, min(first + 256, LOG.length)))
+        desk.settle()
     author = put_author(LOG.stream, CAROLS, AuthorState(7, 8))
     desk.disk.append([Put(author.key, author.value)])
     desk.disk.sync()
@@ -47,7 +48,7 @@ def rows() -> CountedRows:
 def test_authors_who_wrote_here_and_roots_of_lengths_that_are_here_are_known(
     rows: CountedRows,
 ) -> None:
-    question = FactsOf(LOG.stream, Needs((CAROLS, BOBS), (1, 300, 512, 600, 601)), 600)
+    question = FactsOf(LOG.stream, Needs((CAROLS, BOBS), (601, 1, 300, 512, 600)), 600)
     roots = {length: LOG.root(length) for length in (1, 300, 512, 600)}
     assert question.answer(rows) == Facts({CAROLS: AuthorState(7, 8)}, roots)
 
@@ -61,3 +62,12 @@ def test_many_bases_of_one_time_cost_as_many_reads_as_one(rows: CountedRows) -> 
     """The answer is wanted in about a millisecond, whatever the bases that a peer made up."""
     FactsOf(LOG.stream, Needs((), tuple(range(257, 513))), 600).answer(rows)
     assert len(rows.runs_read) <= 2
+
+
+def test_bases_all_over_the_log_cost_one_read_of_each_run(rows: CountedRows) -> None:
+    """In whatever order they come, and though not all that is read is remembered."""
+    blocks = BLOCKS_MAX + 3
+    bases = [256 * block + 255 - place for place in range(5) for block in range(blocks)]
+    FactsOf(LOG.stream, Needs((), tuple(bases)), LOG.length).answer(rows)
+    assert len(set(rows.runs_read)) >= blocks
+    assert len(rows.runs_read) <= 2 * blocks

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qbix_node import machines as m
+from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import (
@@ -64,11 +65,13 @@ def test_entries_of_a_peer_are_said_to_be_here_once_durable(desk: Desk) -> None:
 
 
 def test_runs_are_taken_one_after_the_other(desk: Desk) -> None:
-    desk.offer(*LOG.segments(5, 5, 5))
+    for number, segment in enumerate(LOG.segments(5, 5, 5)):
+        desk.offer(segment, peer=(PETE, QUIN)[number % 2])
     assert desk.checks_made == 1
     desk.settle()
     assert desk.findings(Grown) == [
-        Grown(STREAM, first, first + 5, PETE) for first in (0, 5, 10, 15)
+        Grown(STREAM, first, first + 5, peer)
+        for first, peer in ((0, PETE), (5, QUIN), (10, PETE), (15, QUIN))
     ]
     assert desk.leaves(STREAM) == LOG.leaves
     assert [run.first for run in read_runs(desk.disk, STREAM, 0, 20)] == [0, 5, 10, 15]
@@ -78,7 +81,7 @@ def test_one_signature_covers_all_runs_under_one_head(desk: Desk) -> None:
     desk.offer(*[LOG.segment(first, first + 5, 20) for first in (0, 5, 10, 15)])
     desk.settle()
     assert desk.checks_made == 1
-    assert desk.batches == 4
+    assert desk.batches == 2  # the others came while the first was being dealt with
     assert desk.leaves(STREAM) == LOG.leaves
     assert read_head_at(desk.disk, STREAM, 20) == LOG.head(20)
     assert read_head_at(desk.disk, STREAM, 10) is None
@@ -185,7 +188,7 @@ def test_intents_are_judged_by_what_the_store_says_of_author_and_base(desk: Desk
     assert read_author(desk.disk.get(author_key(STREAM, author)), STREAM) == AuthorState(
         2, START_MS
     )
-    assert desk.checks_made == 5  # three Heads and two intents
+    assert desk.checks_made == 4  # two Heads, of which one covers two runs, and two intents
 
 
 def test_an_intent_is_refused_a_second_time_after_a_restart(desk: Desk) -> None:
@@ -297,6 +300,29 @@ def test_a_head_whose_entries_are_here_or_that_is_the_same_is_not_replaced(desk:
     desk.settle()
     assert desk.book.length(STREAM) == 20
     assert desk.findings(HeadReplaced) == []
+
+
+def test_nothing_is_looked_up_for_who_has_no_signature_of_the_owners() -> None:
+    """A peer can make up as many bases and authors as it likes."""
+    log = Log(genesis_of()).write_many(2)
+    log.intend(1)
+    segment = log.segment(0, 4)
+    forged = replace(segment, signed_head=sign_head(segment.signed_head.head, (0, CAROL)))
+    elsewhere = replace(segment, signed_head=log.twin(3).write_many(1).head(4))
+    for offered, reason in ((forged, "signature"), (elsewhere, "don't lead")):
+        desk = Desk([log.stream])
+        desk.offer(offered)
+        assert desk.questions == []
+        assert desk.checks_made == 1
+        desk.verify()
+        assert desk.questions == []
+        assert reason in desk.refused[0]
+    desk = Desk([log.stream])
+    desk.offer(segment)
+    desk.verify()
+    assert len(desk.questions) == 1
+    desk.settle()
+    assert (desk.book.length(log.stream), desk.checks_made) == (4, 2)
 
 
 def test_a_head_of_another_branch_is_shown_as_a_contradiction(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """Segments of a log whose owners changed, for who has none of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from qbix_node.errors import DamagedStore
@@ -8,7 +10,7 @@ from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Segment
 from qbix_node.streams.records import LEAVES
-from qbix_node.streams.serving import make_segments
+from qbix_node.streams.serving import make_segments, stripped
 from tests.streams.branches import Branch, genesis_of, keys_of, owned_by, signing
 from tests.streams.desk import Desk
 from tests.streams.takers import Taker
@@ -37,10 +39,12 @@ def holder(log: Branch) -> Desk:
     return desk
 
 
-def served(holder: Desk, log: Branch, first: int, entries_max: int) -> list[Segment]:
+def served(
+    holder: Desk, log: Branch, first: int, entries_max: int, *, bare: bool = False
+) -> list[Segment]:
     state = holder.book.logs[log.genesis.stream]
     rows = MemoryStore(holder.disk)
-    return make_segments(rows, state, first, log.length, entries_max=entries_max)
+    return make_segments(rows, state, first, log.length, entries_max=entries_max, bare=bare)
 
 
 @pytest.mark.parametrize(("entries_max", "segments"), [(256, 3), (2, 5), (1, 8)])
@@ -59,6 +63,30 @@ def test_what_follows_the_last_change_is_under_the_newest_head(holder: Desk, log
     [segment] = served(holder, log, 6, 256)
     assert segment.signed_head.head.length == log.length
     assert (segment.first, segment.leaves) == (6, tuple(log.leaves[6:]))
+
+
+@pytest.mark.parametrize(("entries_max", "segments"), [(256, 3), (2, 5), (1, 8)])
+def test_without_contents_those_of_changes_come_all_the_same(
+    holder: Desk, log: Branch, entries_max: int, segments: int
+) -> None:
+    taker, changes = Taker(), (2, 5)
+    bare = served(holder, log, 0, entries_max, bare=True)
+    for segment in bare:
+        state = taker.take(segment.encoded)
+    assert len(bare) == segments
+    assert (taker.leaves, state) == (log.leaves, holder.book.logs[log.genesis.stream])
+    contents = [content for segment in bare for content in segment.contents]
+    assert [place for place, content in enumerate(contents) if content is not None] == [*changes]
+    whole = served(holder, log, 0, entries_max)
+    assert bare == [stripped(segment) for segment in whole]
+    assert bare != whole
+
+
+def test_what_is_no_header_has_no_content_to_be_kept(holder: Desk, log: Branch) -> None:
+    [first, *_] = served(holder, log, 0, 1)
+    assert stripped(first) == first
+    odd = replace(first, leaves=(b"odd",), contents=(b"x",))
+    assert stripped(odd).contents == (None,)
 
 
 def test_a_change_whose_head_is_gone_is_damage(holder: Desk, log: Branch) -> None:

@@ -138,7 +138,7 @@ def put_change(log: Log, change: OwnersSet) -> Log:
     entry = NewEntry(OWNERS_SET, change.encoded)
     author = AuthorId(ALICE.public)
     header = make_header(log.stream, log.length, author, entry, START_MS)
-    log.put(header, entry.content)
+    log.put(header, entry.beside)
     return log
 
 

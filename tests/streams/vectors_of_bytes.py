@@ -91,6 +91,8 @@ GENESES = {
     "watched": genesis_of(ONE, Uniqueness.WATCHED, network=NETWORK.stream),
     "readers": genesis_of(ONE, Uniqueness.GOSSIP, ("readers", READERS)),
     "no readers": genesis_of(ONE, Uniqueness.GOSSIP, ("readers", pack(()))),
+    "writers": genesis_of(SEVERAL, Uniqueness.GOSSIP, SEQUENCER, ("writers", READERS)),
+    "anybody writes": genesis_of(ONE, Uniqueness.NONE, ("writers", pack(()))),
     "other params": genesis_of(ONE, Uniqueness.NONE, ("a", b""), ("a.b_c-1", bytes(4096))),
     "64 owners": genesis_of(MANY, Uniqueness.NONE),
 }
@@ -227,8 +229,9 @@ def wrong_networks() -> Changes:
         ("sequencer: no owner, of uniqueness none", one, [(4, "none"), (5, [("sequencer", b"")])]),
         ("sequencer: missing", several, [(5, [])]),
         *[
-            (f"readers: {what}", one, [(5, [("readers", given)])])
-            for what, given in wrong_readers()
+            (f"{name}: {what}", one, [(5, [(name, given)])])
+            for name in ("readers", "writers")
+            for what, given in wrong_keys()
         ],
     ]
 
@@ -242,7 +245,7 @@ def wrong_geneses() -> list[tuple[str, bytes]]:
     return found
 
 
-def wrong_readers() -> list[tuple[str, bytes]]:
+def wrong_keys() -> list[tuple[str, bytes]]:
     keys = sorted([BOB.public, CAROL.public])
     crowd = sorted([keys_of(f"reader {n}").public for n in range(101)])
     return [
@@ -553,7 +556,8 @@ def contents() -> dict[str, Any]:
         bytes(5 * MIB),
         (5 * MIB + 1, 4096 * MIB, 4096 * MIB + 1, 8192 * MIB, 8193 * MIB - 7),
     )
-    blobs = list(chunks.cut(_Zeros(5 * MIB + 1)))  # type: ignore[arg-type]
+    cutter = chunks.Cutter()
+    blobs = [*cutter.take(bytes(5 * MIB + 1)), *cutter.end()]
     return {
         "zeros": [
             {"size": 0, "content_hash": digest(b"").hex()},
@@ -572,16 +576,6 @@ def contents() -> dict[str, Any]:
             for size, made in [(size, tree_of(size)) for size in sizes]
         ],
     }
-
-
-class _Zeros:
-    def __init__(self, size: int) -> None:
-        self.left = size
-
-    def read(self, size: int) -> bytes:
-        given = min(size, self.left)
-        self.left -= given
-        return bytes(given)
 
 
 def chunk_nodes() -> dict[str, Any]:

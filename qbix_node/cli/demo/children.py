@@ -122,8 +122,10 @@ class Node:
     async def post(self, path: str, body: JsonValue) -> JsonValue:
         return self._read(await self._ask("POST", path, content=v8json.compact(body)), path)
 
-    async def upload(self, path: str, data: bytes) -> JsonValue:
-        return self._read(await self._ask("POST", path, content=data), path)
+    async def upload(
+        self, path: str, data: bytes, params: Mapping[str, str | int] | None = None
+    ) -> JsonValue:
+        return self._read(await self._ask("POST", path, params=params, content=data), path)
 
     async def raw(self, path: str, params: Mapping[str, str | int]) -> bytes:
         return (await self._ask("GET", path, params=params)).content

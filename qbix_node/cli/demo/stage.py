@@ -20,6 +20,14 @@ Query = dict[str, str | int]
 
 
 @dataclass(slots=True)
+class Told:
+    """One step as it went: sentences for people, figures for programs."""
+
+    sentences: list[str]
+    figures: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Stage:
     """The nodes stand in a line, and each calls the one before it."""
 

@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import trio
 
+from qbix_node.cli.demo import streams
 from qbix_node.cli.demo.children import Node, StepFailedError
 from qbix_node.cli.demo.jspeer import JsPeer
 from qbix_node.cli.demo.logs import FeedLog, read_js_logs, read_log
-from qbix_node.cli.demo.stage import WAIT_S, Query, Stage, appended, listed, stopwatch
+from qbix_node.cli.demo.stage import WAIT_S, Query, Stage, Told, appended, listed, stopwatch
 from qbix_node.cli.output import size_text
 from qbix_node.wire.references import format_blob
 from qbix_node.wire.v8json import JsonValue
@@ -21,14 +21,6 @@ JS_MESSAGES = 60
 BLOB_BYTES = 300_000
 BLOB_REACH = 3  # hops over which nodes pass on what others want
 WHISPER = "for your eyes only"
-
-
-@dataclass(slots=True)
-class Told:
-    """One step as it went: sentences for people, figures for programs."""
-
-    sentences: list[str]
-    figures: dict[str, JsonValue] = field(default_factory=dict)
 
 
 Step = Callable[[], Awaitable[Told]]
@@ -44,6 +36,9 @@ class Story(Stage):
             "answer": lambda: self.exchange(self.nodes[-1], self.nodes[0]),
             "blob": self.fetch_blob,
             "private": self.whisper,
+            "stream": lambda: streams.share(self),
+            "fork": lambda: streams.fork(self, "equal", streams.EQUAL),
+            "fork again": lambda: streams.fork(self, "unequal", streams.UNEQUAL),
             "kill": self.kill,
         }
         if js_scripts is not None:

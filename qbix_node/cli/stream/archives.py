@@ -51,6 +51,10 @@ def import_(context: Context, file: str) -> None:
         answer = client.upload("/streams/import", counted(pieces_of(source), progress))
     done = read_row(answer, StreamImport)
     told = [f"{done.added} entries added, {done.length - 1} here", f"following {done.stream}"]
-    if done.proofs:
+    if done.contents:
+        told.append(f"{done.contents} contents that were missing here are filled")
+    if done.resolved:
+        told.append(context.out.paint("resolved fork: it says which branch goes on", "yellow"))
+    elif done.proofs:
         told.append(context.out.paint(f"FORKED: {done.proofs} proofs of that are in it", "red"))
     context.out.show(answer, told)

@@ -100,14 +100,26 @@ def _tell(context: Context, audit: Audit) -> None:
         "signatures": audit.signatures,
         "contents_missing": missing,
         "forks": audit.forks,
+        "resolved": audit.resolve is not None,
+        "closed": audit.closed,
     }
     signatures = "1 signature" if audit.signatures == 1 else f"{audit.signatures} signatures"
     told = [f"{entries} entries, {signatures} over them, all good"]
     if missing:
         told.append(f"{missing} contents are not in it, so they were not looked at")
-    if audit.forks:
-        told.append(context.out.paint(f"FORKED: {audit.forks} proofs of that are in it", "red"))
+    told += _fork_lines(audit, context)
     context.out.show(data, told)
+
+
+def _fork_lines(audit: Audit, context: Context) -> Iterator[str]:
+    held = f"{audit.forks} proofs of that are in it"
+    if audit.closed:
+        yield context.out.paint(f"CLOSED, forked again after a branch was chosen: {held}", "red")
+    elif audit.resolve is not None:
+        at = f"at length {audit.resolve.resolve.fork_length}"
+        yield context.out.paint(f"resolved fork: its owners chose this branch, {at}", "yellow")
+    elif audit.forks:
+        yield context.out.paint(f"FORKED: {held}", "red")
 
 
 def _verify_proof(context: Context, path: str) -> None:

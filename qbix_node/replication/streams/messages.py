@@ -29,7 +29,10 @@ class FormatCall:
 
 @dataclass(frozen=True, slots=True)
 class FollowStream:
+    """`headers_only`: without contents, until it is followed again without that."""
+
     stream: StreamId
+    headers_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 
 import structlog
@@ -12,12 +11,16 @@ import trio
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
-from qbix_node.errors import BadInput, LocalError, Temporary
+from qbix_node.errors import LocalError, Temporary
 from qbix_node.net.link import Link, Stream
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.messages import Denied, Granted
-from qbix_node.replication.streams.choice import StreamChoice, read_followed_streams
+from qbix_node.replication.streams.choice import StreamChoice, read_choice
+from qbix_node.replication.streams.contents.messages import WantContents
+from qbix_node.replication.streams.contents.service import StreamContents
+from qbix_node.replication.streams.files import export
+from qbix_node.replication.streams.importing.service import Importing
 from qbix_node.replication.streams.machine import EXPORT, StreamReplicator
 from qbix_node.replication.streams.messages import (
     FollowStream,
@@ -31,8 +34,18 @@ from qbix_node.replication.streams.remote.service import (
     StreamRemote,
     Surroundings,
 )
+from qbix_node.replication.streams.status import StreamStatus
+from qbix_node.replication.streams.wishes.service import Wishes
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
-from qbix_node.streams.archive import OPENING, frame
+from qbix_node.streams.caution import (
+    Caution,
+    CautionChanged,
+    Doubt,
+    Doubted,
+    ShownAhead,
+    Trusted,
+    caution_at_start,
+)
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
 from qbix_node.streams.messages import (
@@ -43,54 +56,29 @@ from qbix_node.streams.messages import (
     Grown,
     HeadContradicts,
     NewEntry,
-    OfferedSegment,
     Segment,
     SegmentRefused,
     SegmentSettled,
 )
-from qbix_node.streams.records import LogState, log_key, read_log_state, read_proofs, read_streams
-from qbix_node.streams.serving import Entry, make_segments, read_entries
+from qbix_node.streams.owners import AuthorId
+from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
+from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
+from qbix_node.streams.serving import Entry, read_entries
+from qbix_node.streams.switching import LogDropped, ResolveStream
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
-EXPORT_ENTRIES = 256  # read at a time
-FORKED = "its owners forked that stream"
+# How long an append waits for a stream to be trusted: a little longer than that takes at the most
+# after a clean stop (SPEC streams 10).
+CAUTION_S = 12.0
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """`genesis`, `state`: None where nothing of it is here yet."""
-
-    stream: StreamId
-    genesis: Genesis | None
-    state: LogState | None
-    own: bool
-    following: bool
-    stopped: str | None  # why it takes no entries any more
-    claimed: int  # the greatest length that a connected peer claims
-
-
-@dataclass(slots=True)
-class _Wish:
-    """Something asked of the StreamReplicator, until it is durable or refused."""
-
-    decided: trio.Event = field(default_factory=trio.Event)
-    done: Appended | None = None
-    refusal: LocalError | None = None
-
-
-@dataclass(slots=True)
-class _Import:
-    """A segment from a file, until it is dealt with."""
-
-    settled: trio.Event = field(default_factory=trio.Event)
-    refusal: str | None = None
-
-
 class StreamReplication:
-    """`observe` is told what the StreamReplicator finds and sends."""
+    """`observe` is told what the StreamReplicator finds and sends. `clean`: the last run with this
+    store ended with a stop; None: nobody will tell whether others know more of own streams.
+    """
 
     def __init__(
         self,
@@ -99,6 +87,7 @@ class StreamReplication:
         *,
         rng: m.Rng,
         executor: Executor,
+        clean: bool | None = None,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
         verify: Verifier = verify_checks,
@@ -106,13 +95,23 @@ class StreamReplication:
         geneses = read_streams(store)
         self._machine = StreamReplicator(
             keys,
-            choice=StreamChoice(followed=read_followed_streams(store)),
+            choice=read_choice(store),
             geneses=geneses,
             logs=dict(_read_logs(store, geneses)),
-            stopped=dict.fromkeys(read_proofs(store), FORKED),
+            stopped=read_stopped(store),
+            resolutions=read_resolutions(store),
         )
+        book = self._machine.book
+        if clean is not None:
+            own = [
+                genesis
+                for stream, genesis in geneses.items()
+                if book.owns(stream) and stream not in book.stopped
+            ]
+            book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
-        self._around = Surroundings(store, self._machine.book.logs, self._runner.post)
+        self.contents = StreamContents(store, self._machine.serves, self._runner.post)
+        self._around = Surroundings(store, book.logs, book.resolutions, self._runner.post)
         self._store = store
         self._wall_clock = wall_clock
         self._observe = observe
@@ -120,12 +119,14 @@ class StreamReplication:
         self._remotes: dict[Link, StreamRemote] = {}  # of links that are up
         self._peers: dict[m.PeerId, StreamRemote] = {}  # those that the machine knows of
         self._left, self._leaving = trio.open_memory_channel[StreamRemote](math.inf)
-        self._wishes: dict[object, deque[_Wish]] = {}
+        self._wishes = Wishes(self._runner.post)
         self._numbers = count(1)
         self._growth: dict[StreamId, trio.Event] = {}
-        self._importing = _Import()
-        self._importing.settled.set()
-        self._import_turn = trio.Lock()
+        self._drops = Counter[StreamId]()  # of logs that lay on another branch, since the start
+        self._caution_changed = trio.Event()
+        self._importing = Importing(
+            store, self._machine.book, self.contents.fill, self._runner.post
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""
@@ -141,7 +142,7 @@ class StreamReplication:
     # ---- for the network ----
 
     def methods(self) -> Methods:
-        return {METHOD: Method("duplex", self._answer)}
+        return {METHOD: Method("duplex", self._answer), **self.contents.methods()}
 
     async def on_link(self, link: Link) -> None:
         """Replicate over this link until cancelled."""
@@ -150,7 +151,9 @@ class StreamReplication:
             if earlier := self._peers.get(link.peer):
                 await earlier.gone.wait()
             self._peers[link.peer] = remote
-            await remote.run()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.contents.on_link, link)
+                await remote.run()
         finally:
             del self._remotes[link]
             if self._peers.get(link.peer) is remote:
@@ -193,13 +196,45 @@ class StreamReplication:
     def logs(self) -> Mapping[StreamId, LogState]:
         return self._machine.book.logs
 
+    @property
+    def stopped(self) -> Mapping[StreamId, str]:
+        """Those that take no entries any more, and why."""
+        return self._machine.book.stopped
+
+    @property
+    def choice(self) -> StreamChoice:
+        return self._machine.choice
+
+    def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
+        """Connected peers that say that they keep its contents, with the lengths they claim."""
+        return self._machine.holders(stream)
+
     def held_by(self, peer: m.PeerId) -> list[StreamId]:
         """Streams that we share with a connected peer."""
         return self._machine.held_by(peer)
 
+    @property
+    def key(self) -> AuthorId:
+        """Of this node, as an owner of streams."""
+        return AuthorId(self._machine.book.keys.public)
+
+    @property
+    def caution(self) -> Caution:
+        return self._machine.book.caution
+
+    async def heed(self, word: Doubted | Trusted | ShownAhead) -> None:
+        await self._runner.post(m.Requested(word))
+
     async def stop(self, stream: StreamId, reason: str) -> None:
         """Take nothing further of it."""
         await self._runner.post(m.Requested(StopStream(stream, reason)))
+
+    async def resolve(self, resolution: Resolution) -> None:
+        """From now on the stream is what its owners chose, which is durable; a log that lies on
+        another branch goes in its own time.
+        """
+        change = ResolveStream(resolution)
+        await self._wishes.ask(change, change)
 
     def streams(self) -> list[StreamStatus]:
         """Those that are stored or followed."""
@@ -214,77 +249,53 @@ class StreamReplication:
             book.logs.get(stream),
             own=book.owns(stream),
             following=stream in self._machine.choice.followed,
+            headers_only=stream in self._machine.choice.bare,
             stopped=book.stopped.get(stream),
+            resolution=book.resolutions.get(stream),
             claimed=max([peer.claims(stream) for peer in talks.peers.values()], default=0),
+            waits=book.why_wait(stream),
         )
 
     async def create(self, genesis: Genesis) -> None:
         """Returns once it is durable. Raises LocalError, as those below do."""
         number = next(self._numbers)
-        await self._wish(number, Create(number, genesis, self._now_ms()))
+        await self._wishes.ask(number, Create(number, genesis, self._now_ms()))
 
     async def append(self, stream: StreamId, entries: tuple[NewEntry, ...]) -> Appended:
-        """All together; returns once they are durable under a Head."""
+        """All together; returns once they are durable under a Head. Where that is not safe, wait a
+        while for it to be; then Temporary.
+        """
+        await self.hold(stream)
         number = next(self._numbers)
-        wish = await self._wish(number, Append(number, stream, entries, self._now_ms()))
-        assert wish.done is not None
-        return wish.done
+        done = await self._wishes.ask(number, Append(number, stream, entries, self._now_ms()))
+        assert done is not None
+        return done
 
-    async def follow(self, stream: StreamId) -> None:
+    async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None:
         """From now on."""
-        change = FollowStream(stream)
-        await self._wish(change, change)
+        change = FollowStream(stream, headers_only)
+        await self._wishes.ask(change, change)
 
     async def unfollow(self, stream: StreamId) -> None:
         """Stop asking for and announcing it; what is stored stays."""
         change = UnfollowStream(stream)
-        await self._wish(change, change)
+        await self._wishes.ask(change, change)
 
-    async def take(self, segment: Segment) -> None:
-        """From an export of a followed stream, after the same checks as what peers send; returns
-        once it is durable.
+    async def take(self, segment: Segment) -> int:
+        """From an export of a followed stream. Returns once it is durable, with how many contents
+        it brought that were missing here.
         """
-        self._compare(segment)
-        async with self._import_turn:
-            await self._importing.settled.wait()  # of one that was given up
-            work = self._importing = _Import()
-            try:
-                await self._runner.post(m.Requested(OfferedSegment(segment)))
-            except trio.Cancelled:
-                work.settled.set()
-                raise
-            await work.settled.wait()
-        if work.refusal is not None:
-            raise BadInput(work.refusal)
-        if self._machine.book.length(segment.stream) < segment.stop:
-            stopped = self._machine.book.stopped.get(segment.stream)
-            reason = stopped or "it is followed no longer, or much of it comes from peers already"
-            raise Temporary(f"{format_stream(segment.stream)} takes no entries now: {reason}")
-
-    def _compare(self, segment: Segment) -> None:
-        """With what is here of it. Raises BadInput."""
-        stop = min(segment.stop, self._machine.book.length(segment.stream))
-        for entry in self.entries(segment.stream, segment.first, stop):
-            if entry.leaf != segment.leaves[entry.place - segment.first]:
-                raise BadInput(
-                    f"entry {entry.place} is another than the one that is here: one of both is"
-                    " not the owners', or they forked the stream"
-                )
+        return await self._importing.take(segment)
 
     def entries(self, stream: StreamId, first: int, stop: int) -> Iterator[Entry]:
+        # Of a log that is being dropped there may be more.
+        stop = min(stop, self._machine.book.length(stream))
         return read_entries(self._store, stream, first, stop)
 
     def export(self, stream: StreamId) -> Iterator[bytes]:
         """The file of section 9, in pieces. Raises LocalError if it can't be whole."""
-        state = self.whole(stream)
-        return self._export(state)
-
-    def _export(self, state: LogState) -> Iterator[bytes]:
-        yield OPENING
-        for first in range(0, state.length, EXPORT_ENTRIES):
-            stop = min(first + EXPORT_ENTRIES, state.length)
-            for segment in make_segments(self._store, state, first, stop):
-                yield frame(segment.encoded)
+        state, resolution = self.whole(stream), self._machine.book.resolutions.get(stream)
+        return export(self._store, state, resolution, lambda: self._drops[stream])
 
     def prove(self, stream: StreamId, place: int) -> Inclusion:
         """Raises LocalError."""
@@ -307,6 +318,16 @@ class StreamReplication:
             )
         return state
 
+    def why_wait(self, stream: StreamId) -> Doubt | str | None:
+        """Why nothing is appended for now to a stream of which this node is the only owner."""
+        return self._machine.book.why_wait(stream)
+
+    async def hold(self, stream: StreamId) -> None:
+        """Wait a while for what keeps the node from appending to end."""
+        with trio.move_on_after(CAUTION_S):
+            while self.why_wait(stream) is not None:
+                await self._caution_changed.wait()
+
     async def wait_beyond(self, stream: StreamId, length: int) -> None:
         """Return once the log is longer."""
         while self._machine.book.length(stream) <= length:
@@ -315,59 +336,33 @@ class StreamReplication:
     def _now_ms(self) -> int:
         return int(1000 * self._wall_clock())
 
-    async def _wish(self, name: object, request: object) -> _Wish:
-        wish = _Wish()
-        wishes = self._wishes.setdefault(name, deque())
-        wishes.append(wish)
-        try:
-            await self._runner.post(m.Requested(request))
-        except trio.Cancelled:
-            wishes.remove(wish)  # else the answer to the next one would be taken for its own
-            raise
-        await wish.decided.wait()
-        if wish.refusal is not None:
-            raise wish.refusal
-        return wish
-
-    def _decide(self, finding: Appended | AppendRefused | Granted | Denied) -> None:
-        """Requests are decided in the order in which they were made."""
-        wishes = self._wishes[finding.request]
-        wish = wishes.popleft()
-        if not wishes:
-            del self._wishes[finding.request]
-        match finding:
-            case Appended():
-                wish.done = finding
-            case AppendRefused(reason=reason, bad_content=bad_content):
-                wish.refusal = BadInput(reason) if bad_content else LocalError(reason)
-            case Denied(reason=reason):
-                wish.refusal = LocalError(reason)
-            case Granted():
-                pass
-        wish.decided.set()
+    def _caution_may_have_changed(self) -> None:
+        self._caution_changed.set()
+        self._caution_changed = trio.Event()
 
     # ---- the StreamReplicator's decisions ----
 
     def send(self, to: m.PeerId, message: object) -> None:
         """Never waits: notes and ranges wait in an outbox, bounded by the streams in it."""
         self._observe(m.Send(to, message))
-        if remote := self._peers.get(to):
+        if isinstance(message, WantContents):
+            self.contents.ask(to, message)
+        elif remote := self._peers.get(to):
             remote.carry_out(message)
 
     def found(self, finding: object) -> None:
         match finding:
-            case SegmentSettled(peer) if peer == EXPORT:
-                self._importing.settled.set()
-            case SegmentRefused(peer, reason=reason) if peer == EXPORT:
-                self._importing.refusal = reason
-            case SegmentSettled(peer):
+            case SegmentSettled(peer) | SegmentRefused(peer) if peer == EXPORT:
+                self._importing.hear(finding)
+            case SegmentSettled(peer, size_bytes):
                 if remote := self._peers.get(peer):
-                    remote.settle()
-            case Grown(stream, first, stop):
-                self.counters.entries_appended += stop - first
-                self._growth.pop(stream, trio.Event()).set()
+                    remote.settle(size_bytes)
+            case Grown() | LogDropped():
+                self._changed(finding)
+            case CautionChanged():
+                self._caution_may_have_changed()
             case Appended() | AppendRefused() | Granted() | Denied():
-                self._decide(finding)
+                self._wishes.decide(finding)
             case SegmentRefused(peer, stream, first, reason):
                 self.counters.segments_refused += 1
                 refused = {"peer": format_feed(peer), "stream": format_stream(stream)}
@@ -377,9 +372,20 @@ class StreamReplication:
                 log.warning("head.contradicts", **named, length=signed.head.length)
             case _:
                 pass
+        self.contents.found(finding)
         for hear in self._listeners:
             hear(finding)
         self._observe(finding)
+
+    def _changed(self, finding: Grown | LogDropped) -> None:
+        match finding:
+            case Grown(stream, first, stop):
+                self.counters.entries_appended += stop - first
+                self._growth.pop(stream, trio.Event()).set()
+                self._caution_may_have_changed()
+            case LogDropped(stream):
+                self._drops[stream] += 1
+                log.warning("log.dropped", stream=format_stream(stream))
 
 
 def _read_logs(

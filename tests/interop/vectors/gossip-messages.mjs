@@ -5,21 +5,41 @@ import { spots } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { hex, sha256 } from './primitives.mjs'
 import { streamUri } from './references.mjs'
-import { array, ascending, bytes, checkFork, checkPrefix, demand, hashes, number, readHead } from './streams.mjs'
+import {
+  array, ascending, bytes, checkFork, checkPrefix, checkResolution, demand, hashes, number, readHead,
+} from './streams.mjs'
 
 const PACKET_BYTES_MAX = 128 * 1024
 const PROOF_BYTES_MAX = 64 * 1024
 
-/** [SignedHead, chain]: their form only, as the genesis that says who signs is not in the message. */
-function readShown(value) {
-  const [signed, chain] = array(value, 'Head', 2)
-  const { stream, length, root, timestamp, signatures } = readHead(signed)
+/** Who signed; their form only, as the genesis that says whose signatures count is not in the message. */
+function readSigners(signatures) {
   const signers = array(signatures, 'signatures').map((row) => {
     const [index, signature] = array(row, 'signature', 2)
     bytes(signature, 'signature', 64)
     return number(index, 'signature: owner', 0, 63)
   })
   ascending(signers, (one, other) => one - other, 'signatures')
+  return signers
+}
+
+function readResolve(value) {
+  const [body, signatures] = array(value, 'SignedResolve', 2)
+  const [version, stream, length, root] = array(body, 'Resolve', 4)
+  demand(version === 1n, 'Resolve: version')
+  return {
+    stream: streamUri(bytes(stream, 'Resolve: stream', 32)),
+    length: number(length, 'Resolve: fork_length', 1, 2 ** 30 - 1),
+    root: plain(bytes(root, 'Resolve: chosen_root', 32)),
+    signed_by: readSigners(signatures),
+  }
+}
+
+/** [SignedHead, chain] */
+function readShown(value) {
+  const [signed, chain] = array(value, 'Head', 2)
+  const { stream, length, root, timestamp, signatures } = readHead(signed)
+  const signers = readSigners(signatures)
   for (const link of array(chain, 'chain', undefined, 8)) {
     const [header, content, path] = array(link, 'change', 3)
     bytes(header, 'change: header')
@@ -50,6 +70,11 @@ const KINDS = {
     kind: 'proofs',
     ids: array(rows, 'proofs', undefined, 8).map((proof) => plain(sha256(bytes(proof, 'proof', undefined, PROOF_BYTES_MAX)))),
   })],
+  resolve: [2, ([signed, proof]) => ({
+    kind: 'resolve',
+    ...readResolve(signed),
+    proof: plain(sha256(bytes(proof, 'proof', undefined, PROOF_BYTES_MAX))),
+  })],
 }
 
 function read(packet) {
@@ -65,6 +90,7 @@ function read(packet) {
 /** What the message says of logs, as far as it shows it itself. */
 function holds({ kind, number: answered, head, length, peaks, frontier }, asked, packet) {
   if (kind === 'proofs') return decode(packet)[2].every(checkFork)
+  if (kind === 'resolve') return checkResolution(...decode(packet).slice(2))
   if (!frontier) return true
   const whole = { length: head.length, root: hex(head.root) }
   if (kind !== 'continues') return Boolean(checkPrefix(whole, length, peaks.map(hex), frontier.map(hex)))
@@ -75,7 +101,7 @@ function checkArguments(args) {
   demand(args.length === 1 && JSON.stringify(args[0]) === '{"version":1}', 'arguments')
 }
 
-export function verify({ arguments: args, valid, invalid }, checks) {
+export function verify({ arguments: args, valid, uncounted, invalid }, checks) {
   for (const each of args.valid) checks.equal(checkArguments(each), undefined, `arguments ${JSON.stringify(each)}`)
   for (const each of args.invalid) checks.refused(() => checkArguments(each), `arguments ${JSON.stringify(each)}`)
   for (const { what, message, asked, hex: text } of valid) {
@@ -84,6 +110,11 @@ export function verify({ arguments: args, valid, invalid }, checks) {
     checks.equal(JSON.stringify(found), JSON.stringify(message), what)
     checks.that(encode(decode(packet)).equals(packet), `${what}: encoded again`)
     checks.that(holds(found, asked, packet), `${what}: what it shows`)
+  }
+  for (const { what, hex: text } of uncounted) {
+    const packet = longHex(text)
+    read(packet)
+    checks.refused(() => checkResolution(...decode(packet).slice(2)), what)
   }
   for (const { rule, hex: text } of invalid) checks.refused(() => read(longHex(text)), rule)
 }

@@ -41,7 +41,7 @@ function name(value, what) {
   return value
 }
 
-function structure(value, what, size) {
+export function structure(value, what, size) {
   demand(array(value, what, size)[0] === 1n, `${what}: version`)
   return value
 }
@@ -66,9 +66,9 @@ function readOwners(rows, threshold, what, isNetwork = false) {
   return { owners, sum, threshold: number(threshold, `${what}: threshold`, isNetwork ? 0 : 1, sum), hash: H('qbix/owners/1\0', encode([rows, threshold])) }
 }
 
-function readReaders(encoded) {
-  const keys = array(decode(encoded), 'readers', undefined, 100).map((key) => bytes(key, 'readers', 32))
-  ascending(keys, Buffer.compare, 'readers')
+function readKeys(encoded, what) {
+  const keys = array(decode(encoded), what, undefined, 100).map((key) => bytes(key, what, 32))
+  ascending(keys, Buffer.compare, what)
 }
 
 export function readGenesis(encoded) {
@@ -91,10 +91,11 @@ export function readGenesis(encoded) {
     return [name(key, 'genesis: param'), bytes(value, 'genesis: param', undefined, 4096)]
   })
   ascending(pairs.map(([key]) => key), byText, 'genesis: params')
-  const { sequencer, readers } = Object.fromEntries(pairs)
+  const { sequencer, readers, writers } = Object.fromEntries(pairs)
   if (sequencer) demand(ruling.owners.some(({ key }) => key.equals(sequencer)), 'genesis: the sequencer is no owner')
   else demand(uniqueness !== 'gossip' || ruling.owners.length === 1, 'genesis: no sequencer')
-  if (readers) readReaders(readers)
+  if (readers) readKeys(readers, 'readers')
+  if (writers) readKeys(writers, 'writers')
   const id = H('qbix/stream/1\0', encoded)
   return { ...ruling, kind, uniqueness, id, uri: streamUri(id), leaf: encoded }
 }
@@ -102,6 +103,10 @@ export function readGenesis(encoded) {
 // ---- what is signed ----
 
 const signedBody = (domain, body) => Buffer.concat([Buffer.from(`${domain}\0`), encode(body)])
+
+export function checkSignature(key, domain, body, signature) {
+  demand(verifySignature(key, signedBody(domain, body), bytes(signature, 'signature', 64)), 'signature: wrong')
+}
 
 /** The signatures of exactly enough owners. */
 function decided({ owners, threshold }, rows, domain, body) {
@@ -115,8 +120,7 @@ function decided({ owners, threshold }, rows, domain, body) {
   demand(sum >= threshold, 'signatures: not enough')
   demand(weights.every((weight) => sum - weight < threshold), 'signatures: more than enough')
   for (const [index, signature] of signed) {
-    bytes(signature, 'signature', 64)
-    demand(verifySignature(owners[index].key, signedBody(domain, body), signature), 'signatures: wrong')
+    checkSignature(owners[index].key, domain, body, signature)
   }
 }
 
@@ -399,4 +403,26 @@ export function checkFork(encoded) {
   structure(row, 'proof', size)
   const genesis = readGenesis(bytes(row[2], 'proof: genesis'))
   return { form: row[1], stream: genesis.uri, id: sha256(encoded), forkedLength: check(genesis, row) }
+}
+
+/** Of a proof that holds: the length at which it compares its two Heads, and the roots there. */
+function branchesOf([, form, , one, other, length, peaks, otherPeaks]) {
+  const heads = [one, other].map(([signed]) => readHead(signed))
+  if (form === 'a') return { length: heads[0].length, roots: heads.map(({ root }) => root) }
+  demand(form === 'b', 'resolve: the form of the proof')
+  const roots = [peaks, otherPeaks].map((side, at) => (side.length ? bag(side) : heads[at].root))
+  return { length: Number(length), roots }
+}
+
+/** A Resolve with the proof that shows between which branches it chooses. */
+export function checkResolution(signed, proof) {
+  checkFork(proof)
+  const row = decode(proof)
+  const genesis = readGenesis(row[2])
+  const { forkLength, root } = checkResolve(genesis, signed)
+  const { length, roots } = branchesOf(row)
+  demand(row.at(-1) === null, 'resolve: the proof is of a second fork')
+  demand(length === forkLength, 'resolve: length')
+  demand(roots.some((each) => each.equals(root)), 'resolve: root')
+  return true
 }

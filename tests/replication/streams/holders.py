@@ -12,8 +12,9 @@ from qbix_node.net.methods import Methods
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import InlineExecutor
 from qbix_node.store.memory import MemoryStore
+from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.messages import NewEntry
+from qbix_node.streams.messages import NewEntry, Segment
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
@@ -26,7 +27,9 @@ START_S = 1_800_000_000.0
 class Holder:
     """A node: its streams, and the store that outlives it."""
 
-    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, name: str, store: MemoryStore | None = None, *, clean: bool | None = None
+    ) -> None:
         self.keys = keys_of(name)
         self.store = store or MemoryStore()
         self.findings: list[object] = []
@@ -35,6 +38,7 @@ class Holder:
             self.store,
             rng=random.Random(1),
             executor=InlineExecutor(),
+            clean=clean,
             observe=self.findings.append,
             wall_clock=lambda: START_S + trio.current_time(),
         )
@@ -111,3 +115,9 @@ async def attending(holder: Holder, link: Link) -> AsyncIterator[None]:
         nursery.start_soon(attend)
         yield
         nursery.cancel_scope.cancel()
+
+
+def segments_of(holder: Holder, stream: StreamId) -> list[Segment]:
+    reader = ArchiveReader()
+    frames = [frame for piece in holder.streams.export(stream) for frame in reader.take(piece)]
+    return [frame.content for frame in frames if isinstance(frame.content, Segment)]

@@ -15,12 +15,12 @@ from qbix_node.replication.streams.messages import (
     format_stream_notes,
     parse_stream_notes,
 )
-from qbix_node.streams.archive import LENGTH_BYTES, OPENING, ArchiveReader
+from qbix_node.streams.archive import LENGTH_BYTES, OPENING
 from qbix_node.streams.messages import NewEntry, Segment, SegmentRefused, read_segment
 from qbix_node.wire.references import StreamId
 from qbix_node.wire.v8json import JsonValue
 from tests.replication.network import keys_of
-from tests.replication.streams.holders import Holder, joined, peer_of, running
+from tests.replication.streams.holders import Holder, joined, peer_of, running, segments_of
 
 CALL = "ebt.replicateFormat"
 
@@ -250,12 +250,6 @@ async def test_an_unfollowed_stream_is_neither_taken_nor_served(
             assert bob.length(stream) == 1
             await bob.streams.follow(stream)
             await bob.streams.wait_beyond(stream, 2)
-
-
-def segments_of(holder: Holder, stream: StreamId) -> list[Segment]:
-    reader = ArchiveReader()
-    frames = [frame for piece in holder.streams.export(stream) for frame in reader.take(piece)]
-    return [frame.content for frame in frames if isinstance(frame.content, Segment)]
 
 
 async def test_an_export_is_taken_after_the_same_checks(

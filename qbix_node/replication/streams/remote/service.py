@@ -21,7 +21,13 @@ from qbix_node.net.link import (
 )
 from qbix_node.ports import Store
 from qbix_node.replication.messages import EbtEnded, EbtNotes, Range, Stop
-from qbix_node.replication.outbox import Outbox
+from qbix_node.replication.outbox import NOTES_MAX, Outbox
+from qbix_node.replication.streams.contents.messages import (
+    CHOICE,
+    ContentChoice,
+    format_choice,
+    parse_choice,
+)
 from qbix_node.replication.streams.messages import (
     Format,
     FormatCall,
@@ -31,12 +37,15 @@ from qbix_node.replication.streams.messages import (
 )
 from qbix_node.streams.messages import ENTRIES_MAX, OfferedSegment, read_segment
 from qbix_node.streams.records import LogState
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.serving import make_segments
 from qbix_node.wire.references import StreamId
 
 METHOD = "ebt.replicateFormat"
 CALLS_MAX = 16  # of METHOD over one link: each costs us all our notes
-UNSETTLED_MAX = 4  # segments of one peer: it is not read on before some are dealt with
+CHOICES_MAX = 10_000  # streams of which a peer wants no contents; of others it gets them
+UNSETTLED_MAX = 64  # segments of one peer: it is not read on before some are dealt with
+UNSETTLED_BYTES_MAX = 2 * 1024 * 1024  # in them, if it is more than one
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class Surroundings:
 
     store: Store
     logs: Mapping[StreamId, LogState]
+    resolutions: Mapping[StreamId, Resolution]
     post: Callable[[m.Event], Awaitable[None]]
     counters: Counters = field(default_factory=Counters)
 
@@ -69,10 +79,13 @@ class StreamRemote:
         self._around = around
         self._nursery: trio.Nursery | None = None  # while the link is up
         self._outbox = _outbox(Format.SEGMENTS)
+        self._choices: dict[StreamId, bool] = {}  # of contents; to be sent
+        self._bare: set[StreamId] = set()  # of these, the peer wants no contents
         self._news = trio.Event()
         self._talk: trio.CancelScope | None = None  # the conversation, while there is one
         self._calls = 0
         self._unsettled = 0
+        self._unsettled_bytes = 0
         self._settled = trio.Event()
 
     async def run(self) -> None:
@@ -94,14 +107,18 @@ class StreamRemote:
             case EbtNotes() | Range() | Stop():
                 self._outbox.put(message)
                 self._news.set()
+            case ContentChoice(streams):
+                self._choices.update(streams)
+                self._news.set()
             case FormatCall(format_):
-                self._outbox = _outbox(format_)
+                self._begin(format_)
                 self._nursery.start_soon(self._call, format_)
             case _:
                 raise AssertionError(f"nothing to send: {message}")
 
-    def settle(self) -> None:
+    def settle(self, size_bytes: int) -> None:
         self._unsettled = max(0, self._unsettled - 1)  # some may be of an earlier link
+        self._unsettled_bytes = max(0, self._unsettled_bytes - size_bytes)
         self._settled.set()
         self._settled = trio.Event()
 
@@ -114,9 +131,12 @@ class StreamRemote:
             raise Malformed(f"{METHOD} was called {CALLS_MAX} times over this connection")
         if self._talk:
             self._talk.cancel()
-        self._outbox = _outbox(format_)
+        self._begin(format_)
         await self._around.post(m.Received(self.link.peer, FormatCall(format_)))
         await self._converse(stream, format_)
+
+    def _begin(self, format_: Format) -> None:
+        self._outbox, self._choices, self._bare = _outbox(format_), {}, set()
 
     async def _call(self, format_: Format) -> None:
         with suppress(LinkClosed):
@@ -160,20 +180,41 @@ class StreamRemote:
             value = body.json(METHOD)
             if not isinstance(value, dict):
                 raise Malformed(f"{METHOD}: neither notes nor a segment")
+            if CHOICE in value:
+                choice = parse_choice(value[CHOICE])
+                self._choose(choice.streams)
+                await self._around.post(m.Received(peer, choice))
+                return
             await self._around.post(m.Received(peer, EbtNotes(parse_stream_notes(value))))
             return
         segment = read_segment(body.data)
         self._around.counters.segments_received += 1
-        while self._unsettled >= UNSETTLED_MAX:
+        size = segment.size_bytes
+        while self._is_full(size):
             await self._settled.wait()
         self._unsettled += 1
+        self._unsettled_bytes += size
         await self._around.post(m.Received(peer, OfferedSegment(segment)))
+
+    def _choose(self, streams: Mapping[StreamId, bool]) -> None:
+        for stream, wants in streams.items():
+            if wants:
+                self._bare.discard(stream)
+            elif len(self._bare) < CHOICES_MAX:
+                self._bare.add(stream)
+
+    def _is_full(self, more_bytes: int) -> bool:
+        too_many = self._unsettled >= UNSETTLED_MAX
+        return too_many or 0 < self._unsettled_bytes > UNSETTLED_BYTES_MAX - more_bytes
 
     async def _send_what_waits(
         self, stream: Stream, format_: Format, outbox: Outbox[StreamId]
     ) -> None:
         try:
             while True:
+                if self._choices:  # they come before the notes that they are about
+                    choices, self._choices = self._choices, {}
+                    await stream.send(_choice_bodies(choices))
                 match outbox.take():
                     case EbtNotes(notes):
                         await stream.send([Body(BodyKind.JSON, format_stream_notes(notes))])
@@ -193,8 +234,22 @@ class StreamRemote:
         if state is None:
             return []
         most = ENTRIES_MAX if format_ is Format.SEGMENTS else 1
-        made = make_segments(self._around.store, state, first - 1, last, entries_max=most)
+        made = make_segments(
+            self._around.store,
+            state,
+            first - 1,
+            last,
+            entries_max=most,
+            bare=log in self._bare,
+            resolution=self._around.resolutions.get(log),
+        )
         return [Body(BodyKind.BINARY, segment.encoded) for segment in made]
+
+
+def _choice_bodies(choices: Mapping[StreamId, bool]) -> list[Body]:
+    rows = [*choices.items()]
+    parts = [rows[at : at + NOTES_MAX] for at in range(0, len(rows), NOTES_MAX)]
+    return [Body(BodyKind.JSON, format_choice(dict(part))) for part in parts]
 
 
 def _outbox(format_: Format) -> Outbox[StreamId]:

@@ -1,0 +1,133 @@
+"""The only owner of a forked stream chooses which branch goes on (spec/streams.md 6.1).
+
+The owners may do so once: a second choice closes the stream. So what was signed is remembered here
+until it is durable, whatever becomes of the request.
+"""
+
+import trio
+
+from qbix_node.daemon.node import Node
+from qbix_node.errors import LocalError
+from qbix_node.http.stream_api import BranchRow
+from qbix_node.replication.streams.status import StreamStatus
+from qbix_node.streams.authoring import sign_resolve
+from qbix_node.streams.forks import HeadFork, encode_fork, fork_id, read_fork
+from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.messages import Resolve
+from qbix_node.streams.owners import AuthorId
+from qbix_node.streams.records import root_at
+from qbix_node.streams.resolution import CLOSED, Resolution
+from qbix_node.streams.tree import Hash
+from qbix_node.wire.references import StreamId, encode_base64, format_stream
+
+LOOK = "qbix-node stream show lists the branches"
+
+
+class Resolver:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._turn = trio.Lock()
+        self._signed: dict[StreamId, Resolution] = {}
+
+    def branches(self, stream: StreamId) -> list[BranchRow]:
+        """Of forks before a choice."""
+        status, found = self._node.streams.status(stream), []
+        for fork in self._forks(stream):
+            here, proof = self._root(status, fork.compared_length), fork_id(encode_fork(fork))
+            for root, shown in zip(fork.roots, (fork.shown, fork.other), strict=True):
+                place = fork.compared_length, encode_base64(root), shown.head.length
+                found.append(BranchRow(encode_base64(proof), *place, here=root == here))
+        return found
+
+    async def resolve(self, stream: StreamId, root: Hash | None) -> None:
+        """`root`: of the branch that goes on, where its proof compares; None: the one that is here.
+        Returns once that is durable and told. Raises LocalError.
+        """
+        async with self._turn:
+            resolution = self._signed.get(stream) or self._sign(stream, root)
+            if root not in (None, resolution.chosen_root):
+                raise LocalError(f"another branch of {format_stream(stream)} is being chosen")
+            self._signed[stream] = resolution
+            await self._node.gossip.submit(resolution)
+            del self._signed[stream]
+        if self._node.gossip.resolution(stream) != resolution:
+            raise LocalError(f"{format_stream(stream)} was closed meanwhile", hint=LOOK)
+
+    def _sign(self, stream: StreamId, root: Hash | None) -> Resolution:
+        status = self._node.streams.status(stream)
+        self._require_owner(status, root)
+        if self._node.gossip.resolution(stream) is not None:
+            raise LocalError(
+                f"a branch of {format_stream(stream)} was chosen already: a second choice would"
+                " close the stream for good",
+                hint="qbix-node stream show tells which",
+            )
+        if status.stopped == CLOSED:
+            raise LocalError(f"{format_stream(stream)}: {CLOSED}")
+        found = self._forks(stream)
+        if not found:
+            raise LocalError(f"no fork of {format_stream(stream)} is known here", hint=LOOK)
+        fork, chosen = self._here(status, found) if root is None else _with(root, found)
+        body = Resolve(stream, fork.compared_length, chosen)
+        return Resolution(sign_resolve(body, (0, self._node.keys)), fork)
+
+    def _forks(self, stream: StreamId) -> list[HeadFork]:
+        forks = [read_fork(each) for each in self._node.gossip.proofs(stream)]
+        return [each for each in forks if isinstance(each, HeadFork) and each.resolved is None]
+
+    def _require_owner(self, status: StreamStatus, root: Hash | None) -> None:
+        genesis, name = status.genesis, format_stream(status.stream)
+        if genesis is None:
+            raise LocalError(f"nothing of {name} is here")
+        if genesis.uniqueness is not Uniqueness.GOSSIP:
+            raise LocalError(f"{name} goes on whatever its owners sign: there is nothing to choose")
+        if genesis.owners.only != AuthorId(self._node.keys.public):
+            raise LocalError(f"this node is not the only owner of {name}{self._others(genesis)}")
+        if genesis.sequenced and root is not None:
+            # What this node has signed as the sequencer, and may propose still, is of its own log.
+            raise LocalError(
+                f"others write into {name}: only the branch that is here can be chosen",
+                hint="leave --root out",
+            )
+
+    def _others(self, genesis: Genesis) -> str:
+        if genesis.owners.index(self._node.keys.public) is None:
+            return ""
+        return "; that several owners choose together is not built yet"
+
+    def _here(self, status: StreamStatus, forks: list[HeadFork]) -> tuple[HeadFork, Hash]:
+        """The latest one of which the log here is a branch. Raises LocalError."""
+        missing = 0
+        for fork in sorted(forks, key=lambda each: each.compared_length, reverse=True):
+            root = self._root(status, fork.compared_length)
+            if root not in fork.roots:
+                continue
+            assert root is not None
+            head = (fork.shown, fork.other)[fork.roots.index(root)].head
+            if self._root(status, head.length) == head.root:
+                return fork, root
+            missing = max(missing, head.length)
+        name, hint = format_stream(status.stream), f"--root chooses by hand; {LOOK}"
+        if missing:
+            raise LocalError(
+                f"this node has signed entries up to {missing - 1} on the branch of {name} that is"
+                " here, and they are not here: to append in their place would fork it again",
+                hint=f"bring them back from a peer or an export; {hint}",
+            )
+        raise LocalError(f"what is here of {name} is no branch of a fork that is known", hint=hint)
+
+    def _root(self, status: StreamStatus, length: int) -> Hash | None:
+        if status.state is None or status.state.length < length:
+            return None
+        return root_at(self._node.store, status.stream, length)
+
+
+def _with(root: Hash, forks: list[HeadFork]) -> tuple[HeadFork, Hash]:
+    """Raises LocalError."""
+    found = [fork for fork in forks if root in fork.roots]
+    if not found:
+        known = ", ".join([encode_base64(each) for fork in forks for each in fork.roots])
+        raise LocalError(
+            f"no branch of a fork that is known has that root; they have {known}", hint=LOOK
+        )
+    return max(found, key=lambda fork: fork.compared_length), root

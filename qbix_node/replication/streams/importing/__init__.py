@@ -1,0 +1,1 @@
+"""Segments out of files."""

@@ -1,0 +1,1 @@
+"""Requests of the daemon to the machine of streams."""

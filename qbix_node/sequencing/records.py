@@ -1,0 +1,120 @@
+"""What must not be forgotten of sequencing (spec/sequencing.md 6).
+
+q/p stream   what this node proposes, until it stands in the log
+q/s stream   the newest Head that this node has signed together with others
+q/a stream   the last intent of this node: author_seq and timestamp
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from qbix_node.errors import DamagedStore, Malformed
+from qbix_node.ports import Delete, Put, Rows
+from qbix_node.sequencing.messages import LEAVES_MAX
+from qbix_node.streams.genesis import GENESIS_BYTES_MAX
+from qbix_node.streams.messages import Head, read_head
+from qbix_node.streams.records import AuthorState
+from qbix_node.streams.tree import LENGTH_MAX, Hash
+from qbix_node.wire import fields
+from qbix_node.wire.packing import pack, unpack
+from qbix_node.wire.references import StreamId, format_stream
+
+PROPOSAL = b"q/p"
+SIGNED = b"q/s"
+WRITTEN = b"q/a"
+
+_SCAN = 256
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is proposed: leaves from `first` on with their contents, under a Head."""
+
+    first: int
+    leaves: tuple[bytes, ...]
+    contents: tuple[bytes | None, ...]
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Everything that this node signs of the stream continues this."""
+
+    length: int
+    root: Hash
+
+
+def put_run(run: Run) -> Put:
+    row = run.first, run.leaves, run.contents, (1, *run.head)
+    return Put(PROPOSAL + run.head.stream, pack(row))
+
+
+def delete_run(stream: StreamId) -> Delete:
+    return Delete(PROPOSAL + stream)
+
+
+def put_signed(stream: StreamId, signed: Signed) -> Put:
+    return Put(SIGNED + stream, pack((signed.length, signed.root)))
+
+
+def put_written(stream: StreamId, last: AuthorState) -> Put:
+    return Put(WRITTEN + stream, pack((last.author_seq, last.timestamp_ms)))
+
+
+# ---- reads: all raise DamagedStore ----
+
+
+def read_runs(rows: Rows) -> dict[StreamId, Run]:
+    return _read(rows, PROPOSAL, _run)
+
+
+def read_signed(rows: Rows) -> dict[StreamId, Signed]:
+    return _read(rows, SIGNED, _signed)
+
+
+def read_written(rows: Rows) -> dict[StreamId, AuthorState]:
+    return _read(rows, WRITTEN, _written)
+
+
+def _read(rows: Rows, prefix: bytes, read: Callable[[object], Row]) -> dict[StreamId, Row]:
+    found, start = dict[StreamId, Row](), prefix
+    while part := rows.scan(start, prefix + b"\xff" * 33, limit=_SCAN):
+        for key, record in part:
+            stream = StreamId(key[len(prefix) :])
+            try:
+                found[stream] = read(unpack(record, "record"))
+            except Malformed as error:
+                raise DamagedStore(
+                    f"what was signed of {format_stream(stream)}: {error}"
+                ) from error
+        start = part[-1][0] + b"\0"
+    return found
+
+
+def _run(value: object) -> Run:
+    first, leaves, contents, body = fields.array(value, "proposal", size=4)
+    rows = fields.array(leaves, "proposal: leaves", most=LEAVES_MAX)
+    given = fields.array(contents, "proposal: contents", size=len(rows))
+    return Run(
+        fields.number(first, "proposal: first", 0, LENGTH_MAX - 1),
+        tuple([fields.data(leaf, "proposal: leaf", most=GENESIS_BYTES_MAX) for leaf in rows]),
+        tuple([None if each is None else fields.data(each, "content") for each in given]),
+        read_head(body, "proposal"),
+    )
+
+
+def _signed(value: object) -> Signed:
+    length, root = fields.array(value, "Head", size=2)
+    return Signed(
+        fields.number(length, "Head: length", 1, LENGTH_MAX),
+        Hash(fields.data(root, "Head: root", size=32)),
+    )
+
+
+def _written(value: object) -> AuthorState:
+    author_seq, stamp = fields.array(value, "intent", size=2)
+    numbers = fields.number(author_seq, "intent: author_seq"), fields.number(stamp, "intent: time")
+    return AuthorState(*numbers)

@@ -1,0 +1,75 @@
+"""Why what the node wants to write can never be part of a stream (spec/streams.md 1, 2, 7)."""
+
+from collections import deque
+
+from qbix_node import machines as m
+from qbix_node.errors import Malformed
+from qbix_node.streams import messages as s
+from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
+from qbix_node.streams.growth import RESERVED_KINDS
+from qbix_node.wire.fields import NUMBER_MAX, is_name
+
+BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
+ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
+
+
+def why_never(wish: s.Create | s.Append) -> str | None:
+    """Why nobody would take this: of what the owner says, not of how things are."""
+    if not 0 <= wish.stamp_ms <= NUMBER_MAX:
+        return "entries can't have that time"
+    if isinstance(wish, s.Create):
+        return _why_no_stream(wish.genesis)
+    if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
+        return f"1 to {s.ENTRIES_MAX} entries are appended at once"
+    if reason := _why_no_entries(wish.entries):
+        return reason
+    if bytes_of(wish) > BATCH_BYTES_MAX:
+        return f"together they have more than {BATCH_BYTES_MAX} bytes"
+    return None
+
+
+def _why_no_stream(genesis: Genesis) -> str | None:
+    try:
+        read_genesis(genesis.encoded)
+    except Malformed as error:
+        return str(error)
+    if genesis.uniqueness is Uniqueness.WATCHED:
+        return "the owners of a watched stream sign no Heads"
+    return None
+
+
+def refused(
+    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+) -> m.Emit:
+    return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
+
+
+def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
+    for entry in entries:
+        if len(entry.beside or b"") > s.CONTENT_BYTES_MAX:
+            return f"a content has at most {s.CONTENT_BYTES_MAX} bytes here; larger are blobs"
+        if entry.beside is None and not s.CONTENT_BYTES_MAX < entry.named[0] <= NUMBER_MAX:
+            return "a content of that size is no blob"
+        if not is_name(entry.kind):
+            return (
+                "a kind has 1 to 64 characters a-z, 0-9, '.', '_', '-', of which the first is a-z"
+            )
+        if entry.kind in RESERVED_KINDS:
+            return f"entries of kind {entry.kind} are not appended so: it is reserved"
+    return None
+
+
+def draw_beside(first: s.Append, wishes: deque[s.Create | s.Append]) -> list[s.Append]:
+    """Those that go under one Head with the first one."""
+    drawn, size, count = list[s.Append](), bytes_of(first), len(first.entries)
+    while wishes and isinstance(wish := wishes[0], s.Append):
+        size, count = size + bytes_of(wish), count + len(wish.entries)
+        if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
+            break
+        drawn.append(wish)
+        wishes.popleft()
+    return drawn
+
+
+def bytes_of(wish: s.Append) -> int:
+    return sum([len(entry.beside or b"") + ENTRY_BYTES for entry in wish.entries])

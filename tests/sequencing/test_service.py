@@ -1,0 +1,213 @@
+"""Sequencing over real links in memory, in virtual time."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+
+from qbix_node.errors import LocalError, Temporary
+from qbix_node.net.containment import remote_error
+from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal
+from qbix_node.net.methods import Methods
+from qbix_node.runtime import InlineExecutor
+from qbix_node.sequencing import messages as q
+from qbix_node.sequencing.service import Sequencing
+from qbix_node.store.memory import MemoryStore
+from qbix_node.streams.authoring import make_genesis
+from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.messages import NewEntry
+from qbix_node.streams.owners import AuthorId, Owners
+from tests.net.links import linked
+from tests.replication.network import keys_of
+from tests.replication.streams.holders import START_S, Holder
+
+
+class Node(Holder):
+    """A holder that signs with others."""
+
+    def __init__(self, name: str, store: MemoryStore | None = None) -> None:
+        super().__init__(name, store)
+        self.may_sign = True
+        self.sequencing = Sequencing(
+            self.keys,
+            self.streams,
+            self.store,
+            rng=random.Random(name),
+            executor=InlineExecutor(),
+            may_sign=lambda: self.may_sign,
+            wall_clock=lambda: START_S + trio.current_time(),
+        )
+
+    def methods(self) -> Methods:
+        return {**self.streams.methods(), **self.sequencing.methods()}
+
+    async def attend(self, link: Link) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.streams.on_link, link)
+                nursery.start_soon(self.sequencing.on_link, link)
+        except Exception as error:  # what peers cause ends with the link
+            if (refusal := remote_error(error)) is None:
+                raise
+            link.close(str(refusal))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.streams.run)
+            await nursery.start(self.sequencing.run)
+            task_status.started()
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            await nursery.start(node.run)
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def joined(*pairs: tuple[Node, Node]) -> AsyncIterator[None]:
+    """The first of each pair has dialled the second."""
+    async with AsyncExitStack() as stack:
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        for a, b in pairs:
+            links = linked(a.methods(), b.methods(), keys_a=a.keys, keys_b=b.keys)
+            to_b, to_a = await stack.enter_async_context(links)
+            nursery.start_soon(a.attend, to_b)
+            nursery.start_soon(b.attend, to_a)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def of_both(one: Node, other: Node) -> Genesis:
+    rows = sorted([(AuthorId(node.keys.public), 1) for node in (one, other)])
+    owners = Owners(tuple(rows), 2)
+    return make_genesis(one.keys, "test", Uniqueness.GOSSIP, salt=bytes(16), owners=owners)
+
+
+def entries(*texts: str) -> tuple[NewEntry, ...]:
+    return tuple([NewEntry("post", text.encode()) for text in texts])
+
+
+async def test_two_owners_write_and_a_restart_changes_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = of_both(alice, bob)
+    stream = genesis.stream
+    async with running(alice, bob):
+        await alice.sequencing.begin(genesis)
+        await bob.streams.follow(stream)
+        async with joined((bob, alice)):
+            await bob.streams.wait_beyond(stream, 0)
+            assert await bob.sequencing.append(stream, entries("b", "bb")) == (1, 2)
+            assert await alice.sequencing.append(stream, entries("a")) == (3,)
+        assert alice.sequencing.proposal(stream) is None
+    async with running(Node("alice", alice.store), Node("bob", bob.store)):
+        pass
+    alice, bob = Node("alice", alice.store), Node("bob", bob.store)
+    async with running(alice, bob), joined((alice, bob)):
+        await trio.sleep(1)
+        assert await bob.sequencing.append(stream, entries("again")) == (4,)
+        assert alice.log(stream) == bob.log(stream)
+
+
+async def test_what_was_proposed_is_completed_after_a_restart(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = of_both(alice, bob)
+    async with running(alice):
+        await alice.sequencing.begin(genesis)
+        with pytest.raises(LocalError, match="not here"):
+            await alice.sequencing.append(genesis.stream, entries("too early"))
+    alice = Node("alice", alice.store)
+    async with running(alice, bob):
+        await bob.streams.follow(genesis.stream)
+        async with joined((alice, bob)):
+            await bob.streams.wait_beyond(genesis.stream, 0)
+
+
+async def test_an_append_that_nobody_waits_for_any_more_makes_room_for_the_next(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = of_both(alice, bob)
+    stream = genesis.stream
+    async with running(alice, bob):
+        await alice.sequencing.begin(genesis)
+        await bob.streams.follow(stream)
+        async with joined((alice, bob)):
+            await bob.streams.wait_beyond(stream, 0)
+        with trio.move_on_after(30) as scope:
+            await alice.sequencing.append(stream, entries("kept"))
+        assert scope.cancelled_caught
+        with pytest.raises(Temporary, match="not connected") as refused:
+            await bob.sequencing.append(stream, entries("b"))
+        assert "peer add" in refused.value.hint
+        async with joined((alice, bob)):
+            assert await alice.sequencing.append(stream, entries("next")) == (2,)
+            await bob.streams.wait_beyond(stream, 2)
+        assert [content for _, content in bob.log(stream)[1:]] == [b"kept", b"next"]
+
+
+async def test_an_identity_from_elsewhere_does_not_sign(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = of_both(alice, bob)
+    bob.may_sign = False
+    async with running(alice, bob), joined((alice, bob)):
+        await alice.sequencing.begin(genesis)
+        await bob.streams.follow(genesis.stream)
+        await trio.sleep(10)
+        assert bob.sequencing.signed_length(genesis.stream) is None
+        assert alice.length(genesis.stream) == 0
+        bob.may_sign = True
+        await bob.streams.wait_beyond(genesis.stream, 0)
+        assert bob.sequencing.signed_length(genesis.stream) == 1
+
+
+async def test_a_stream_that_is_not_to_be_is_not_followed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = of_both(alice, bob)
+    async with running(bob):
+        with pytest.raises(LocalError, match="not the sequencer"):
+            await bob.sequencing.begin(genesis)
+        assert not bob.streams.choice.replicates(genesis.stream)
+
+
+async def test_a_packet_that_is_none_ends_the_link(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice = Node("alice")
+    links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
+    async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
+        nursery.start_soon(alice.attend, link)
+        stream = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        await stream.send([Body(BodyKind.BINARY, b"\xc1")])
+        await trio.sleep(5)
+        assert link.closed_because is not None
+        assert q.METHOD in link.closed_because
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_calls_again_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    alice = Node("alice")
+    links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
+    async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
+        nursery.start_soon(alice.attend, link)
+        first = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        await trio.sleep(1)
+        await first.end()
+        again = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        with pytest.raises(RemoteRefusal, match="once"):
+            await again.receive_many()
+        nursery.cancel_scope.cancel()
