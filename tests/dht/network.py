@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from itertools import count
+from typing import ClassVar
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
@@ -26,8 +27,8 @@ UNIX_S = 1_800_000_000.0  # when virtual time begins
 class Remembered(Sealing):
     """Agreements and verdicts of this process."""
 
-    _agreed: dict[frozenset[bytes], bytes | None] = {}
-    _verdicts: dict[tuple[bytes, bytes, bytes], bool] = {}
+    _agreed: ClassVar[dict[frozenset[bytes], bytes | None]] = {}
+    _verdicts: ClassVar[dict[tuple[bytes, bytes, bytes], bool]] = {}
 
     def agree(self, peer: PeerId) -> bytes | None:
         both = frozenset((self.keys.public, peer))
@@ -206,9 +207,7 @@ class Network:
         assert isinstance(got, r.Got)
         return got
 
-    def answer(
-        self, node: Node, wish: Callable[[int], object], patience_s: float = 60.0
-    ) -> object:
+    def answer(self, node: Node, wish: Callable[[int], object], patience_s: float = 60.0) -> object:
         before, number = len(node.found), next(self._order)
         node.want(wish(number))
         assert self.run(patience_s, lambda: len(node.found) > before), "no answer in time"
