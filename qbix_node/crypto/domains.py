@@ -9,9 +9,13 @@ HEAD = b"qbix/head/1\0"
 INTENT = b"qbix/intent/1\0"
 OWNERS_SET = b"qbix/owners-set/1\0"
 RESOLVE = b"qbix/resolve/1\0"
+DHT_RECORD = b"qbix/dht-record/1\0"
 
 STREAM = b"qbix/stream/1\0"
 OWNERS = b"qbix/owners/1\0"
+DHT_BOX = b"qbix/dht-box/1\0"
+DHT_PROVIDER = b"qbix/dht-provider/1\0"
+DHT_DOMAIN = b"qbix/dht-domain/1\0"
 
 
 def hashed(domain: bytes, body: bytes) -> bytes:

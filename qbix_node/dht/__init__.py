@@ -1,0 +1,1 @@
+"""A Kademlia DHT: finds nodes, and who holds a stream, among liars (spec/dht.md)."""

@@ -1,0 +1,77 @@
+"""What is kept of those we exchange datagrams with (spec/dht.md 3, 4): the key agreed on, the
+cookie they gave us, which of their requests came, how long they take. Bounded. Pure.
+"""
+
+from dataclasses import dataclass
+
+from qbix_node.machines import PeerId
+
+WINDOW = 256  # requests that may come in another order than they were numbered
+
+TIMEOUT_S_FIRST = 1.0  # as long as nobody answered yet
+TIMEOUT_S_MIN = 0.2
+TIMEOUT_S_MAX = 3.0
+SPREADS = 4  # RFC 6298: how many deviations above the mean an answer is waited for
+
+
+@dataclass(slots=True)
+class RoundTrip:
+    """RFC 6298: mean and deviation, both smoothed."""
+
+    mean_s: float = 0.0
+    spread_s: float = 0.0
+
+    def add(self, measured_s: float) -> None:
+        if not self.mean_s:
+            self.mean_s, self.spread_s = measured_s, measured_s / 2
+            return
+        self.spread_s += (abs(measured_s - self.mean_s) - self.spread_s) / 4
+        self.mean_s += (measured_s - self.mean_s) / 8
+
+    def timeout_s(self) -> float:
+        wanted = self.mean_s + SPREADS * self.spread_s if self.mean_s else TIMEOUT_S_FIRST
+        return min(max(wanted, TIMEOUT_S_MIN), TIMEOUT_S_MAX)
+
+
+@dataclass(slots=True)
+class Peer:
+    shared: bytes
+    cookie: bytes = bytes(8)
+    newest: int = -1  # the highest number of a request of theirs
+    came: int = 0  # bit i: number newest - i came
+    trip: RoundTrip | None = None
+
+    def is_new(self, number: int) -> bool:
+        behind = self.newest - number
+        return behind < 0 or (behind < WINDOW and not self.came >> behind & 1)
+
+    def came_with(self, number: int) -> None:
+        ahead = number - self.newest
+        if ahead > 0:
+            self.came = (self.came << min(ahead, WINDOW) | 1) & (1 << WINDOW) - 1
+            self.newest = number
+        else:
+            self.came |= 1 << -ahead
+
+
+class Peers:
+    """By key; the one unheard of for longest makes room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._peers: dict[PeerId, Peer] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def get(self, key: PeerId) -> Peer | None:
+        peer = self._peers.pop(key, None)
+        if peer is not None:
+            self._peers[key] = peer
+        return peer
+
+    def add(self, key: PeerId, shared: bytes) -> Peer:
+        peer = self._peers[key] = Peer(shared)
+        if len(self._peers) > self._most:
+            del self._peers[next(iter(self._peers))]
+        return peer

@@ -1,0 +1,197 @@
+"""Answer the requests of others (spec/dht.md 4, 5). Pure.
+
+Everything cheap is looked at first: nobody makes us compute with public keys, or send more than
+came, before the address is proven by a cookie.
+"""
+
+from collections.abc import Callable
+
+from qbix_node.crypto.boxes import sha256
+from qbix_node.dht.endpoints import Endpoint, sender_of
+from qbix_node.dht.ids import NodeId, identity
+from qbix_node.dht.messages import (
+    FIRST_OF_OTHERS,
+    KEPT,
+    LAST_OF_OTHERS,
+    NOT_KEPT,
+    RECORD_BYTES_MAX,
+    RECORDS_MAX,
+    FindNode,
+    GetRecord,
+    Message,
+    Nodes,
+    Ping,
+    Pong,
+    PutRecord,
+    Records,
+    Refused,
+    Stored,
+    Talk,
+    Told,
+    encode,
+    read_message,
+)
+from qbix_node.dht.peers import Peer
+from qbix_node.dht.rates import Allowance, Allowances
+from qbix_node.dht.records import Record, read_record
+from qbix_node.dht.requests import Say
+from qbix_node.dht.state import State, Turn
+from qbix_node.dht.table import Contact
+from qbix_node.dht.wire import (
+    ANSWER,
+    BODY_BYTES_MAX,
+    COOKIE,
+    REQUEST_BYTES_MIN,
+    SALT_BYTES,
+    VERSION,
+    Header,
+)
+from qbix_node.errors import Malformed
+from qbix_node.machines import PeerId
+
+# An upper layer's answer to a peer there; None: it refuses. Short, and without waiting.
+Handler = Callable[[PeerId, Endpoint, bytes], bytes | None]
+
+CONTACT_BYTES_MAX = 56  # as packed, with an IPv6 address
+RECORD_HEADS = 3  # bytes of msgpack before a record
+FRAME_BYTES = 8  # of msgpack around records and contacts
+NEARER_MAX = 2  # times as many nodes as keep a record, if nearer to it, make it be refused
+
+
+class Server:
+    def __init__(self, state: State, meet: Callable[[Contact, Turn], None]) -> None:
+        limits = state.limits
+        self._state = state
+        self._meet = meet  # a node that proved address and key, and may not be known
+        self._handlers: dict[int, Handler] = {}
+        self._allowances = Allowances(
+            limits.requests_per_s, limits.requests_burst, limits.senders_max
+        )
+        self._agreements = Allowance(limits.agreements_per_s, limits.agreements_burst)
+
+    def register(self, rpc: int, handler: Handler) -> None:
+        assert FIRST_OF_OTHERS <= rpc <= LAST_OF_OTHERS
+        assert rpc not in self._handlers
+        self._handlers[rpc] = handler
+
+    def hear(self, header: Header, datagram: bytes, source: Endpoint, turn: Turn) -> None:
+        state = self._state
+        if header.recipient != state.own.id or header.sender == state.own.key:
+            state.counts["ignored: not for us"] += 1
+        elif not self._allowances.take(sender_of(source), turn.now):
+            state.counts["ignored: too many"] += 1
+        elif not state.cookies.count(header.cookie, source, header.sender):
+            state.counts["cookies given"] += 1
+            assert len(datagram) >= REQUEST_BYTES_MIN  # so the answer is shorter
+            turn.effects.append(Say(self._header(header, COOKIE, source, header.salt), source))
+        elif peer := self._peer(header.sender, turn):
+            self._open(header, datagram, source, peer, turn)
+
+    def _peer(self, key: PeerId, turn: Turn) -> Peer | None:
+        peer = self._state.peers.get(key)
+        if peer is not None:
+            return peer
+        if not self._agreements.take(turn.now):
+            self._state.counts["ignored: too many strangers"] += 1
+            return None
+        peer = self._state.peer(key)
+        if peer is None:
+            self._state.counts["ignored: not sealed"] += 1
+        return peer
+
+    def _open(
+        self, header: Header, datagram: bytes, source: Endpoint, peer: Peer, turn: Turn
+    ) -> None:
+        state = self._state
+        if not peer.is_new(header.number):
+            state.counts["ignored: replayed"] += 1
+            return
+        body = state.sealing.unseal(datagram, peer.shared)
+        if body is None:
+            state.counts["ignored: not sealed"] += 1
+            return
+        peer.came_with(header.number)
+        try:
+            request = read_message(header.type, body)
+        except Malformed:
+            state.counts["ignored: malformed"] += 1
+            return
+        state.counts["requests served"] += 1
+        answer = self._answer(request, header.sender, source, turn)
+        sealed_under = self._header(header, answer.type, source, turn.rng.randbytes(SALT_BYTES))
+        turn.effects.append(
+            Say(state.sealing.seal(sealed_under, encode(answer), peer.shared), source)
+        )
+        self._meet(Contact(identity(header.sender), source), turn)
+
+    def _header(self, asked: Header, kind: int, source: Endpoint, salt: bytes) -> bytes:
+        state = self._state
+        cookie = state.cookies.make(source, asked.sender)
+        to = NodeId(sha256(asked.sender))
+        return Header(VERSION, kind, asked.number, state.own.key, to, cookie, salt).encode()
+
+    def _answer(self, request: Message, sender: PeerId, source: Endpoint, turn: Turn) -> Message:
+        match request:
+            case FindNode(target):
+                return Nodes(self._told(target, source, self._state.limits.bucket_size))
+            case Ping():
+                return Pong(source)
+            case GetRecord(key, signer):
+                return self._records(key, signer, source, turn)
+            case PutRecord(encoded):
+                return Stored(KEPT if self._keep(encoded, source, turn) else NOT_KEPT)
+            case Talk(rpc, data) if rpc in self._handlers:
+                reply = self._handlers[rpc](sender, source, data)
+                return Refused() if reply is None else Talk(rpc | ANSWER, reply)
+            case _:
+                return Refused()
+
+    def _told(self, target: NodeId, source: Endpoint, most: int) -> tuple[Told, ...]:
+        return self._state.told_nearest(int.from_bytes(target), source, most)
+
+    # ---- records ----
+
+    def _records(self, key: NodeId, signer: PeerId | None, source: Endpoint, turn: Turn) -> Records:
+        """SPEC dht 5: from a random one on, what fits; then the nearest nodes, what fits."""
+        state = self._state
+        held = state.shelf.get(key, signer)
+        start = int(turn.rng.random() * len(held))
+        chosen, used = list[bytes](), 0
+        for record in held[start:] + held[:start]:
+            if not record.timely(state.unix_s(turn.now)):
+                continue
+            used += len(record.encoded) + RECORD_HEADS
+            if used > RECORD_BYTES_MAX + RECORD_HEADS or len(chosen) == RECORDS_MAX:
+                used -= len(record.encoded) + RECORD_HEADS
+                break
+            chosen.append(record.encoded)
+        most = (BODY_BYTES_MAX - FRAME_BYTES - used) // CONTACT_BYTES_MAX
+        return Records(tuple(chosen), self._told(key, source, min(most, state.limits.bucket_size)))
+
+    def _keep(self, encoded: bytes, source: Endpoint, turn: Turn) -> bool:
+        """Whether the record is kept here now."""
+        state = self._state
+        try:
+            record = read_record(encoded)
+        except Malformed:
+            record = None
+        if record is None or not record.timely(state.unix_s(turn.now)):
+            state.counts["records refused"] += 1
+            return False
+        known = any(each.encoded == encoded for each in state.shelf.get(record.key, record.signer))
+        if known:
+            return True
+        if not self._near(record) or not state.sealing.verify(
+            record.signer, record.signed, record.signature
+        ):
+            state.counts["records refused"] += 1
+            return False
+        return state.shelf.put(record, source.ip)
+
+    def _near(self, record: Record) -> bool:
+        """SPEC dht 9: unless twice as many nodes as keep a record are known to be nearer."""
+        state, number = self._state, int.from_bytes(record.key)
+        most = NEARER_MAX * state.limits.bucket_size
+        nearer = state.table.closest(number, most)
+        own = state.own.number ^ number
+        return len(nearer) < most or own < nearer[-1].long_id ^ number
