@@ -258,17 +258,22 @@ class BlobExchange:
 
     def _fetch(self, blob: BlobId, want: WantedBlob, now: float) -> Effects:
         """Start to fetch this blob, if a peer has it and there is a place."""
-        picked = want.pick(now, self._fetches.load)
-        if picked is None or blob in self._fetches:
+        if blob in self._fetches:
+            return ()
+        held = self._held.__contains__
+        picked = want.pick(
+            now,
+            self._fetches.load,
+            lambda size: want.own or self._quota.room_for(size, held) is not None,
+        )
+        if picked is None:
             return ()
         peer, size = picked
         if not self._fetches.has_place((peer,), now, own=want.own):
             return ()
         if want.own:
             return self._start(blob, peer, size, now)
-        victims = self._quota.room_for(size, self._held.__contains__)
-        if victims is None:
-            return ()
+        victims = self._quota.room_for(size, held) or []
         for victim in victims:
             del self._held[victim]
             self._quota.forget(victim)

@@ -46,12 +46,16 @@ class WantedBlob:
                 return False
         return True
 
-    def pick(self, now: float, load: Callable[[PeerId], int]) -> tuple[PeerId, int] | None:
-        """The least busy peer that may be asked now, and the size that it announced."""
+    def pick(
+        self, now: float, load: Callable[[PeerId], int], fits: Callable[[int], bool]
+    ) -> tuple[PeerId, int] | None:
+        """The least busy peer that may be asked now, and the size that it announced; of those that
+        announced one for which there is room: another may lie about it.
+        """
         ready = [
             (load(peer), source.failures, place, peer)
             for place, (peer, source) in enumerate(self._sources.items())
-            if source.not_before <= now
+            if source.not_before <= now and fits(source.size)
         ]
         if not ready:
             return None

@@ -62,6 +62,17 @@ def test_a_blob_that_never_fits_is_not_fetched_by_sympathy(pub: Node) -> None:
     assert set(pub.machine.held) == {blob_id("one")}
 
 
+def test_who_claims_a_size_that_never_fits_keeps_nobody_from_fetching_it_elsewhere(
+    pub: Node,
+) -> None:
+    pub.meet(DAVE)
+    pub.hear(BOB, b.Want(CAT, 1))
+    pub.hear(DAVE, b.Have(CAT, 4 * COUNTED_BYTES_MIN))
+    assert pub.take_gets() == []
+    pub.hear(CAROL, b.Have(CAT, COUNTED_BYTES_MIN))
+    assert [(peer, get.blob) for peer, get in pub.take_gets()] == [(CAROL, CAT)]
+
+
 def test_what_the_operator_adds_or_wants_never_gives_way(pub: Node) -> None:
     for name in ("one", "two", "three"):
         share(pub, name)
