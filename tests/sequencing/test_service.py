@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 
 import pytest
 import trio
@@ -15,11 +16,14 @@ from qbix_node.net.methods import Methods
 from qbix_node.runtime import InlineExecutor
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.service import Sequencing
+from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
-from qbix_node.streams.authoring import make_genesis
+from qbix_node.streams.authoring import make_genesis, sign_resolve
+from qbix_node.streams.forks import ShownHead, equal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.messages import NewEntry
+from qbix_node.streams.messages import NewEntry, Resolve
 from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.resolution import Resolution
 from tests.net.links import linked
 from tests.replication.network import keys_of
 from tests.replication.streams.holders import START_S, Holder
@@ -29,7 +33,7 @@ class Node(Holder):
     """A holder that signs with others."""
 
     def __init__(self, name: str, store: MemoryStore | None = None) -> None:
-        super().__init__(name, store)
+        super().__init__(name, store, withdraw=withdraw)
         self.may_sign = True
         self.sequencing = Sequencing(
             self.keys,
@@ -154,6 +158,38 @@ async def test_an_append_that_nobody_waits_for_any_more_makes_room_for_the_next(
             assert await alice.sequencing.append(stream, entries("next")) == (2,)
             await bob.streams.wait_beyond(stream, 2)
         assert [content for _, content in bob.log(stream)[1:]] == [b"kept", b"next"]
+
+
+async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = make_genesis(alice.keys, "test", Uniqueness.GOSSIP, salt=bytes(16), writers=())
+    stream = genesis.stream
+    async with running(alice):
+        await alice.streams.create(genesis)
+        await alice.sequencing.append(stream, entries("both"))
+    copy = deepcopy(alice.store)
+    alice = Node("alice", alice.store)
+    async with running(alice, bob), joined((alice, bob)):
+        await bob.streams.follow(stream)
+        await alice.sequencing.append(stream, entries("chosen"))
+        await bob.streams.wait_beyond(stream, 2)
+    again, bob = Node("alice", copy), Node("bob", bob.store)
+    async with running(again, bob):
+        await again.sequencing.append(stream, entries("given up"))
+        heads = [node.streams.logs[stream].signed for node in (bob, again)]
+        fork = equal_fork(genesis, *[ShownHead(head, ()) for head in heads])
+        resolve = sign_resolve(Resolve(stream, 3, heads[0].head.root), (0, again.keys))
+        for node in (again, bob):
+            await node.streams.resolve(Resolution(resolve, fork))
+        async with joined((again, bob)):
+            await again.streams.wait_beyond(stream, 2)
+            await trio.sleep(1)
+            assert await again.sequencing.append(stream, entries("on")) == (3,)
+            await bob.streams.wait_beyond(stream, 3)
+        contents = [content for _, content in bob.log(stream)[1:]]
+        assert contents == [b"both", b"chosen", b"on"]
 
 
 async def test_an_identity_from_elsewhere_does_not_sign(
