@@ -19,11 +19,13 @@ from qbix_node.sequencing.service import Sequencing
 from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.authoring import make_genesis, sign_resolve
-from qbix_node.streams.forks import ShownHead, equal_fork
+from qbix_node.streams.forks import ShownHead, unequal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Resolve
 from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.records import StoredNodes
 from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.tree import prefix_of
 from tests.net.links import linked
 from tests.replication.network import keys_of
 from tests.replication.streams.holders import START_S, Holder
@@ -177,9 +179,12 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
         await bob.streams.wait_beyond(stream, 2)
     again, bob = Node("alice", copy), Node("bob", bob.store)
     async with running(again, bob):
-        await again.sequencing.append(stream, entries("given up"))
+        await again.sequencing.append(stream, entries("given up", "too"))
         heads = [node.streams.logs[stream].signed for node in (bob, again)]
-        fork = equal_fork(genesis, *[ShownHead(head, ()) for head in heads])
+        stores = [StoredNodes(node.store, stream) for node in (bob, again)]
+        prefixes = prefix_of(stores[0], 3, 3), prefix_of(stores[1], 3, 4)
+        shown = [ShownHead(head, ()) for head in heads]
+        fork = unequal_fork(genesis, shown[0], prefixes[0], shown[1], prefixes[1])
         resolve = sign_resolve(Resolve(stream, 3, heads[0].head.root), (0, again.keys))
         for node in (again, bob):
             await node.streams.resolve(Resolution(resolve, fork))

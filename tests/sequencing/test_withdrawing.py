@@ -74,14 +74,14 @@ def test_what_was_proposed_on_the_other_branch_is_forgotten_with_the_log(
 ) -> None:
     fork = forked()
     stream = fork.other.stream
-    length = max(first, 7) if first >= 7 else first
-    alice = alice_with(fork.other, length, signed=run_of(fork.other, first, stop))
+    alice = alice_with(fork.other, first, signed=run_of(fork.other, first, stop))
     alice.resolve(fork.choice)
     if restarted:
         alice.restart()
         offer(alice, fork.other, 0, 4)  # wakes it up
     settle(alice)
-    assert read_runs(alice.disk) == read_signed(alice.disk) == {}
+    assert read_runs(alice.disk) == {}
+    assert read_signed(alice.disk) == {}
     assert not alice.machine.proposals
     assert writes(alice, fork.other) == q.Failed(
         alice.requests, "the branch of that stream that its owners chose is not here yet", True
