@@ -35,6 +35,7 @@ class Searches:
         self._state, self._calls = state, calls
         self._running = 0
         self._waiting: deque[_Wanted] = deque()
+        self._letting_in = False
 
     def __len__(self) -> int:
         return self._running + len(self._waiting)
@@ -60,14 +61,22 @@ class Searches:
         def done(lookup: Lookup, turn: Turn) -> None:
             self._running -= 1
             wanted.done(lookup, turn)
-            if self._waiting and self._running < self._state.limits.lookups_max:
-                self._start(self._waiting.popleft(), turn)
+            self._let_in(turn)
 
         self._running += 1
         self._state.counts["lookups"] += 1
         lookup = self._lookup(wanted, done)
         self._state.table.bucket_of(int.from_bytes(lookup.target)).last_updated = turn.now
         lookup.start(turn)
+
+    def _let_in(self, turn: Turn) -> None:
+        """A loop, as a lookup that finds nobody to ask is over at once, and so may be the next."""
+        if self._letting_in:
+            return
+        self._letting_in = True
+        while self._waiting and self._running < self._state.limits.lookups_max:
+            self._start(self._waiting.popleft(), turn)
+        self._letting_in = False
 
     # ---- for the node ----
 
@@ -145,7 +154,7 @@ class _Placing:
     def start(self, turn: Turn) -> None:
         nodes, message = self._lookup.nodes(), PutRecord(self._record.encoded)
         self._waiting = 1  # so that no answer can end it before all were asked
-        if self._is_near(nodes):
+        if self._is_near(nodes) and self._counts(turn):
             self._kept += self._state.shelf.put(self._record, self._state.table.node.ip)
         for contact in nodes:
             self._waiting += self._calls.start(contact, message, self, turn)
@@ -155,6 +164,13 @@ class _Placing:
         number, size = int.from_bytes(self._record.key), self._state.limits.bucket_size
         own = self._state.own.number ^ number
         return len(nodes) < size or own < nodes[-1].long_id ^ number
+
+    def _counts(self, turn: Turn) -> bool:
+        """As others check it before they keep it: an upper layer may have it from anywhere."""
+        record, state = self._record, self._state
+        return record.timely(state.unix_s(turn.now)) and state.sealing.verify(
+            record.signer, record.signed, record.signature
+        )
 
     def _end(self, turn: Turn) -> None:
         self._waiting -= 1

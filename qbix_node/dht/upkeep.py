@@ -50,7 +50,7 @@ class Upkeep:
         self._ways_in: dict[PeerId, Contact] = {}
         self._next_way_in = 0.0
         self._patience_s = BOOTSTRAP_S
-        self._joined = False  # since somebody answered: looked for our own neighbourhood
+        self.joined = False  # since somebody answered: looked for our own neighbourhood
         self._own: dict[tuple[NodeId, str], _Own] = {}
         self._probes: set[NodeId] = set()  # never gone through
         self._next_sweep = 0.0
@@ -92,7 +92,7 @@ class Upkeep:
     def _find_a_way_in(self, turn: Turn) -> None:
         if len(self._state.table) or turn.now < self._next_way_in:
             return
-        self._joined = False
+        self.joined = False
         self._next_way_in = turn.now + self._patience_s
         self._patience_s = min(2 * self._patience_s, BOOTSTRAP_S_MAX)
         for contact in list(self._ways_in.values()):
@@ -100,7 +100,7 @@ class Upkeep:
 
     def _join(self, turn: Turn) -> None:
         """Kademlia 2.3: look for oneself, then in every bucket further away."""
-        self._joined = True
+        self.joined = True
         self._patience_s = BOOTSTRAP_S
 
         def done(_: Lookup, turn: Turn) -> None:
@@ -129,7 +129,7 @@ class Upkeep:
         self._probes.discard(call.contact.id)
         if isinstance(answer, Pong):
             self._state.observed(call.contact, answer.endpoint)
-        if not self._joined:
+        if not self.joined:
             self._join(turn)
 
     def failed(self, call: Call, turn: Turn) -> None:
@@ -181,17 +181,27 @@ class Upkeep:
     def _republish(self, turn: Turn) -> None:
         if not len(self._state.table):
             return
+        self._forget_what_is_over(turn)
         due = [each for each in self._own.values() if each.due <= turn.now and not each.under_way]
         for own in due[:PUBLISHED_PER_TICK]:
             self._place(own, turn)
 
+    def _forget_what_is_over(self, turn: Turn) -> None:
+        """Records that were given signed: they would be due for ever."""
+        unix_s = self._state.unix_s(turn.now)
+        self._own = {
+            name: own
+            for name, own in self._own.items()
+            if own.record is None or own.record.expires_s > unix_s
+        }
+
     def _place(self, own: _Own, turn: Turn) -> None:
         unix_s = self._state.unix_s(turn.now)
         record = own.record or self._sign(own.content, unix_s)
-        if not record.timely(unix_s):
-            return  # a record that another key signed, and that is over
-        own.under_way = True
         own.due = turn.now + REPUBLISH_S * (1 + TICK_SPREAD * (turn.rng.random() - 1))
+        if not record.timely(unix_s):
+            return  # it names an end so far ahead that nobody takes it yet
+        own.under_way = True
 
         def placed(kept_by: int, _: Evidence, turn: Turn) -> None:
             own.under_way = False

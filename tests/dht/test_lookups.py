@@ -64,10 +64,38 @@ def test_a_record_that_somebody_else_signed_is_not_kept(network: Network) -> Non
     content = ProviderContent("feed", b"f" * 32, ())
     made = make_record(keys_of(9), content, 1, int(UNIX_S + network.now) + 600)
     forged = type(made)(made.signer, 2, made.expires_s, content, made.signature)
-    placed = network.answer(network.nodes[5], lambda number: r.Store(number, forged))
-    assert isinstance(placed, r.Placed)
-    assert placed.kept_by == 0
-    assert network.get(network.nodes[6], forged.key).records == ()
+    for node in network.nodes[5:25]:  # some of them are near the key themselves
+        placed = network.answer(node, lambda number: r.Store(number, forged))
+        assert isinstance(placed, r.Placed)
+        assert placed.kept_by == 0
+        assert network.get(node, forged.key).records == ()
+
+
+def test_signed_records_that_are_over_keep_no_others_from_being_published() -> None:
+    network = Network(5, 30)
+    network.join(network.nodes, network.nodes[0])
+    node = network.nodes[3]
+    for number in range(40):
+        content = ProviderContent("stream", number.to_bytes(32), ())
+        over = make_record(keys_of(99), content, 1, int(UNIX_S + network.now) - 1)
+        node.want(r.PublishSigned(over))
+    node.want(r.Publish(ProviderContent("stream", b"s" * 32, ())))
+    network.run(60)
+    assert network.get(network.nodes[20], provider_key("stream", b"s" * 32)).records
+
+
+def test_many_lookups_that_wait_all_end_though_nobody_is_known_any_more() -> None:
+    network = Network(6, 3)
+    network.join(network.nodes, network.nodes[0])
+    node = network.nodes[0]
+    for other in network.nodes[1:]:
+        network.kill(other)
+    before = len(node.found)
+    for number in range(2000):
+        node.want(r.Find(number, NodeId(number.to_bytes(32))))
+    network.run(300)
+    assert len(node.found) - before == 2000
+    assert node.dht.figures()["searches"] == 0
 
 
 def test_no_datagram_is_longer_than_1280_bytes_and_strangers_get_no_more_than_they_send() -> None:
