@@ -195,6 +195,10 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
             await bob.streams.wait_beyond(stream, 3)
         contents = [content for _, content in bob.log(stream)[1:]]
         assert contents == [b"both", b"chosen", b"on"]
+    again = Node("alice", again.store)
+    async with running(again):  # nobody is there
+        await trio.sleep(1)
+        assert await again.sequencing.append(stream, entries("alone")) == (4,)
 
 
 async def test_an_identity_from_elsewhere_does_not_sign(
