@@ -24,7 +24,7 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Resolve
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import StoredNodes
-from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.resolution import Resolution, put_resolution
 from qbix_node.streams.tree import prefix_of
 from tests.net.links import linked
 from tests.replication.network import keys_of
@@ -186,8 +186,9 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
         shown = [ShownHead(head, ()) for head in heads]
         fork = unequal_fork(genesis, shown[0], prefixes[0], shown[1], prefixes[1])
         resolve = sign_resolve(Resolve(stream, 3, heads[0].head.root), (0, again.keys))
+        choice = Resolution(resolve, fork)
         for node in (again, bob):
-            await node.streams.resolve(Resolution(resolve, fork))
+            await node.streams.resolve(choice)
         async with joined((again, bob)):
             await again.streams.wait_beyond(stream, 2)
             await trio.sleep(1)
@@ -195,6 +196,7 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
             await bob.streams.wait_beyond(stream, 3)
         contents = [content for _, content in bob.log(stream)[1:]]
         assert contents == [b"both", b"chosen", b"on"]
+    await again.store.write([put_resolution(choice)])
     again = Node("alice", again.store)
     async with running(again):  # nobody is there
         await trio.sleep(1)

@@ -130,6 +130,7 @@ class StreamReplication:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
             nursery.start_soon(self._see_off)
+            await self._runner.post(m.Requested(None))  # a switch may have been interrupted
             task_status.started()
 
     def listen(self, hear: Callable[[object], None]) -> None:
