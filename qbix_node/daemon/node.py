@@ -35,6 +35,7 @@ from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Runner
 from qbix_node.sequencing.service import Sequencing
+from qbix_node.sequencing.withdrawing import withdraw
 
 DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)  # RFC 5737: nobody's
 CLOCKS_S = 2.0  # for what peers said to be stored at a clean stop
@@ -158,6 +159,7 @@ async def _start_streams(
         rng=edges.rng("streams"),
         executor=edges.executor,
         clean=edges.store.was_clean and not edges.brought(),
+        withdraw=withdraw,
         observe=edges.observe,
         wall_clock=edges.wall_clock,
         verify=edges.verify,

@@ -53,7 +53,7 @@ class Cosigner:
         genesis = desk.geneses.get(stream) or _begun(said)
         if genesis is None:
             return
-        owner, state = genesis.owners.index(desk.author), desk.logs.get(stream)
+        owner = genesis.owners.index(desk.author)
         if owner is None or AuthorId(peer) != genesis.sequencer:
             return
         if reason := desk.why_not(stream, genesis):
@@ -63,16 +63,27 @@ class Cosigner:
                 desk.send(peer, self._signature(said, owner))
         elif (known := self._refused.get(stream)) and known.identity == said.head.identity:
             desk.send(peer, known)
-        elif stream in self._busy or said.first > desk.length(stream) or (state and state.frontier):
+        elif self._must_wait(said):
             self._wait(peer, said)
         elif said.first == desk.length(stream):
             self._judge(peer, said, genesis, owner)
+
+    def _must_wait(self, said: q.Propose) -> bool:
+        desk, stream = self._desk, said.head.stream
+        state = desk.logs.get(stream)
+        if stream in self._busy or desk.behind(stream) or said.first > desk.length(stream):
+            return True
+        return state is not None and bool(state.frontier)
 
     def grew(self, stream: StreamId) -> None:
         """A proposal may have waited for that."""
         peer, said = self._early.pop(stream, (None, None))
         if peer in self._desk.peers and said is not None:
             self.hear(peer, said)
+
+    def forget(self, stream: StreamId) -> None:
+        """What was refused may be right now."""
+        self._refused.pop(stream, None)
 
     def _wait(self, peer: m.PeerId, said: q.Propose) -> None:
         """For entries that replication brings, or for what is being judged."""
@@ -90,7 +101,7 @@ class Cosigner:
         except Malformed as error:
             self._refuse(peer, said, str(error))
             return
-        state, signed = desk.logs.get(stream), desk.signed.get(stream)
+        state, signed = desk.logs.get(stream), desk.must_continue(stream)
         length = state.length if state else 0
         bases = [header.base_length for header in headers if header.base_length <= length]
         if signed is not None and signed.length <= length:
@@ -120,7 +131,7 @@ class Cosigner:
         roots = _roots(before, said)
         if roots[said.head.length] != said.head.root:
             raise Malformed("its root is not that of the leaves")
-        signed = self._desk.signed.get(judged.stream)
+        signed = self._desk.must_continue(judged.stream)
         if signed is not None:
             root = roots.get(signed.length) or facts.roots.get(signed.length)
             if root != signed.root:
@@ -133,7 +144,7 @@ class Cosigner:
         desk, said, stream = self._desk, judged.said, judged.stream
         if not all(oks):
             self._refuse(judged.peer, said, "an author's signature does not match")
-        elif desk.logs.get(stream) != judged.before:
+        elif desk.logs.get(stream) != judged.before or desk.behind(stream):
             self._wait(judged.peer, said)
         elif desk.why_not(stream, judged.genesis) is None and desk.replicates(stream):
             self._sign(judged)

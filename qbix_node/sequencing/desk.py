@@ -11,6 +11,7 @@ from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import Facts
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
+from qbix_node.streams.switching import Switching
 from qbix_node.wire.references import StreamId
 
 NO_LOG = "the branch of that stream that its owners chose is not here yet"
@@ -38,13 +39,15 @@ class Peer:
 @dataclass(frozen=True, slots=True)
 class Book:
     """As a StreamBook keeps it. `replicates`: whether the people here follow or own the stream.
-    `why_wait`: why its only owner, this node, appends nothing for now.
+    `switching`: to branches that owners chose. `why_wait`: why its only owner, this node, appends
+    nothing for now.
     """
 
     geneses: Mapping[StreamId, Genesis]
     logs: Mapping[StreamId, LogState]
     stopped: Mapping[StreamId, str]
     replicates: Callable[[StreamId], bool]
+    switching: Switching
     why_wait: Callable[[StreamId], str | None] = lambda stream: None
 
 
@@ -83,7 +86,20 @@ class Desk:
         return self.book.logs
 
     def why_wait(self, stream: StreamId) -> str | None:
-        return self.book.why_wait(stream)
+        return NO_LOG if self.behind(stream) else self.book.why_wait(stream)
+
+    def behind(self, stream: StreamId) -> bool:
+        """Whether the log here does not show that it is on the branch that its owners chose: until
+        then nothing of it is signed, nor what was proposed is offered.
+        """
+        return self.book.switching.behind(stream)
+
+    def must_continue(self, stream: StreamId) -> Signed | None:
+        """SPEC sequencing 4: where owners chose a branch, Heads up to fork_length don't count."""
+        signed, resolution = self.signed.get(stream), self.book.switching.resolutions.get(stream)
+        if signed and resolution and signed.length <= resolution.fork_length:
+            return None
+        return signed
 
     def replicates(self, stream: StreamId) -> bool:
         return self.book.replicates(stream)

@@ -16,6 +16,7 @@ from qbix_node.sequencing.desk import Book, Desk, Peer
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.sequencing.proposing import Proposer
 from qbix_node.sequencing.records import Run, Signed
+from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.sequencing.writing import Writer
 from qbix_node.streams.records import AuthorState
 from qbix_node.wire.references import StreamId
@@ -108,12 +109,22 @@ class Sequencer:
                 self._writer.write(request)
             case q.GiveUp(number):
                 self._writer.give_up(number)
+            case Withdrawn():
+                self._withdrawn(request)
             case q.Grew(stream):
                 self._proposer.grew(stream)
                 self._cosigner.grew(stream)
                 self._writer.grew(request)
             case _:
                 pass
+
+    def _withdrawn(self, found: Withdrawn) -> None:
+        desk, stream = self._desk, found.stream
+        if found.signed is not None and desk.signed.get(stream) == found.signed:
+            del desk.signed[stream]
+            self._cosigner.forget(stream)
+        if found.proposed is not None:
+            self._proposer.forget(stream, found.proposed)
 
     def _tell_here(self, message: q.Placed | q.Declined) -> None:
         self._writer.hear(self._desk.me, message)

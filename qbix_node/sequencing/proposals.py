@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from qbix_node.sequencing.messages import Refused, Signature
 from qbix_node.sequencing.queue import Asker, Waiting
-from qbix_node.sequencing.records import Run
+from qbix_node.sequencing.records import Run, Signed
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import Segment, SignedHead
 from qbix_node.streams.owners import Owners
@@ -44,6 +45,10 @@ class Proposal:
         run = self.run
         signed = SignedHead(run.head, tuple([(each, self.signatures[each]) for each in deciding]))
         return Segment(run.head.stream, run.first, run.leaves, run.contents, signed, ())
+
+    def ends_with(self, said: Signature | Refused | Signed) -> bool:
+        head = self.run.head
+        return (said.length, said.root) == (head.length, head.root)
 
     def replace(self, again: Waiting) -> bool:
         """Whether this very entry is in it; whoever asked last is told."""

@@ -186,7 +186,7 @@ class Proposer:
         intents = [each.header for each in drawn if each.header.author_sig is not None]
         authors = tuple(dict.fromkeys([header.author for header in intents]))
         bases = [header.base_length for header in intents]
-        bases += [desk.signed[stream].length] if stream in desk.signed else []
+        bases += [each.length for each in [desk.must_continue(stream)] if each]
         self._drawing.add(stream)
         needs = Needs(authors, tuple(dict.fromkeys(bases)))
         question = FactsOf(stream, needs, state.length)
@@ -212,7 +212,7 @@ class Proposer:
             self._queues.setdefault(stream, Queue()).put_back(drawn)
             self._draw(stream)
             return
-        genesis, signed = desk.geneses[stream], desk.signed.get(stream)
+        genesis, signed = desk.geneses[stream], desk.must_continue(stream)
         waits = desk.why_wait(stream)
         reason = self._why_not_propose(stream, genesis, before) or waits
         if signed is not None and facts.roots.get(signed.length) != signed.root:
@@ -289,7 +289,7 @@ class Proposer:
 
     def _goes_on(self, proposal: Proposal) -> bool:
         stream = proposal.run.head.stream
-        if proposal.barred or not self._desk.replicates(stream):
+        if proposal.barred or self._desk.behind(stream) or not self._desk.replicates(stream):
             return False
         return self._desk.why_not(stream, proposal.genesis) is None
 
@@ -342,10 +342,9 @@ class Proposer:
     def _of(self, peer: m.PeerId, said: q.Signature | q.Refused) -> Proposal | None:
         """What a peer's answer is about."""
         proposal = self.proposals.get(said.stream)
-        if proposal is None or not proposal.durable:
+        if proposal is None or not proposal.durable or not proposal.ends_with(said):
             return None
-        head = proposal.run.head
-        return proposal if (said.length, said.root) == (head.length, head.root) else None
+        return proposal
 
     def _disbelieve(self, peer: m.PeerId, reason: str) -> None:
         if (here := self._desk.peers.get(peer)) and not here.lies:
@@ -377,6 +376,14 @@ class Proposer:
         del self.proposals[head.stream]
         for place, asker in proposal.askers.items():
             self._tell(asker, q.Placed(asker.number, place))
+
+    def forget(self, stream: StreamId, proposed: Signed) -> None:
+        """It was of the branch that the owners gave up, and is not in the store any more."""
+        if (proposal := self.proposals.get(stream)) and proposal.ends_with(proposed):
+            del self.proposals[stream]
+            for asker in proposal.askers.values():
+                self._tell(asker, q.Declined(asker.number, NO_LOG, later=True))
+            self._draw(stream)
 
     def _tell(self, asker: Asker, message: q.Placed | q.Declined) -> None:
         if asker.peer == self._desk.me:

@@ -60,6 +60,10 @@ def put_signed(stream: StreamId, signed: Signed) -> Put:
     return Put(SIGNED + stream, pack((signed.length, signed.root)))
 
 
+def delete_signed(stream: StreamId) -> Delete:
+    return Delete(SIGNED + stream)
+
+
 def put_written(stream: StreamId, last: AuthorState) -> Put:
     return Put(WRITTEN + stream, pack((last.author_seq, last.timestamp_ms)))
 
@@ -75,6 +79,16 @@ def read_signed(rows: Rows) -> dict[StreamId, Signed]:
     return _read(rows, SIGNED, _signed)
 
 
+def read_run_of(rows: Rows, stream: StreamId) -> Run | None:
+    record = rows.get(PROPOSAL + stream)
+    return None if record is None else _read_one(stream, record, _run)
+
+
+def read_signed_of(rows: Rows, stream: StreamId) -> Signed | None:
+    record = rows.get(SIGNED + stream)
+    return None if record is None else _read_one(stream, record, _signed)
+
+
 def read_written(rows: Rows) -> dict[StreamId, AuthorState]:
     return _read(rows, WRITTEN, _written)
 
@@ -84,14 +98,16 @@ def _read(rows: Rows, prefix: bytes, read: Callable[[object], Row]) -> dict[Stre
     while part := rows.scan(start, prefix + b"\xff" * 33, limit=_SCAN):
         for key, record in part:
             stream = StreamId(key[len(prefix) :])
-            try:
-                found[stream] = read(unpack(record, "record"))
-            except Malformed as error:
-                raise DamagedStore(
-                    f"what was signed of {format_stream(stream)}: {error}"
-                ) from error
+            found[stream] = _read_one(stream, record, read)
         start = part[-1][0] + b"\0"
     return found
+
+
+def _read_one(stream: StreamId, record: bytes, read: Callable[[object], Row]) -> Row:
+    try:
+        return read(unpack(record, "record"))
+    except Malformed as error:
+        raise DamagedStore(f"what was signed of {format_stream(stream)}: {error}") from error
 
 
 def _run(value: object) -> Run:

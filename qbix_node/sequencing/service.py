@@ -22,6 +22,7 @@ from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import Grown, NewEntry, Segment
 from qbix_node.wire.references import StreamId, format_feed, format_stream
@@ -63,6 +64,7 @@ class Sequencing:
             replication.logs,
             replication.stopped,
             replication.choice.replicates,
+            replication.switching,
             replication.why_wait,
         )
         kept = Kept(read_runs(store), read_signed(store), read_written(store))
@@ -75,6 +77,7 @@ class Sequencing:
         self._wishes: dict[int, _Wish] = {}
         self._numbers = count(1)
         self._grown: dict[StreamId, tuple[int, int]] = {}  # from, to before; not told yet
+        self._withdrawn: list[Withdrawn] = []  # one for each Resolve at most
         self._given_up: list[int] = []  # no more than there are requests
         self._completed: dict[StreamId, Segment] = {}  # to be taken into the log
         self._news, self._runs = trio.Event(), trio.Event()
@@ -114,11 +117,18 @@ class Sequencing:
             first, stop = self._grown.get(finding.stream, (finding.first, finding.stop))
             self._grown[finding.stream] = min(first, finding.first), max(stop, finding.stop)
             self._news.set()
+        elif isinstance(finding, Withdrawn):
+            self._withdrawn.append(finding)
+            self._news.set()
 
     async def _pass_on(self) -> None:
         while True:
             await self._news.wait()
             self._news = trio.Event()
+            withdrawn, self._withdrawn = self._withdrawn, []
+            for found in withdrawn:
+                log.warning("signed.withdrawn", stream=format_stream(found.stream))
+                await self._runner.post(m.Requested(found))
             grown, self._grown = self._grown, {}
             for stream, (first, stop) in grown.items():
                 await self._runner.post(m.Requested(q.Grew(stream, first, stop)))

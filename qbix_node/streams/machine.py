@@ -34,7 +34,7 @@ from qbix_node.streams.line import FactsOf, HeadReplaced, Line, Offer
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
-from qbix_node.streams.switching import ResolveStream, Switching
+from qbix_node.streams.switching import ResolveStream, Switching, Withdraw, nothing_else
 from qbix_node.streams.tree import LENGTH_MAX
 from qbix_node.streams.wishes import draw_beside, refused, why_never
 from qbix_node.wire.references import StreamId
@@ -59,6 +59,7 @@ class StreamBook:
     stopped: dict[StreamId, str]  # and why
     caution: Caution = field(default_factory=Caution)
     resolutions: dict[StreamId, Resolution] = field(default_factory=dict)
+    withdraw: Withdraw = nothing_else
     waiting: int = 0  # offers that are not dealt with
     _waiting_bytes: int = 0
     _accepted: dict[StreamId, None] = field(default_factory=dict)
@@ -66,10 +67,10 @@ class StreamBook:
     _asked: dict[m.Token, StreamId] = field(default_factory=dict)
     _checks: dict[m.Token, StreamId] = field(default_factory=dict)
     _writes: dict[m.Token, StreamId] = field(default_factory=dict)
-    _switching: Switching = field(init=False)
+    switching: Switching = field(init=False)
 
     def __post_init__(self) -> None:
-        self._switching = Switching(self.tokens, self.logs, self.resolutions)
+        self.switching = Switching(self.tokens, self.logs, self.resolutions, self.withdraw)
 
     def accept(self, stream: StreamId) -> None:
         """From now on segments of this stream are taken from peers."""
@@ -114,7 +115,7 @@ class StreamBook:
                 self._go_on(stream, effects)
             case _:  # a repeat, or meant for another part
                 self._switch(event, effects)
-        for stream in self._switching.due():
+        for stream in self.switching.due():
             self._lines.setdefault(stream, Line())
             self._go_on(stream, effects)
         return tuple(effects)
@@ -124,8 +125,8 @@ class StreamBook:
             case m.Requested(ResolveStream(resolution)):
                 self.stopped.pop(resolution.stream, None)
                 self.caution.ahead.pop(resolution.stream, None)  # it may be of the other branch
-                self._switching.resolve(resolution)
-            case _ if (stream := self._switching.handle(event, effects)) is not None:
+                self.switching.resolve(resolution)
+            case _ if (stream := self.switching.handle(event, effects)) is not None:
                 self._lines[stream].busy = False
                 self._go_on(stream, effects)
             case _:
@@ -209,7 +210,7 @@ class StreamBook:
     def _go_on(self, stream: StreamId, effects: Effects) -> None:
         line = self._lines[stream]
         while not line.busy:
-            if self._switching.begin(stream, effects):
+            if self.switching.begin(stream, effects):
                 line.busy = True
             elif line.wishes:
                 self._write(stream, line, effects)
@@ -249,7 +250,7 @@ class StreamBook:
         covered = state.signed.head.length if state else 0
         if not self._takes(stream) or segment.stop < length:
             self._settle(line, effects)
-        elif segment.first > length or self._switching.misses_branch(segment, length):
+        elif segment.first > length or self.switching.misses_branch(segment, length):
             self._skip(stream, line, offer, effects)
         elif segment.stop == length and covering <= covered:
             self._settle(line, effects)

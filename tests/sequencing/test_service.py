@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 
 import pytest
 import trio
@@ -15,11 +16,16 @@ from qbix_node.net.methods import Methods
 from qbix_node.runtime import InlineExecutor
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.service import Sequencing
+from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
-from qbix_node.streams.authoring import make_genesis
+from qbix_node.streams.authoring import make_genesis, sign_resolve
+from qbix_node.streams.forks import ShownHead, unequal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.messages import NewEntry
+from qbix_node.streams.messages import NewEntry, Resolve
 from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.records import StoredNodes
+from qbix_node.streams.resolution import Resolution, put_resolution
+from qbix_node.streams.tree import prefix_of
 from tests.net.links import linked
 from tests.replication.network import keys_of
 from tests.replication.streams.holders import START_S, Holder
@@ -29,7 +35,7 @@ class Node(Holder):
     """A holder that signs with others."""
 
     def __init__(self, name: str, store: MemoryStore | None = None) -> None:
-        super().__init__(name, store)
+        super().__init__(name, store, withdraw=withdraw)
         self.may_sign = True
         self.sequencing = Sequencing(
             self.keys,
@@ -154,6 +160,47 @@ async def test_an_append_that_nobody_waits_for_any_more_makes_room_for_the_next(
             assert await alice.sequencing.append(stream, entries("next")) == (2,)
             await bob.streams.wait_beyond(stream, 2)
         assert [content for _, content in bob.log(stream)[1:]] == [b"kept", b"next"]
+
+
+async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, bob = Node("alice"), Node("bob")
+    genesis = make_genesis(alice.keys, "test", Uniqueness.GOSSIP, salt=bytes(16), writers=())
+    stream = genesis.stream
+    async with running(alice):
+        await alice.streams.create(genesis)
+        await alice.sequencing.append(stream, entries("both"))
+    copy = deepcopy(alice.store)
+    alice = Node("alice", alice.store)
+    async with running(alice, bob), joined((alice, bob)):
+        await bob.streams.follow(stream)
+        await alice.sequencing.append(stream, entries("chosen"))
+        await bob.streams.wait_beyond(stream, 2)
+    again, bob = Node("alice", copy), Node("bob", bob.store)
+    async with running(again, bob):
+        await again.sequencing.append(stream, entries("given up", "too"))
+        heads = [node.streams.logs[stream].signed for node in (bob, again)]
+        stores = [StoredNodes(node.store, stream) for node in (bob, again)]
+        prefixes = prefix_of(stores[0], 3, 3), prefix_of(stores[1], 3, 4)
+        shown = [ShownHead(head, ()) for head in heads]
+        fork = unequal_fork(genesis, shown[0], prefixes[0], shown[1], prefixes[1])
+        resolve = sign_resolve(Resolve(stream, 3, heads[0].head.root), (0, again.keys))
+        choice = Resolution(resolve, fork)
+        for node in (again, bob):
+            await node.streams.resolve(choice)
+        async with joined((again, bob)):
+            await again.streams.wait_beyond(stream, 2)
+            await trio.sleep(1)
+            assert await again.sequencing.append(stream, entries("on")) == (3,)
+            await bob.streams.wait_beyond(stream, 3)
+        contents = [content for _, content in bob.log(stream)[1:]]
+        assert contents == [b"both", b"chosen", b"on"]
+    await again.store.write([put_resolution(choice)])
+    again = Node("alice", again.store)
+    async with running(again):  # nobody is there
+        await trio.sleep(1)
+        assert await again.sequencing.append(stream, entries("alone")) == (4,)
 
 
 async def test_an_identity_from_elsewhere_does_not_sign(

@@ -17,6 +17,7 @@ from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
 from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.withdrawing import Withdrawn, withdraw
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.machine import StreamBook
@@ -30,7 +31,9 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import log_key, read_leaves, read_log_state, read_streams
+from qbix_node.streams.resolution import Resolution, put_resolution, read_resolutions
 from qbix_node.streams.serving import make_segments
+from qbix_node.streams.switching import ResolveStream
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 from tests.streams.logs import keys_of
@@ -80,10 +83,19 @@ class Member:
         geneses = read_streams(self.disk)
         records = {stream: self.disk.get(log_key(stream)) for stream in geneses}
         logs = {each: read_log_state(record, each) for each, record in records.items() if record}
-        self.book = StreamBook(self.keys, m.Tokens(), geneses, logs, self.stopped)
+        self.book = StreamBook(
+            self.keys,
+            m.Tokens(),
+            geneses,
+            logs,
+            self.stopped,
+            resolutions=read_resolutions(self.disk),
+            withdraw=withdraw,
+        )
         for stream in [*self.followed, *geneses]:
             self.book.accept(stream)
-        view = Book(geneses, logs, self.stopped, self.replicates, self.doubts.get)
+        switching, doubts = self.book.switching, self.doubts.get
+        view = Book(geneses, logs, self.stopped, self.replicates, switching, doubts)
         kept = Kept(read_runs(self.disk), read_signed(self.disk), read_written(self.disk))
         self.machine = Sequencer(self.keys, view, kept, epoch_s=START_S)
         self.out: deque[tuple[m.PeerId, bytes]] = deque()
@@ -145,6 +157,8 @@ class Member:
         match finding:
             case q.Completed(segment):
                 self.tell(m.Received(m.PeerId(b"export"), OfferedSegment(segment)), self.book)
+            case Withdrawn():
+                self.tell(m.Requested(finding))
             case Grown(stream, first, stop):
                 self.tell(m.Requested(q.Grew(stream, first, stop)))
             case _:
@@ -206,6 +220,12 @@ class Member:
             if isinstance(finding, q.Done | q.Failed) and finding.request == request:
                 return finding
         return None
+
+    def resolve(self, resolution: Resolution) -> None:
+        """It is durable, as it is before a book hears of it."""
+        self.disk.append([put_resolution(resolution)])
+        self.disk.sync()
+        self.tell(m.Requested(ResolveStream(resolution)), self.book)
 
     # ---- its log ----
 

@@ -28,7 +28,13 @@ from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.serving import stripped
-from qbix_node.streams.switching import LogDropped, ResolveStream, Switched
+from qbix_node.streams.switching import (
+    LogDropped,
+    ResolveStream,
+    Switched,
+    Withdraw,
+    nothing_else,
+)
 from qbix_node.wire.references import StreamId
 
 EXPORT = m.PeerId(b"export")  # in the place of a peer; no key is so short
@@ -52,10 +58,19 @@ class StreamReplicator:
         logs: dict[StreamId, LogState],
         stopped: dict[StreamId, str],
         resolutions: dict[StreamId, Resolution],
+        withdraw: Withdraw = nothing_else,
     ) -> None:
         self._tokens = m.Tokens()
         self.choice = choice
-        self.book = StreamBook(keys, self._tokens, geneses, logs, stopped, resolutions=resolutions)
+        self.book = StreamBook(
+            keys,
+            self._tokens,
+            geneses,
+            logs,
+            stopped,
+            resolutions=resolutions,
+            withdraw=withdraw,
+        )
         for stream in geneses:
             if self.book.owns(stream):
                 choice.owned[stream] = None

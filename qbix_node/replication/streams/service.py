@@ -64,7 +64,7 @@ from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
 from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
 from qbix_node.streams.serving import Entry, read_entries
-from qbix_node.streams.switching import LogDropped, ResolveStream
+from qbix_node.streams.switching import LogDropped, ResolveStream, Switching, Withdraw, nothing_else
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
@@ -88,6 +88,7 @@ class StreamReplication:
         rng: m.Rng,
         executor: Executor,
         clean: bool | None = None,
+        withdraw: Withdraw = nothing_else,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
         verify: Verifier = verify_checks,
@@ -100,14 +101,12 @@ class StreamReplication:
             logs=dict(_read_logs(store, geneses)),
             stopped=read_stopped(store),
             resolutions=read_resolutions(store),
+            withdraw=withdraw,
         )
         book = self._machine.book
         if clean is not None:
-            own = [
-                genesis
-                for stream, genesis in geneses.items()
-                if book.owns(stream) and stream not in book.stopped
-            ]
+            own = [geneses[each] for each in geneses if book.owns(each)]
+            own = [genesis for genesis in own if genesis.stream not in book.stopped]
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
@@ -124,15 +123,14 @@ class StreamReplication:
         self._growth: dict[StreamId, trio.Event] = {}
         self._drops = Counter[StreamId]()  # of logs that lay on another branch, since the start
         self._caution_changed = trio.Event()
-        self._importing = Importing(
-            store, self._machine.book, self.contents.fill, self._runner.post
-        )
+        self._importing = Importing(store, book, self.contents.fill, self._runner.post)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._runner.run)
             nursery.start_soon(self._see_off)
+            await self._runner.post(m.Requested(None))  # a switch may have been interrupted
             task_status.started()
 
     def listen(self, hear: Callable[[object], None]) -> None:
@@ -200,6 +198,10 @@ class StreamReplication:
     def stopped(self) -> Mapping[StreamId, str]:
         """Those that take no entries any more, and why."""
         return self._machine.book.stopped
+
+    @property
+    def switching(self) -> Switching:
+        return self._machine.book.switching
 
     @property
     def choice(self) -> StreamChoice:

@@ -16,6 +16,7 @@ from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Segment
 from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.switching import Withdraw, nothing_else
 from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 from tests.net.links import linked
@@ -28,7 +29,12 @@ class Holder:
     """A node: its streams, and the store that outlives it."""
 
     def __init__(
-        self, name: str, store: MemoryStore | None = None, *, clean: bool | None = None
+        self,
+        name: str,
+        store: MemoryStore | None = None,
+        *,
+        clean: bool | None = None,
+        withdraw: Withdraw = nothing_else,
     ) -> None:
         self.keys = keys_of(name)
         self.store = store or MemoryStore()
@@ -39,6 +45,7 @@ class Holder:
             rng=random.Random(1),
             executor=InlineExecutor(),
             clean=clean,
+            withdraw=withdraw,
             observe=self.findings.append,
             wall_clock=lambda: START_S + trio.current_time(),
         )
