@@ -18,6 +18,7 @@ from qbix_node.dht.ids import NodeId, closest, identity
 from qbix_node.dht.limits import Limits
 from qbix_node.dht.machine import Dht
 from qbix_node.dht.messages import Told
+from qbix_node.dht.records import Record
 from qbix_node.dht.wire import Sealing
 from qbix_node.machines import PeerId
 
@@ -206,6 +207,11 @@ class Network:
         got = self.answer(node, lambda number: r.Get(number, key, signer))
         assert isinstance(got, r.Got)
         return got
+
+    def store(self, node: Node, record: Record) -> r.Placed:
+        placed = self.answer(node, lambda number: r.Store(number, record))
+        assert isinstance(placed, r.Placed)
+        return placed
 
     def answer(self, node: Node, wish: Callable[[int], object], patience_s: float = 60.0) -> object:
         before, number = len(node.found), next(self._order)
