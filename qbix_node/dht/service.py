@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import TypeVar
 
@@ -65,7 +66,7 @@ class DhtService:
         limits: Limits | None = None,
         unix_s: Callable[[], float] = time.time,
     ) -> None:
-        self._machine = Dht(Sealing(keys), limits)
+        self.machine = Dht(Sealing(keys), limits)
         self._store, self._rng, self._unix_s = store, rng, unix_s
         self._sockets = [_bind(*each) for each in listen]
         self._timers = Timers()
@@ -79,7 +80,7 @@ class DhtService:
         return [_endpoint(each.udp.getsockname()) for each in self._sockets]
 
     def register(self, rpc: int, handler: Handler) -> None:
-        self._machine.register(rpc, handler)
+        self.machine.register(rpc, handler)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. What fails in the machine or the store ends the process."""
@@ -132,13 +133,13 @@ class DhtService:
         return wish.data
 
     def contacts(self) -> list[Told]:
-        return self._machine.contacts()
+        return self.machine.contacts()
 
     def seen_at(self) -> Endpoint | None:
-        return self._machine.seen_at()
+        return self.machine.seen_at()
 
     def figures(self) -> Mapping[str, int]:
-        return {**self._machine.figures(), "datagrams lost": self.datagrams_lost}
+        return {**self.machine.figures(), "datagrams lost": self.datagrams_lost}
 
     async def _ask(self, wish: Callable[[int], object], kind: type[T]) -> T:
         if len(self._answers) >= BACKLOG_MAX:
@@ -160,7 +161,7 @@ class DhtService:
         self._handle(m.Requested(request))
 
     def _handle(self, event: r.Event) -> None:
-        for effect in self._machine.handle(event, trio.current_time(), self._rng):
+        for effect in self.machine.handle(event, trio.current_time(), self._rng):
             match effect:
                 case r.Say(data, to):
                     self._send(data, to)
@@ -218,10 +219,10 @@ class DhtService:
                 self._handle(r.Heard(data, _endpoint(source)))
 
     def _send(self, data: bytes, to: Endpoint) -> None:
-        family = socket.AF_INET if len(to.ip) == 4 else socket.AF_INET6
+        family, address = _address(to)
         for each in self._sockets:
             if each.family == family:
-                self._send_by(each, data, (socket.inet_ntop(family, to.ip), to.port))
+                self._send_by(each, data, address)
                 return
         self.datagrams_lost += 1
 
@@ -272,10 +273,14 @@ def _bind(host: str, port: int) -> _Socket:
     return _Socket(udp, family, deque(), trio.Event())
 
 
-def _endpoint(address: tuple[object, ...]) -> Endpoint:
-    host, port = address[:2]
-    assert isinstance(host, str)
-    assert isinstance(port, int)
-    host, _, _ = host.partition("%")  # fe80::1%eth0
+@lru_cache(maxsize=4096)
+def _endpoint(address: tuple[str, int] | tuple[str, int, int, int]) -> Endpoint:
+    host, _, _ = address[0].partition("%")  # fe80::1%eth0
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Endpoint(socket.inet_pton(family, host), port)
+    return Endpoint(socket.inet_pton(family, host), address[1])
+
+
+@lru_cache(maxsize=4096)
+def _address(endpoint: Endpoint) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    family = socket.AF_INET if len(endpoint.ip) == 4 else socket.AF_INET6
+    return family, (socket.inet_ntop(family, endpoint.ip), endpoint.port)

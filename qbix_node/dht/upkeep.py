@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from qbix_node import machines as m
 from qbix_node.dht.calls import Call, Calls
 from qbix_node.dht.endpoints import Endpoint
-from qbix_node.dht.ids import NodeId, identity
+from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.lookup import Lookup
 from qbix_node.dht.messages import FindNode, Message, Ping, Pong, Told
 from qbix_node.dht.records import Content, Record, make_record
@@ -126,11 +126,13 @@ class Upkeep:
 
     # ---- contacts ----
 
-    def meet(self, contact: Contact, turn: Turn) -> None:
+    def meet(self, who: Identity, endpoint: Endpoint, turn: Turn) -> None:
         """SPEC dht 6: who asks us is asked in turn, before it is a contact."""
-        fresh = contact.id not in self._probes and len(self._probes) < self._state.limits.probes_max
-        if fresh and self._state.table.wants(contact, turn.now):
-            self._ask(contact, turn)
+        table = self._state.table
+        if who.id in self._probes or len(self._probes) >= self._state.limits.probes_max:
+            return
+        if table.wants(who, endpoint, turn.now):
+            self._ask(Contact(who, endpoint), turn)
 
     def _ask(self, contact: Contact, turn: Turn) -> None:
         if contact.id not in self._probes and self._calls.start(contact, Ping(), self, turn):
