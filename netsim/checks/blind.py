@@ -4,7 +4,7 @@ An owner asks before it appends; if all who answer were put back, too, or never 
 nobody can tell it, and it forks its stream. That alone is no mistake of an honest owner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from netsim import facts
@@ -12,12 +12,15 @@ from netsim.checks.branches import Branches, Place
 from qbix_node.gossip import messages as g
 from qbix_node.wire.references import StreamId
 
+_WAITS_S = 10.0  # after a clean stop, for answers
+
 
 @dataclass(slots=True)
 class _Life:
     """Of a node since its last start."""
 
     clean: bool
+    since: float
     answers: dict[StreamId, list[Place | None]] = field(
         default_factory=dict
     )  # what had who said it
@@ -27,6 +30,7 @@ class _Life:
 class Blind:
     branches: Branches
     numbers: Mapping[bytes, int]  # of all nodes, by their keys
+    now: Callable[[], float]
     forked: set[StreamId] = field(default_factory=set)  # by owners who could not know
     _put_back: set[int] = field(default_factory=set)  # at any time so far
     _lives: dict[int, _Life] = field(default_factory=dict)
@@ -36,7 +40,7 @@ class Blind:
             case facts.RolledBack():
                 self._put_back.add(node)
             case facts.Started(clean):
-                self._lives[node] = _Life(clean)
+                self._lives[node] = _Life(clean, self.now())
             case facts.SaidOfStreams(to, g.Continues(_, shown) | g.Shorter(_, shown)):
                 stream = shown.head.stream
                 if life := self._lives.get(self.numbers.get(to, -1)):
@@ -52,7 +56,8 @@ class Blind:
             return False
         answers = life.answers.get(stream, [])
         known = any(_knows(end, place) for end in answers)
-        if known or not (answers or life.clean):
+        waited = life.clean and self.now() >= life.since + _WAITS_S
+        if known or not (answers or waited):
             return False
         self.forked.add(stream)
         return True

@@ -37,7 +37,7 @@ class View:
         self.numbers = {site.keys.public: n for n, site in sites.items()}
         disks = {n: site.disk for n, site in self.honest.items()}
         self.logs, self.branches = Logs(disks), Branches(disks)
-        self.blind = Blind(self.branches, self.numbers)
+        self.blind = Blind(self.branches, self.numbers, lambda: self.now)
 
     def handle(self, node: int, fact: object) -> None:
         self.blind.handle(node, fact)

@@ -196,3 +196,16 @@ def test_whatever_a_known_peer_seals_the_node_lives_and_still_finds(seed: int) -
     network.run(900)
     target = NodeId(rng.randbytes(32))
     assert is_exact(network, victim, network.find(victim, target))
+
+
+@pytest.mark.parametrize("boxed", [17, 100, DATAGRAM_BYTES_MAX - HEADER_BYTES])
+def test_before_the_address_is_proven_nothing_is_computed_and_no_more_is_sent(boxed: int) -> None:
+    network = Network(1, 1)
+    victim, sent = network.nodes[0], list[int]()
+    network.observe = lambda data, _, __: sent.append(len(data))
+    for number in range(200):
+        sender = PeerId(keys_of(100 + number % 5).public)
+        header = Header(1, number % 128, number, sender, victim.id, bytes([number] * 8), bytes(8))
+        victim.hear(header.encode() + bytes(boxed), Endpoint(bytes((9, 9, 9, number % 7)), 53))
+    assert sent == [HEADER_BYTES] * 200
+    assert victim.dht.figures().get("agreements", 0) == victim.dht.figures()["peers"] == 0

@@ -127,7 +127,7 @@ async def test_a_peer_that_restarts_goes_on_and_serves_what_it_has(tmp_path: Pat
 
 async def test_what_a_peer_got_under_different_heads_is_one_log(tmp_path: Path) -> None:
     """The peer leaves in between; when it is back, the rest comes under a later Head."""
-    many, folder = 20 * AT_ONCE, tmp_path / "js"
+    many, folder = 40 * AT_ONCE, tmp_path / "js"
     async with new_node(tmp_path / "a") as alice, new_node(tmp_path / "b") as bob:
         stream = await create(alice)
         await append_many(alice, stream, many)
@@ -137,7 +137,9 @@ async def test_what_a_peer_got_under_different_heads_is_one_log(tmp_path: Path) 
             await link(bob, peer, node_dials=False)
             await come(bob, stream, AT_ONCE // 2)
         (row,) = await bob.ask("/streams")
-        assert row["length"] < row["head_length"] == many + 1
+        assert row["head_length"] == many + 1
+        if row["length"] == many + 1:
+            pytest.skip("all of it came before the peer could leave")
         await append(alice, stream, range(AT_ONCE))
         async with open_js_peer("db2", folder, streams=True, replicate=[stream]) as peer:
             await link(alice, peer, node_dials=False)
