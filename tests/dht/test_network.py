@@ -118,14 +118,17 @@ def test_a_node_without_contacts_tries_its_ways_in_again() -> None:
     assert len(node.dht.table) == 1
 
 
-def test_dead_contacts_are_noticed_without_being_needed() -> None:
-    network = Network(9, 12)
-    network.join(network.nodes, network.nodes[0])
-    network.kill(network.nodes[5])
+def test_dead_contacts_are_noticed_though_nobody_needs_them() -> None:
+    network = Network(9, 80)
+    network.warm()
+    dead = network.nodes[5]
+    network.kill(dead)
+    knew = [node for node in network.nodes if node.alive and node.dht.table.get(dead.id)]
+    assert knew
+    for node in network.nodes:
+        node.want(r.ClockSet(UNIX_S))  # wakes it
     network.run(900)
-    assert all(
-        node.dht.table.get(network.nodes[5].id) is None for node in network.nodes if node.alive
-    )
+    assert not [node for node in knew if node.dht.table.get(dead.id)]
 
 
 def test_a_node_that_moved_is_found_again() -> None:
