@@ -98,7 +98,9 @@ class Calls:
             Say(state.sealing.seal(header, call.body, peer.shared), contact.endpoint)
         )
         state.counts["requests sent"] += 1
-        patience_s = (peer.trip or self.trip).timeout_s() * BACKOFF ** (call.attempts - 1)
+        patience_s = (peer if peer.mean_s else self.trip).timeout_s() * BACKOFF ** (
+            call.attempts - 1
+        )
         call.due = turn.now + patience_s
         heapq.heappush(self._deadlines, (call.due, next(self._order), call))
         self._set_alarm(turn)
@@ -150,8 +152,7 @@ class Calls:
             return
         sent_at, _ = call.sent[header.number]
         peer.cookie = header.cookie
-        peer.trip = peer.trip or RoundTrip()
-        peer.trip.add(turn.now - sent_at)
+        peer.add(turn.now - sent_at)
         self.trip.add(turn.now - sent_at)
         self._close(call)
         state.counts["answers"] += 1

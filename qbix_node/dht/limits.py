@@ -14,7 +14,7 @@ class Limits:
     lookups_max: int = 64  # at a time; further ones wait
     lookups_waiting_max: int = 4096
     lookup_calls_max: int = 256  # of one lookup
-    probes_max: int = 16  # strangers that we ask, because they asked us
+    probes_max: int = 64  # strangers that we ask, because they asked us
     senders_max: int = 4096  # whose allowance is counted; the longest silent makes room
     requests_per_s: float = 100.0  # of one sender
     requests_burst: float = 300.0

@@ -43,6 +43,7 @@ class Dht:
         for key, ip, port in contacts:
             if self._state.table.answered(Contact(identity(key), Endpoint(ip, port)), now):
                 self._state.peer(key)
+        self._upkeep.warm(now)
 
     def handle(self, event: Event, now: float, rng: Rng) -> tuple[Effect, ...]:
         turn = Turn(now, rng)

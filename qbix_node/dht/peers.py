@@ -4,6 +4,7 @@ cookie they gave us, which of their requests came, how long they take. Bounded. 
 
 from dataclasses import dataclass
 
+from qbix_node.dht.wire import COOKIE_BYTES
 from qbix_node.machines import PeerId
 
 WINDOW = 256  # requests that may come in another order than they were numbered
@@ -33,13 +34,15 @@ class RoundTrip:
         return min(max(wanted, TIMEOUT_S_MIN), TIMEOUT_S_MAX)
 
 
+NO_COOKIE = bytes(COOKIE_BYTES)
+
+
 @dataclass(slots=True)
-class Peer:
-    shared: bytes
-    cookie: bytes = bytes(8)
+class Peer(RoundTrip):
+    shared: bytes = b""
+    cookie: bytes = NO_COOKIE
     newest: int = -1  # the highest number of a request of theirs
     came: int = 0  # bit i: number newest - i came
-    trip: RoundTrip | None = None
 
     def is_new(self, number: int) -> bool:
         behind = self.newest - number
@@ -71,7 +74,7 @@ class Peers:
         return peer
 
     def add(self, key: PeerId, shared: bytes) -> Peer:
-        peer = self._peers[key] = Peer(shared)
+        peer = self._peers[key] = Peer(shared=shared)
         if len(self._peers) > self._most:
             del self._peers[next(iter(self._peers))]
         return peer

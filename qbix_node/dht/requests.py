@@ -49,10 +49,11 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """The nodes nearest to a target; answered by Found."""
+    """The nodes nearest to a target; answered by Found. `paths`: None, as many as usual."""
 
     number: int
     target: NodeId
+    paths: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

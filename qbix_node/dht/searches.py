@@ -86,7 +86,7 @@ class Searches:
             found = Found(wish.number, wish.target, nodes, lookup.evidence(turn.now))
             turn.effects.append(m.Emit(found))
 
-        self.search(FindNode(wish.target), done, turn)
+        self.search(FindNode(wish.target), done, turn, paths=wish.paths)
 
     def get(self, wish: Get, turn: Turn) -> None:
         def done(lookup: Lookup, turn: Turn) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from qbix_node.crypto.boxes import sha256
 from qbix_node.dht.endpoints import Endpoint, sender_of
-from qbix_node.dht.ids import NodeId, identity
+from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.messages import (
     FIRST_OF_OTHERS,
     KEPT,
@@ -36,7 +36,6 @@ from qbix_node.dht.rates import Allowance, Allowances
 from qbix_node.dht.records import Record, read_record
 from qbix_node.dht.requests import Say
 from qbix_node.dht.state import State, Turn
-from qbix_node.dht.table import Contact
 from qbix_node.dht.wire import (
     ANSWER,
     BODY_BYTES_MAX,
@@ -59,7 +58,7 @@ NEARER_MAX = 2  # times as many nodes as keep a record, if nearer to it, make it
 
 
 class Server:
-    def __init__(self, state: State, meet: Callable[[Contact, Turn], None]) -> None:
+    def __init__(self, state: State, meet: Callable[[Identity, Endpoint, Turn], None]) -> None:
         limits = state.limits
         self._state = state
         self._meet = meet  # a node that proved address and key, and may not be known
@@ -122,7 +121,7 @@ class Server:
         turn.effects.append(
             Say(state.sealing.seal(sealed_under, encode(answer), peer.shared), source)
         )
-        self._meet(Contact(identity(header.sender), source), turn)
+        self._meet(identity(header.sender), source, turn)
 
     def _header(self, asked: Header, kind: int, source: Endpoint, salt: bytes) -> bytes:
         state = self._state

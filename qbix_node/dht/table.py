@@ -184,17 +184,17 @@ class Table(RoutingTable):  # type: ignore[misc]
             self._remove(known)
             self._promote(self.bucket_of(known.long_id))
 
-    def wants(self, contact: Contact, now: float) -> bool:
+    def wants(self, who: Identity, endpoint: Endpoint, now: float) -> bool:
         """Whether it would help to ask it: for a place here, a spare one, or since it moved."""
-        bucket = self.bucket_of(contact.long_id)
-        known = bucket.nodes.get(contact.id)
+        bucket = self.bucket_of(who.number)
+        known = bucket.nodes.get(who.id)
         if known is not None:
             quiet = known.misses > 0 or now - known.seen_at > MOVED_S
-            return quiet and known.endpoint != contact.endpoint
-        if contact.id in bucket.replacement_nodes:
+            return quiet and known.endpoint != endpoint
+        if who.id in bucket.replacement_nodes:
             return False
         if len(bucket) < bucket.ksize or bucket.has_in_range(self.node):
-            return self._fits(bucket, contact)
+            return self._fits(bucket, endpoint.ip)
         return len(bucket.replacement_nodes) < bucket.max_replacement_nodes
 
     def _add(self, contact: Contact) -> bool:
@@ -207,7 +207,7 @@ class Table(RoutingTable):  # type: ignore[misc]
                 bucket.keep_aside(contact)  # who is known longer stays
                 return False
             self.split_bucket(place)
-        if not self._fits(bucket, contact):
+        if not self._fits(bucket, contact.ip):
             return False
         bucket.replacement_nodes.pop(contact.id, None)
         bucket.nodes[contact.id] = contact
@@ -215,15 +215,15 @@ class Table(RoutingTable):  # type: ignore[misc]
             self._subnets[subnet] = self._subnets.get(subnet, 0) + 1
         return True
 
-    def _fits(self, bucket: Bucket, contact: Contact) -> bool:
-        subnet = subnet_of(contact.ip)
+    def _fits(self, bucket: Bucket, ip: bytes) -> bool:
+        subnet = subnet_of(ip)
         if subnet is not None and self._subnets.get(subnet, 0) >= PER_SUBNET_MAX:
             return False
         return bucket.room_for(subnet)
 
     def _promote(self, bucket: Bucket) -> None:
         for contact in reversed(bucket.replacement_nodes.values()):
-            if self._fits(bucket, contact):
+            if self._fits(bucket, contact.ip):
                 del bucket.replacement_nodes[contact.id]
                 self._add(contact)
                 return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from qbix_node import machines as m
 from qbix_node.dht.calls import Call, Calls
 from qbix_node.dht.endpoints import Endpoint
-from qbix_node.dht.ids import NodeId, identity
+from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.lookup import Lookup
 from qbix_node.dht.messages import FindNode, Message, Ping, Pong, Told
 from qbix_node.dht.records import Content, Record, make_record
@@ -25,6 +25,7 @@ TICK_SPREAD = 0.25  # of that, more or less
 LIVENESS_S = 300.0  # after which a contact is asked whether it is there
 DOUBT_S = 20.0  # the same, if it missed
 LIVENESS_PER_TICK = 8
+NEIGHBOURS_S, NEIGHBOURS_S_MAX = 2.0, 600.0  # between looks at who is near, at first and at last
 REFRESH_S = 3600.0  # after which a bucket is looked up
 BOOTSTRAP_MAX = 64  # nodes
 BOOTSTRAP_S, BOOTSTRAP_S_MAX = 10.0, 300.0  # between attempts, the first and at most
@@ -50,12 +51,19 @@ class Upkeep:
         self._ways_in: dict[PeerId, Contact] = {}
         self._next_way_in = 0.0
         self._patience_s = BOOTSTRAP_S
-        self.joined = False  # since somebody answered: looked for our own neighbourhood
+        self._joined = False  # since somebody answered: looked for our own neighbourhood
+        self._near_every_s = NEIGHBOURS_S
+        self._next_near = 0.0
         self._own: dict[tuple[NodeId, str], _Own] = {}
         self._probes: set[NodeId] = set()  # never gone through
         self._next_sweep = 0.0
         self._sequence = 0
         self._ticking = False
+
+    def warm(self, now: float) -> None:
+        """As if the node had been here for long."""
+        self._joined = True
+        self._near_every_s, self._next_near = NEIGHBOURS_S_MAX, now + NEIGHBOURS_S_MAX
 
     def start(self, turn: Turn) -> None:
         if not self._ticking:
@@ -64,11 +72,13 @@ class Upkeep:
 
     def _set_timer(self, turn: Turn) -> None:
         spread = 1 + TICK_SPREAD * (2 * turn.rng.random() - 1)
-        turn.effects.append(m.SetTimer(TIMER, turn.now + TICK_S * spread))
+        wait_s = min(TICK_S, self._near_every_s)
+        turn.effects.append(m.SetTimer(TIMER, turn.now + wait_s * spread))
 
     def tick(self, turn: Turn) -> None:
         self._find_a_way_in(turn)
         self._ask_whether_alive(turn)
+        self._look_around(turn)
         self._refresh(turn)
         self._republish(turn)
         if turn.now >= self._next_sweep:
@@ -92,7 +102,7 @@ class Upkeep:
     def _find_a_way_in(self, turn: Turn) -> None:
         if len(self._state.table) or turn.now < self._next_way_in:
             return
-        self.joined = False
+        self._joined = False
         self._next_way_in = turn.now + self._patience_s
         self._patience_s = min(2 * self._patience_s, BOOTSTRAP_S_MAX)
         for contact in list(self._ways_in.values()):
@@ -100,8 +110,9 @@ class Upkeep:
 
     def _join(self, turn: Turn) -> None:
         """Kademlia 2.3: look for oneself, then in every bucket further away."""
-        self.joined = True
+        self._joined = True
         self._patience_s = BOOTSTRAP_S
+        self._near_every_s, self._next_near = NEIGHBOURS_S, turn.now + NEIGHBOURS_S
 
         def done(_: Lookup, turn: Turn) -> None:
             for bucket in list(self._state.table.buckets):
@@ -115,11 +126,13 @@ class Upkeep:
 
     # ---- contacts ----
 
-    def meet(self, contact: Contact, turn: Turn) -> None:
+    def meet(self, who: Identity, endpoint: Endpoint, turn: Turn) -> None:
         """SPEC dht 6: who asks us is asked in turn, before it is a contact."""
-        fresh = contact.id not in self._probes and len(self._probes) < self._state.limits.probes_max
-        if fresh and self._state.table.wants(contact, turn.now):
-            self._ask(contact, turn)
+        table = self._state.table
+        if who.id in self._probes or len(self._probes) >= self._state.limits.probes_max:
+            return
+        if table.wants(who, endpoint, turn.now):
+            self._ask(Contact(who, endpoint), turn)
 
     def _ask(self, contact: Contact, turn: Turn) -> None:
         if contact.id not in self._probes and self._calls.start(contact, Ping(), self, turn):
@@ -129,7 +142,7 @@ class Upkeep:
         self._probes.discard(call.contact.id)
         if isinstance(answer, Pong):
             self._state.observed(call.contact, answer.endpoint)
-        if not self.joined:
+        if not self._joined:
             self._join(turn)
 
     def failed(self, call: Call, turn: Turn) -> None:
@@ -148,6 +161,13 @@ class Upkeep:
         silent.sort(key=lambda each: each.seen_at)
         for contact in silent[:LIVENESS_PER_TICK]:
             self._ask(contact, turn)
+
+    def _look_around(self, turn: Turn) -> None:
+        """SPEC dht 6: who joined at the same time was not there to be found, and others come."""
+        if self._joined and turn.now >= self._next_near:
+            self._near_every_s = min(2 * self._near_every_s, NEIGHBOURS_S_MAX)
+            self._next_near = turn.now + self._near_every_s
+            self._searches.search(FindNode(self._state.own.id), lambda _, __: None, turn, paths=1)
 
     def _refresh(self, turn: Turn) -> None:
         for bucket in self._state.table.buckets:

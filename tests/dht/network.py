@@ -14,10 +14,11 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.dht import requests as r
 from qbix_node.dht.endpoints import Endpoint
-from qbix_node.dht.ids import NodeId, closest, identity
+from qbix_node.dht.ids import NodeId, closest, distance, identity
 from qbix_node.dht.limits import Limits
 from qbix_node.dht.machine import Dht
 from qbix_node.dht.messages import Told
+from qbix_node.dht.records import Record
 from qbix_node.dht.wire import Sealing
 from qbix_node.machines import PeerId
 
@@ -65,7 +66,7 @@ class Node:
         self.key = PeerId(self.keys.public)
         self.id = identity(self.key).id
         self.endpoint = network.endpoint_of(number)
-        self.dht = Dht(Remembered(self.keys), limits)
+        self.dht = Dht(network.sealing(self.keys), limits)
         self.rng = random.Random(number)
         self.alive = True
         self.found: list[object] = []
@@ -101,10 +102,12 @@ class Network:
         latency_s: tuple[float, float] = (0.01, 0.06),
         limits: Limits | None = None,
         node: type[Node] = Node,
+        sealing: Callable[[KeyPair], Sealing] = Remembered,
     ) -> None:
         self.now = 0.0
         self.rng = random.Random(seed)
         self.loss, self._latency_s = loss, latency_s
+        self.sealing = sealing
         self._limits = limits or Limits()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -185,10 +188,12 @@ class Network:
 
     def warm(self, known: int = 400, near: int = 24) -> None:
         """Tables as after a long time: contacts from everywhere, and all that are near."""
-        for node in self.nodes:
+        by_id = sorted(self.nodes, key=lambda each: each.id)  # so the nearest stand together
+        for place, node in enumerate(by_id):
+            others = by_id[max(0, place - 8 * near) : place] + by_id[place + 1 :][: 8 * near]
+            others.sort(key=lambda each: distance(each.id, node.id))
             chosen = self.rng.sample(self.nodes, min(known, len(self.nodes)))
-            others = [*self.nearest(node.id, near, but=node), *chosen]
-            node.dht.warm([told(each) for each in others], self.now)
+            node.dht.warm([told(each) for each in [*others[:near], *chosen]], self.now)
 
     def ids(self, but: Node | None = None) -> list[NodeId]:
         return [each.id for each in self.nodes if each.alive and each is not but]
@@ -197,8 +202,8 @@ class Network:
         by_id = {each.id: each for each in self.nodes if each.alive}
         return [by_id[each] for each in closest(self.ids(but), target, size)]
 
-    def find(self, node: Node, target: NodeId, patience_s: float = 60.0) -> r.Found:
-        found = self.answer(node, lambda number: r.Find(number, target), patience_s)
+    def find(self, node: Node, target: NodeId, *, paths: int | None = None) -> r.Found:
+        found = self.answer(node, lambda number: r.Find(number, target, paths))
         assert isinstance(found, r.Found)
         return found
 
@@ -206,6 +211,11 @@ class Network:
         got = self.answer(node, lambda number: r.Get(number, key, signer))
         assert isinstance(got, r.Got)
         return got
+
+    def store(self, node: Node, record: Record) -> r.Placed:
+        placed = self.answer(node, lambda number: r.Store(number, record))
+        assert isinstance(placed, r.Placed)
+        return placed
 
     def answer(self, node: Node, wish: Callable[[int], object], patience_s: float = 60.0) -> object:
         before, number = len(node.found), next(self._order)

@@ -1,0 +1,73 @@
+"""Nodes that don't do what the protocol asks."""
+
+from collections.abc import Sequence
+
+from qbix_node.dht import messages as d
+from qbix_node.dht.endpoints import Endpoint
+from qbix_node.dht.ids import NodeId, distance, identity
+from qbix_node.dht.wire import ANSWER, VERSION, Header, read_header
+from qbix_node.machines import PeerId
+from tests.dht.network import Node, Remembered, told
+
+
+class Silent(Node):
+    """Asks, and answers nobody."""
+
+    def hear(self, data: bytes, source: Endpoint) -> None:
+        if read_header(data).type & ANSWER:
+            super().hear(data, source)
+
+
+class Liar(Node):
+    """Answers pings, and searches with what `tell` makes up."""
+
+    def tell(self, target: NodeId) -> Sequence[d.Told]:
+        raise NotImplementedError
+
+    def hear(self, data: bytes, source: Endpoint) -> None:
+        asked = read_header(data)
+        if asked.type & ANSWER:
+            super().hear(data, source)
+            return
+        sealing = Remembered(self.keys)
+        shared = sealing.agree(asked.sender)
+        assert shared is not None
+        body = sealing.unseal(data, shared)
+        assert body is not None
+        match d.read_message(asked.type, body):
+            case d.FindNode(target):
+                answer: d.Message = d.Nodes(tuple(self.tell(target)))
+            case d.GetRecord(key):
+                answer = d.Records((), tuple(self.tell(key)[:8]))
+            case _:
+                answer = d.Pong(source)
+        to, salt = identity(asked.sender).id, self.rng.randbytes(8)
+        header = Header(VERSION, answer.type, asked.number, self.key, to, bytes(8), salt)
+        sealed = sealing.seal(header.encode(), d.encode(answer), shared)
+        self.network.carry(sealed, self.endpoint, source)
+
+
+class Colluder(Liar):
+    """Tells of its friends only: of those nearest to what is looked for."""
+
+    friends: Sequence[Node] = ()
+
+    def tell(self, target: NodeId) -> Sequence[d.Told]:
+        nearest = sorted(self.friends, key=lambda each: distance(each.id, target))
+        return [told(each) for each in nearest[:20]]
+
+
+class Misplacer(Liar):
+    """Tells of everybody, at places where nobody is."""
+
+    def tell(self, target: NodeId) -> Sequence[d.Told]:
+        near = self.network.nearest(target, 20, but=self)
+        return [d.Told(each.key, each.endpoint.ip, 9) for each in near]
+
+
+class Inventor(Liar):
+    """Tells of nodes that there are not, always nearer ones."""
+
+    def tell(self, target: NodeId) -> Sequence[d.Told]:
+        ip = self.endpoint.ip
+        return [d.Told(PeerId(self.rng.randbytes(32)), ip, 9) for _ in range(20)]
