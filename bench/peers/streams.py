@@ -44,7 +44,7 @@ def hypercore(blocks: int) -> tuple[float, float]:
             where = json.loads(serving.stdout.readline())
             command = [*me, "reader", f"{folder}/reader", str(blocks)]
             command += [str(where["port"]), where["key"]]
-            received = json.loads(subprocess.check_output(command, text=True))  # noqa: S603
+            received = json.loads(subprocess.check_output(command, text=True))  # noqa: S603  (the same)
             serving.communicate()
     return received["cpu_s"], received["wall_s"]
 

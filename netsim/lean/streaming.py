@@ -27,7 +27,7 @@ from qbix_node.streams.caution import (
 )
 from qbix_node.streams.messages import Append, Create, SegmentSettled
 from qbix_node.streams.records import log_key, read_log_state, read_streams
-from qbix_node.streams.resolution import FORKED, read_resolutions, read_stopped
+from qbix_node.streams.resolution import CLOSED, FORKED, read_resolutions, read_stopped
 from qbix_node.wire.references import StreamId
 
 
@@ -57,8 +57,8 @@ class Streaming:
             resolutions=read_resolutions(disk),
         )
         book = self.machine.book
-        own = [each for stream, each in geneses.items() if book.owns(stream)]
-        own = [each for each in own if each.stream not in book.stopped]
+        going_on = [each for each in geneses if book.stopped.get(each) != CLOSED]
+        own = [geneses[each] for each in going_on if book.owns(each)]
         book.caution = caution_at_start(disk, own, clean=clean)
         self._waiting: list[_Waiting] = []  # appends, until their streams are trusted
         self._runner = Runner(process, writer, self.machine, self, rng=process.site.rng("streams"))

@@ -7,7 +7,7 @@ until it is durable, whatever becomes of the request.
 import trio
 
 from qbix_node.daemon.node import Node
-from qbix_node.errors import LocalError
+from qbix_node.errors import LocalError, Temporary
 from qbix_node.http.stream_api import BranchRow
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams.authoring import sign_resolve
@@ -44,6 +44,7 @@ class Resolver:
         Returns once that is durable and told. Raises LocalError.
         """
         async with self._turn:
+            await self._require_trust(stream)
             resolution = self._signed.get(stream) or self._sign(stream, root)
             if root not in (None, resolution.chosen_root):
                 raise LocalError(f"another branch of {format_stream(stream)} is being chosen")
@@ -52,6 +53,18 @@ class Resolver:
             del self._signed[stream]
         if self._node.gossip.resolution(stream) != resolution:
             raise LocalError(f"{format_stream(stream)} was closed meanwhile", hint=LOOK)
+
+    async def _require_trust(self, stream: StreamId) -> None:
+        """SPEC streams 10: a home that was put back may have forgotten what it chose."""
+        await self._node.streams.hold(stream)
+        state = self._node.streams.logs.get(stream)
+        if state and (doubt := self._node.streams.caution.doubts.get(stream)):
+            name = format_stream(stream)
+            raise Temporary(
+                f"{doubt}; a branch may have been chosen, and a second choice would close {name}",
+                hint="call a peer that has it: qbix-node peer add ADDRESS; or, if surely nothing"
+                f" was chosen: qbix-node stream resume {name} {state.length}",
+            )
 
     def _sign(self, stream: StreamId, root: Hash | None) -> Resolution:
         status = self._node.streams.status(stream)

@@ -148,9 +148,12 @@ class StreamInterface:
         if not status.own:
             raise LocalError("this node is not the only owner of that stream")
         if length != here:
+            name = format_stream(stream)
             raise LocalError(
                 f"the log of that stream has the length {here} here, not {length}",
-                hint="wait until peers have sent what is missing: qbix-node stream show STREAM",
+                hint=f"wait until peers have sent what is missing: qbix-node stream show {name}"
+                if length > here
+                else f"look at what is here first: qbix-node stream show {name}",
             )
         if status.waits is not None and not isinstance(status.waits, Doubt):
             raise LocalError(

@@ -92,7 +92,7 @@ class Gossiper:
                     self._go_on(work, event, effects)
             case m.TimerFired(name) if name == _ROUND:
                 self._ticking = False
-                self._round(rng, effects)
+                self._round(now, rng, effects)
             case _:
                 pass
         if self._peers and not self._ticking:
@@ -146,15 +146,16 @@ class Gossiper:
                 holds[stream] = None
                 self._accuser.tell(said.peer, stream, effects)
 
-    def _round(self, rng: m.Rng, effects: Effects) -> None:
+    def _round(self, now: float, rng: m.Rng, effects: Effects) -> None:
         """SPEC gossip 3."""
         self._rounds += 1
         for peer, listener in self._peers.items():
             listener.forget_questions(before_round=self._rounds - QUESTION_ROUNDS)
             listener.proofs_left = PROOFS_A_ROUND
             self._accuser.go_on(peer, effects)
+            self._look_at_unseen(peer, listener, now, effects)
         self._accuser.remember(effects)
-        for stream, known in list(self._known.streams.items()):
+        for stream, known in self._in_turn():
             for pending in list(known.pending.values()) if self._compares(stream) else []:
                 self._reconsider(pending, effects)
         listeners = list(self._peers)
@@ -162,6 +163,23 @@ class Gossiper:
             peer = listeners.pop(int(rng.random() * len(listeners)))
             if news := self._known.news_for(peer):
                 effects.append(m.Send(peer, g.Heads(news)))
+
+    def _in_turn(self) -> list[tuple[StreamId, Known]]:
+        """Each round begins with other streams, as there are more of them than questions."""
+        streams = list(self._known.streams.items())
+        start = self._rounds * QUESTIONS_MAX % max(1, len(streams))
+        return streams[start:] + streams[:start]
+
+    def _look_at_unseen(
+        self, peer: m.PeerId, listener: Listener, now: float, effects: Effects
+    ) -> None:
+        """SPEC gossip 4: what came when the peer had cost enough is looked at later."""
+        waiting, listener.unseen = listener.unseen, {}
+        for shown in waiting.values():
+            if listener.unseen or listener.lies:
+                listener.look_later(shown)
+            else:
+                self._hear_head(peer, shown, now, effects)
 
     # ---- what is heard ----
 
@@ -194,6 +212,8 @@ class Gossiper:
         known = self._known.has_head(head.stream, head.length, head.root)
         if known or self._hear_claim(claim, now, effects):
             self._peers[peer].tell(head.stream, head)
+        else:
+            self._peers[peer].look_later(shown)
 
     def _hear_answer(
         self,
@@ -213,8 +233,8 @@ class Gossiper:
                 return
         else:
             prefix = question.state.prefix._replace(frontier=message.frontier)
-        self._known.of(question.stream).compared(peer, question.state)
-        self._hear_claim(Claim(peer, message.shown, prefix), now, effects)
+        if self._hear_claim(Claim(peer, message.shown, prefix), now, effects):
+            self._known.of(question.stream).compared(peer, question.state)
 
     def _hear_claim(self, claim: Claim, now: float, effects: Effects) -> bool:
         """False: it is not looked at."""
@@ -305,7 +325,7 @@ class Gossiper:
         if listener.lies or any(each.stream == stream for each in listener.questions.values()):
             return
         if len(listener.questions) >= QUESTIONS_MAX:
-            del listener.questions[next(iter(listener.questions))]  # it was never answered
+            return  # in a later round
         self._numbers = number = self._numbers + 1
         listener.questions[number] = Question(state, self._rounds)
         effects.append(m.Send(peer, g.Compare(number, ShownHead(state.signed), state.prefix)))

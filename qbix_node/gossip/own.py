@@ -4,7 +4,6 @@ Peers are asked to compare, as the Gossiper asks them; what makes a proof is lef
 what this node's key has signed keeps the node from appending: what peers merely claim does not.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -68,7 +67,7 @@ class _Check:
 class _Peer:
     """`left`: what it is still to be asked about. `unknown`: it did not say anything of these."""
 
-    left: deque[StreamId] = field(default_factory=deque)
+    left: dict[StreamId, None] = field(default_factory=dict)
     holds: dict[StreamId, None] = field(default_factory=dict)
     questions: dict[int, _Question] = field(default_factory=dict)
     answered: dict[StreamId, None] = field(default_factory=dict)
@@ -136,7 +135,7 @@ class OwnStreams:
                 self._keep([stream], effects)
                 effects.append(m.Emit(Doubted(stream, Doubt.CAME)))
                 for peer, at in self._peers.items():
-                    at.left.append(stream)
+                    at.left[stream] = None
                     self._ask(peer, now, effects)
             case g.BranchChosen(stream):
                 self._chosen[stream] = None
@@ -147,7 +146,7 @@ class OwnStreams:
                 self._trust([stream] if stream in self._doubts else [], effects)
             case g.Announced(peer, streams, gone) if peer in self._peers:
                 at = self._peers[peer]
-                at.left += [each for each in streams if each in self._doubts]
+                at.left |= {each: None for each in streams if self._has_to_ask(at, each)}
                 at.holds.update(dict.fromkeys(streams))
                 for stream in gone:
                     at.holds.pop(stream, None)
@@ -175,6 +174,10 @@ class OwnStreams:
 
     # ---- asking ----
 
+    def _has_to_ask(self, at: _Peer, stream: StreamId) -> bool:
+        asked = [each.stream for each in at.questions.values()]
+        return stream in self._doubts and stream not in (*asked, *at.answered, *at.unknown)
+
     def _may_ask(self, peer: m.PeerId, stream: StreamId) -> bool:
         """SPEC gossip 2: others would know nothing of it."""
         at, readers = self._peers[peer], self._geneses[stream].readers
@@ -184,7 +187,8 @@ class OwnStreams:
     def _ask(self, peer: m.PeerId, now: float, effects: Effects) -> None:
         at = self._peers[peer]
         while at.left and len(at.questions) < QUESTIONS_MAX:
-            stream = at.left.popleft()
+            stream = next(iter(at.left))
+            del at.left[stream]
             if stream not in self._doubts or not self._may_ask(peer, stream):
                 continue
             state = self._logs[stream]
@@ -200,9 +204,9 @@ class OwnStreams:
             given_up = {n: each for n, each in at.questions.items() if each.asked_at <= old}
             for number, question in given_up.items():
                 del at.questions[number]
-                at.left.append(question.stream)
+                at.left[question.stream] = None
             # Who holds a stream was too busy to look, or has not heard yet that we hold it, too.
-            at.left += at.unknown
+            at.left |= at.unknown
             at.unknown.clear()
             self._ask(peer, now, effects)
 
@@ -274,9 +278,11 @@ class OwnStreams:
         return True
 
     def _is_ahead(self, shown: ShownHead) -> bool:
-        """Where owners have not changed, a Head needs no chain: so one signature is checked."""
+        """Owners of gossip streams never change, so a Head needs no chain, and it is ours. (Of
+        others, those before us may have signed anything.)
+        """
         head = shown.head
-        if not self._is_own(head.stream) or shown.chain:
+        if not self._is_compared(head.stream) or shown.chain:
             return False
         state = self._logs[head.stream]
         return head.length > state.length and head.identity != state.signed.head.identity

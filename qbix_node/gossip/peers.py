@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from qbix_node.crypto.boxes import sha256
+from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.messages import Head
 from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import Hash
@@ -13,6 +14,7 @@ CHECKS_A_SECOND = 32
 QUESTIONS_MAX = 8  # that one side may have open
 QUESTION_ROUNDS = 3  # an answer that has not come by then does not come
 PROOFS_A_ROUND = 32  # that a peer is told, so that it need not be fast
+UNSEEN_MAX = 4096  # Heads that a peer told when it had cost enough; the oldest is forgotten
 TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is forgotten
 
 
@@ -36,6 +38,7 @@ class Listener:
     proofs_left: int = PROOFS_A_ROUND  # of this round
     questions: dict[int, Question] = field(default_factory=dict)
     lies: bool = False  # it is not listened to any more
+    unseen: dict[tuple[StreamId, int, Hash], ShownHead] = field(default_factory=dict)
     _told: dict[StreamId, dict[tuple[int, Hash], None]] = field(default_factory=dict)
     _proofs: dict[bytes, None] = field(default_factory=dict)  # by their hash, told or heard
     _checks: float = CHECKS_BURST
@@ -47,6 +50,12 @@ class Listener:
             for number, each in self.questions.items()
             if each.round >= before_round and each.stream != stream
         }
+
+    def look_later(self, shown: ShownHead) -> None:
+        head = shown.head
+        while len(self.unseen) >= UNSEEN_MAX:
+            del self.unseen[next(iter(self.unseen))]
+        self.unseen[head.stream, head.length, head.root] = shown
 
     def tell(self, stream: StreamId, head: Head) -> bool:
         """Whether it has not been told yet, nor told us."""

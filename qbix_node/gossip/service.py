@@ -60,7 +60,8 @@ class Gossip:
         self._observe = observe
         self._talks = Conversations(_LANGUAGE, self._post, begun=self._know_again)
         self._held: dict[m.PeerId, dict[StreamId, bool]] = {}  # what peers hold, not told yet
-        self._contradictions: dict[m.PeerId, SignedHead] = {}  # the newest of each, not told yet
+        # The newest of each, not told yet.
+        self._contradictions: dict[tuple[m.PeerId, StreamId], SignedHead] = {}
         self._replaced: deque[LogState] = deque(maxlen=REPLACED_MAX)  # not told yet
         self._changed: dict[StreamId, None] = {}  # that stop, or go on
         self._came: dict[StreamId, None] = {}  # streams that others sent, not told yet
@@ -99,7 +100,7 @@ class Gossip:
                 self._held.setdefault(peer, {}).update(streams)
                 self._news.set()
             case HeadContradicts(peer, signed):
-                self._contradictions[peer] = signed
+                self._contradictions[peer, signed.head.stream] = signed
                 self._news.set()
             case HeadReplaced(before):
                 self._replaced.append(before)
@@ -127,7 +128,7 @@ class Gossip:
                 gone = tuple([stream for stream, holds in streams.items() if not holds])
                 await self._post(m.Requested(g.Announced(peer, here, gone)))
             contradictions, self._contradictions = self._contradictions, {}
-            for peer, signed in contradictions.items():
+            for (peer, _), signed in contradictions.items():
                 await self._runner.post(m.Requested(g.Contradiction(peer, signed)))
             while self._replaced:
                 await self._runner.post(m.Requested(g.Replaced(self._replaced.popleft())))
@@ -146,6 +147,9 @@ class Gossip:
             await self._replication.stop(stream, reason)
             await self._own.post(m.Requested(g.DoubtEnded(stream)))
         elif resolution is not None:
+            # Heads that were shown before may be of the other branch.
+            waiting = [each for each in self._words if each.stream != stream]
+            self._words = deque(waiting)
             await self._replication.resolve(resolution)
             await self._own.post(m.Requested(g.BranchChosen(stream)))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from qbix_node.errors import DamagedStore
-from qbix_node.ports import Delete, Put, Rows
+from qbix_node.ports import Delete, Put, Rows, Write
 from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
@@ -79,6 +80,14 @@ class Caution:
                 self.doubts.pop(stream, None)
             case ShownAhead(stream, length):
                 self.ahead[stream] = max(length, self.ahead.get(stream, 0))
+
+    def doubt_what_comes(self, genesis: Genesis, state: LogState, key: AuthorId) -> list[Write]:
+        """Of a log that others send from its beginning: if it is ours, we may have signed more."""
+        stream = genesis.stream
+        if genesis.uniqueness is not Uniqueness.GOSSIP or state.owners.only != key:
+            return []
+        self.doubts[stream] = Doubt.CAME
+        return [put_doubt(stream, self.ahead.get(stream, 0))]
 
     def why_wait(self, stream: StreamId, state: LogState) -> Doubt | str | None:
         """A Doubt, or what is known and only entries can end."""

@@ -121,6 +121,8 @@ def cover(
     """
     if genesis.uniqueness is Uniqueness.WATCHED:
         raise Malformed("the owners of a watched stream sign no Heads")
+    if before is None and segment.leaves[0] != genesis.encoded:
+        raise Malformed("the first entry is not the genesis of this stream")
     head = segment.signed_head.head
     head_checks = segment.signed_head.checks(before.owners if before else genesis.owners)
     if head_checks is None:

@@ -345,6 +345,9 @@ class StreamBook:
         # SPEC streams 10: an own Head leaves only after a synced mark outside of the database.
         own = line.offer is None
         writes = writes_of(stream, growth, new=stream not in self.geneses)
+        if not own and stream not in self.logs:
+            genesis, key = genesis_of(growth), AuthorId(self.keys.public)
+            writes += self.caution.doubt_what_comes(genesis, growth.state, key)
         effects.append(m.Persist(token, tuple(writes), marked=own))
 
     def _saved(self, stream: StreamId, line: Line, effects: Effects) -> None:

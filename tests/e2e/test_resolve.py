@@ -215,3 +215,27 @@ async def test_what_can_not_be_resolved_is_refused(
         assert "not the only owner" in refused
         strange = stream[:-8] + "AAAAAAA="
         assert "nothing of" in await other_types.is_refused("stream", "resolve", strange, code=1)
+
+
+async def test_who_was_cut_off_chooses_nothing_before_somebody_says_that_nothing_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "owner"
+    await make_home(home)
+    owner_types = Person(home, capsys)
+    async with open_node(home) as owner:
+        stream = (await owner_types.types("stream", "create")).strip()
+        await append(owner, stream, "same")
+    other = tmp_path / "other.stream"
+    other.write_bytes(await branch_off(home, tmp_path / "clone", stream, "y"))
+    async with open_node(home) as owner:
+        await append(owner, stream, "x")
+        await owner_types.is_refused("stream", "import", str(other), code=1)
+        owner.process.kill()
+        await owner.process.wait()
+    async with open_node(home):
+        refused = await owner_types.is_refused("stream", "resolve", stream, code=75)
+        assert f"stream resume {stream} 3" in refused
+        await owner_types.types("stream", "resume", stream, "3")
+        await owner_types.types("stream", "resolve", stream)
+        assert (await owner_types.asks("stream", "show", stream))["forked"] is False

@@ -7,11 +7,18 @@ import pytest
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.early import EARLY_BYTES_MAX, EarlyProofs
-from qbix_node.gossip.peers import CHECKS_BURST, PROOFS_A_ROUND, QUESTION_ROUNDS
+from qbix_node.gossip.peers import (
+    CHECKS_BURST,
+    PROOFS_A_ROUND,
+    QUESTION_ROUNDS,
+    QUESTIONS_MAX,
+    UNSEEN_MAX,
+    Listener,
+)
 from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
-from qbix_node.streams.messages import Head
+from qbix_node.streams.messages import Head, SignedHead
 from qbix_node.streams.resolution import put_proof, read_forks
 from qbix_node.streams.tree import Hash
 from tests.gossip.desk import Desk
@@ -67,10 +74,42 @@ def test_who_asks_more_than_it_may_cost_hears_that_nothing_is_known(
     branch = author.write(*B)
     desk.hear(BOB, g.Compare(5, head_of(branch), whole(branch)))
     assert desk.take_said() == [(BOB, g.Unknown(5))]
-    # And a Head that was not looked at is told on another day.
-    desk.now += 60
-    desk.hear(BOB, g.Heads((head_of(branch),)))
+
+
+def test_a_head_that_was_not_looked_at_is_looked_at_later(desk: Desk, author: Author) -> None:
+    """Its peer has told it, and says it no second time."""
+    for length in range(100, 100 + CHECKS_BURST):
+        desk.hear(BOB, g.Heads((junk(author, length),)))
+    desk.hear(BOB, g.Heads((head_of(author.write(*B)),)))
+    assert desk.checked == CHECKS_BURST
+    assert desk.found == []
+    desk.round()
     assert [type(each) for each in desk.found] == [g.ForkProven]
+
+
+def test_heads_that_wait_to_be_looked_at_are_bounded(author: Author) -> None:
+    head, listener = junk(author, 100).signed.head, Listener(since=0.0)
+    for length in range(UNSEEN_MAX + 9):
+        listener.look_later(ShownHead(SignedHead(head._replace(length=length), ())))
+    assert len(listener.unseen) == UNSEEN_MAX
+    assert next(iter(listener.unseen))[1] == 9
+
+
+def test_all_streams_have_their_turn_though_a_peer_says_nothing_of_the_first(desk: Desk) -> None:
+    authors = [Author(f"author {number}") for number in range(3 * QUESTIONS_MAX)]
+    for each in authors:
+        desk.take(each.genesis, each.write(["a"]))
+    streams = tuple([each.stream for each in authors])
+    desk.do(m.Requested(g.Announced(BOB, streams, ())))
+    for each in authors:
+        desk.hear(BOB, g.Heads((junk(each, 9),)))
+    asked = set()
+    for _ in range(20 * QUESTION_ROUNDS):
+        desk.round()
+        for _, said in desk.take_said(g.Compare):
+            assert isinstance(said, g.Compare)
+            asked.add(said.shown.head.stream)
+    assert asked == {*streams}
 
 
 def test_a_question_that_is_not_answered_is_asked_again(desk: Desk, author: Author) -> None:

@@ -1,7 +1,7 @@
 """When own streams are trusted to be here whole (spec/streams.md 10, rules 2 and 3)."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -37,6 +37,7 @@ from qbix_node.wire.references import StreamId
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import Author
 from tests.replication.network import keys_of
+from tests.streams.branches import owned_by
 from tests.streams.logs import listed_frontier
 
 BOB, CAROL, DAVE = [m.PeerId(name.ljust(32, b".")) for name in (b"bob", b"carol", b"dave")]
@@ -148,6 +149,11 @@ class Guard:
     @property
     def kept(self) -> dict[StreamId, int]:
         return read_doubts(self.disk)
+
+
+def long_head(author: Author) -> ShownHead:
+    head = Head(author.stream, 1000, Hash(bytes(32)), 0)
+    return ShownHead(sign_head(head, (0, author.keys)))
 
 
 def crashed() -> Guard:
@@ -545,3 +551,26 @@ def test_many_streams_are_asked_about_a_few_at_a_time() -> None:
             guard.hear(BOB, g.Continues(question.number, question.shown, ()))
     assert asked == 20
     assert guard.caution == Caution()
+
+
+def test_what_was_asked_is_not_asked_again_however_often_a_peer_announces_it() -> None:
+    guard = crashed()
+    guard.meet(BOB)
+    for _ in range(100):
+        guard.do(m.Requested(g.Announced(BOB, (STREAM,), ())))
+    assert len(guard.questions()) == 1
+
+
+def test_who_owned_a_stream_before_us_holds_nothing() -> None:
+    """Its Heads are signed by an owner of the genesis, and not by this node."""
+    author = Author("mallory", uniqueness=Uniqueness.NONE)
+    guard = Guard(segments=[], clean=False)
+    guard.shelf.take(author.genesis, author.beginning)
+    ours = owned_by((ALICE.keys, 1))
+    guard.shelf.logs[author.stream] = replace(guard.shelf.logs[author.stream], owners=ours)
+    guard.start()
+    guard.meet(BOB)
+    guard.hear(BOB, g.Heads((long_head(author),)))
+    assert (guard.checked, guard.kept) == (0, {})
+    guard.later(PATIENCE_S)
+    assert guard.caution.why_wait(author.stream, guard.shelf.logs[author.stream]) is None

@@ -19,6 +19,7 @@ from qbix_node.sequencing.service import Sequencing
 from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.authoring import make_genesis, sign_resolve
+from qbix_node.streams.caution import Trusted
 from qbix_node.streams.forks import ShownHead, unequal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Resolve
@@ -191,6 +192,7 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
             await node.streams.resolve(choice)
         async with joined((again, bob)):
             await again.streams.wait_beyond(stream, 2)
+            await again.streams.heed(Trusted(stream))  # which bob has said
             await trio.sleep(1)
             assert await again.sequencing.append(stream, entries("on")) == (3,)
             await bob.streams.wait_beyond(stream, 3)

@@ -11,6 +11,7 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.runtime.runner import verify_checks
 from qbix_node.store.memory import MemoryDisk, MemoryStore
+from qbix_node.streams.caution import Trusted
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.messages import (
@@ -126,6 +127,10 @@ class Desk:
         entries = [NewEntry(kind, content) for content in contents or (b"wish %d" % request,)]
         self.tell(m.Requested(Append(request, stream, tuple(entries), stamp_ms)))
         return request
+
+    def trust(self, stream: StreamId) -> None:
+        """A peer has said that it has no more of it."""
+        self.tell(m.Requested(Trusted(stream)))
 
     def resolve(self, resolution: Resolution) -> None:
         """It is durable, as it is before a book hears of it."""

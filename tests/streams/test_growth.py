@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from qbix_node.errors import Malformed
 from qbix_node.streams.authoring import make_header
 from qbix_node.streams.genesis import Genesis, Uniqueness
-from qbix_node.streams.growth import Contradicted, Facts, Growth, begin, read_headers
+from qbix_node.streams.growth import Contradicted, Facts, Growth, begin, cover, read_headers
 from qbix_node.streams.messages import CONTENT_BYTES_MAX, NewEntry, Segment
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.tree import Hash
+from qbix_node.streams.tree import Hash, leaf_hash
 from tests.streams.logs import (
     ALICE,
     BOB,
@@ -202,6 +202,14 @@ def test_a_log_begins_with_the_genesis_of_its_stream(log: Log, bob: Reader) -> N
 
 
 # ---- what contradicts it ----
+
+
+def test_the_first_leaf_is_the_genesis_also_where_that_is_known(log: Log, bob: Reader) -> None:
+    """As after a log was dropped: the owners may have signed another one in its place."""
+    log.leaves[0] = b"no genesis at all"
+    log.hashes[0] = leaf_hash(log.leaves[0])
+    with pytest.raises(Malformed, match="not the genesis"):
+        cover(log.genesis, None, log.segment(0, 3))
 
 
 def test_a_head_over_other_entries_contradicts_and_names_what_proves_it(

@@ -1,5 +1,6 @@
 """Own streams that come back from others, and those that others hand over."""
 
+from qbix_node.streams.caution import Doubt, read_doubts
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import Segment
 from qbix_node.streams.records import read_runs
@@ -27,6 +28,10 @@ def test_an_own_stream_is_restored_before_it_goes_on() -> None:
     desk.offer(log.segment(5, 12))
     desk.settle()
     desk.append(STREAM)
+    assert desk.refusals[1:] == [Doubt.CAME]
+    assert desk.signed == 0
+    desk.trust(STREAM)
+    desk.append(STREAM)
     desk.settle()
     assert desk.book.length(STREAM) == 13
     check_restored(desk, log)
@@ -45,9 +50,24 @@ def test_a_shorter_head_does_not_make_an_own_stream_seem_restored() -> None:
     assert desk.settled == {PETE: 1, QUIN: 1}
     desk.offer(log.segment(5, 12))
     desk.settle()
+    desk.trust(STREAM)
     desk.append(STREAM)
     desk.settle()
     check_restored(desk, log)
+
+
+def test_that_an_own_stream_came_is_durable_with_its_first_entries() -> None:
+    log, others = Log(OWN, ((0, BOB),)), Log(genesis_of(ALICE), ((0, ALICE),))
+    free = Log(genesis_of(BOB, uniqueness=Uniqueness.NONE), ((0, BOB),))
+    desk = Desk([each.stream for each in (log, others, free)])
+    for each in (log, others, free):
+        desk.offer(each.segment(0, 1))
+    desk.settle()
+    assert read_doubts(desk.disk) == {STREAM: 0}
+    made = Desk()
+    made.create(OWN)
+    made.settle()
+    assert read_doubts(made.disk) == {}
 
 
 def check_restored(desk: Desk, log: Log) -> None:

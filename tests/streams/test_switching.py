@@ -223,6 +223,7 @@ def test_an_owner_whose_log_is_dropped_appends_when_the_chosen_branch_is_there()
     assert desk.signed == 0
     desk.offer(*rest)
     desk.settle()
+    desk.trust(own.stream)
     desk.append(own.stream)
     desk.settle()
     assert desk.book.length(own.stream) == 8

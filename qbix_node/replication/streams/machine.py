@@ -321,6 +321,7 @@ class StreamReplicator:
                     self.talks.miss(peer, stream, now)
                 case m.Emit(LogDropped(stream)):
                     self.talks.end(stream)
+                    self._keeper.forget(stream)
                 case m.Emit(Switched(stream)) if self.choice.replicates(stream):
                     self.talks.begin_anew(stream, now)
                 case _:

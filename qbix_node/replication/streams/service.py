@@ -62,7 +62,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
-from qbix_node.streams.resolution import Resolution, read_resolutions, read_stopped
+from qbix_node.streams.resolution import CLOSED, Resolution, read_resolutions, read_stopped
 from qbix_node.streams.serving import Entry, read_entries
 from qbix_node.streams.switching import LogDropped, ResolveStream, Switching, Withdraw, nothing_else
 from qbix_node.wire.references import StreamId, format_feed, format_stream
@@ -105,8 +105,8 @@ class StreamReplication:
         )
         book = self._machine.book
         if clean is not None:
-            own = [geneses[each] for each in geneses if book.owns(each)]
-            own = [genesis for genesis in own if genesis.stream not in book.stopped]
+            unclosed = [geneses[each] for each in geneses if book.stopped.get(each) != CLOSED]
+            own = [genesis for genesis in unclosed if book.owns(genesis.stream)]
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
@@ -327,7 +327,7 @@ class StreamReplication:
     async def hold(self, stream: StreamId) -> None:
         """Wait a while for what keeps the node from appending to end."""
         with trio.move_on_after(CAUTION_S):
-            while self.why_wait(stream) is not None:
+            while self.why_wait(stream) is not None or stream in self.caution.doubts:
                 await self._caution_changed.wait()
 
     async def wait_beyond(self, stream: StreamId, length: int) -> None:

@@ -368,3 +368,26 @@ def test_equal_events_give_equal_effects() -> None:
         return [bench.asked, bench.found]
 
     assert told() == told()
+
+
+def test_what_is_asked_of_a_log_that_is_dropped_is_not_kept(bench: Bench) -> None:
+    """It is of the branch that its owners gave up."""
+    stream = bench.add()
+    bench.holders[PETE] = ENTRIES + 1
+    bench.lacks(stream)
+    bench.keeper.forget(stream)
+    bench.answer(PETE)
+    assert bench.contents(stream) == []
+    assert bench.found == []
+    bench.lacks(stream)
+    bench.answer(PETE)
+    assert bench.contents(stream) == [1, 2, 3, 4, 5], "it is not blamed for what it said before"
+
+
+def test_a_log_that_is_dropped_takes_nothing_meanwhile(bench: Bench) -> None:
+    stream = bench.add()
+    bench.change(Fill(stream, {1: bench.logs[stream].contents[1] or b""}))
+    del bench.states[stream]
+    bench.settle()
+    assert bench.contents(stream) == []
+    assert bench.found == [c.Changed(1, 0, 0, None)]

@@ -8,7 +8,7 @@ that are followed whole are fetched by themselves, others when somebody asks for
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from qbix_node import machines as m
@@ -140,6 +140,13 @@ class ContentKeeper:
         for each in (self._searches, self._complete, self._turns, self._asleep):
             each.pop(stream, None)
 
+    def forget(self, stream: StreamId) -> None:
+        """Its log was dropped: what was asked for is of another branch."""
+        self.end(stream)
+        for peer, question in self._asking.items():
+            if question.stream == stream:
+                self._asking[peer] = _Question(stream, ())
+
     # ---- whom to ask ----
 
     def _step(self, stream: StreamId, now: float, effects: Effects) -> None:
@@ -239,6 +246,9 @@ class ContentKeeper:
         if question is None:
             return  # of an earlier connection
         stream, missing = question.stream, question.missing
+        if not missing:  # any more
+            self._free(stream, now, effects)
+            return
         if len(answer.contents) != len(missing):
             self._bar(peer, stream, "its answer has another number of contents", effects)
             self._free(stream, now, effects)
@@ -318,6 +328,8 @@ class ContentKeeper:
 
     def _edited(self, stream: StreamId, edited: Edited, now: float, effects: Effects) -> None:
         work = self._works[stream][0]
+        if stream not in self.logs:  # SPEC streams 6.1: what is dropped takes nothing meanwhile
+            edited = replace(edited, writes=(), contents=0, bytes=0, wrong=None, rest=None)
         if edited.wrong is not None and work.source is not None:
             reason = f"entry {edited.wrong}: this is not its content"
             self._bar(work.source, stream, reason, effects)
