@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NewType, TypeVar
 
+from qbix_node.crypto import domains
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
 from qbix_node.wire import fields
-from qbix_node.wire.packing import Packable
+from qbix_node.wire.packing import Packable, pack
 
 AuthorId = NewType("AuthorId", bytes)  # Ed25519 public key, 32 bytes
 Signatures = tuple[tuple[int, bytes], ...]  # index of the owner, signature; ascending
@@ -41,6 +42,11 @@ class Owners:
 
     def packable(self) -> tuple[Packable, int]:
         return self.weights, self.threshold
+
+    @property
+    def hash(self) -> bytes:
+        """owners_hash (spec/streams.md 7)."""
+        return domains.hashed(domains.OWNERS, pack(self.packable()))
 
 
 def read_owners(weights: object, threshold: object, what: str, *, least: int = 1) -> Owners:
