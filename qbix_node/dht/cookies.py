@@ -1,4 +1,4 @@
-"""Whether a datagram's address can be answered at length (spec/dht.md 4). Pure."""
+"""Whether a datagram's address can be answered at length, and since when (spec/dht.md 4). Pure."""
 
 from hashlib import blake2b
 from hmac import compare_digest
@@ -10,32 +10,43 @@ from qbix_node.machines import PeerId, Rng
 LIFETIME_S = 300.0  # of a secret; a cookie counts under its secret and the one after it
 
 _SECRET_BYTES = 32
+_TIME_BYTES = 8
+_MAC_BYTES = COOKIE_BYTES - _TIME_BYTES
 
 
 class Cookies:
     def __init__(self) -> None:
         self._secrets: tuple[bytes, bytes] | None = None  # this one, the one before
         self._since = 0.0
+        self._since_ms = 0
+        self.now_ms = 0
 
     def turn(self, now: float, rng: Rng) -> None:
         """Before any other call at a moment."""
+        self.now_ms = max(self.now_ms, int(now * 1000))
         if self._secrets is None or now - self._since >= 2 * LIFETIME_S:
             self._secrets = rng.randbytes(_SECRET_BYTES), rng.randbytes(_SECRET_BYTES)
         elif now - self._since >= LIFETIME_S:
             self._secrets = rng.randbytes(_SECRET_BYTES), self._secrets[0]
         else:
             return
-        self._since = now
+        self._since, self._since_ms = now, self.now_ms
 
     def make(self, source: Endpoint, sender: PeerId) -> bytes:
         assert self._secrets is not None
-        return _cookie(self._secrets[0], source, sender)
+        given = self.now_ms.to_bytes(_TIME_BYTES)
+        return given + _mac(self._secrets[0], given, source, sender)
 
-    def count(self, cookie: bytes, source: Endpoint, sender: PeerId) -> bool:
+    def given_ms(self, cookie: bytes, source: Endpoint, sender: PeerId) -> int | None:
+        """When it was given; None: never, to them, or too long ago."""
         assert self._secrets is not None
-        return any(compare_digest(cookie, _cookie(each, source, sender)) for each in self._secrets)
+        given = cookie[:_TIME_BYTES]
+        at_ms = int.from_bytes(given)
+        secret = self._secrets[at_ms < self._since_ms]  # so one is tried, whatever comes
+        right = compare_digest(cookie[_TIME_BYTES:], _mac(secret, given, source, sender))
+        return at_ms if right else None
 
 
-def _cookie(secret: bytes, source: Endpoint, sender: PeerId) -> bytes:
-    place = source.port.to_bytes(2) + source.ip
-    return blake2b(sender + place, key=secret, digest_size=COOKIE_BYTES).digest()
+def _mac(secret: bytes, given: bytes, source: Endpoint, sender: PeerId) -> bytes:
+    about = given + sender + source.port.to_bytes(2) + source.ip
+    return blake2b(about, key=secret, digest_size=_MAC_BYTES).digest()

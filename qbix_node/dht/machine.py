@@ -41,8 +41,9 @@ class Dht:
     def warm(self, contacts: Iterable[Told], now: float) -> None:
         """Know these as if each had answered: for a simulator, which needs no thousand joins."""
         for key, ip, port in contacts:
-            if self._state.table.answered(Contact(identity(key), Endpoint(ip, port)), now):
-                self._state.peer(key)
+            contact = Contact(identity(key), Endpoint(ip, port))
+            if self._state.table.answered(contact, now) and (peer := self._state.peer(key)):
+                self._state.peers.add(key, peer)
         self._upkeep.warm(now)
 
     def handle(self, event: Event, now: float, rng: Rng) -> tuple[Effect, ...]:
@@ -121,6 +122,7 @@ class Dht:
             "contacts": len(state.table),
             "buckets": len(state.table.buckets),
             "peers": len(state.peers),
+            "senders": len(self._server),
             "calls": len(self._calls),
             "searches": len(self._searches),
             "records": len(state.shelf),

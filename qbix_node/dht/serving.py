@@ -7,7 +7,7 @@ came, before the address is proven by a cookie.
 from collections.abc import Callable
 
 from qbix_node.crypto.boxes import sha256
-from qbix_node.dht.endpoints import Endpoint, sender_of
+from qbix_node.dht.endpoints import Endpoint, network_of, sender_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.messages import (
     FIRST_OF_OTHERS,
@@ -66,7 +66,14 @@ class Server:
         self._allowances = Allowances(
             limits.requests_per_s, limits.requests_burst, limits.senders_max
         )
+        self._strangers = Allowances(
+            limits.strangers_per_s, limits.strangers_burst, limits.senders_max
+        )
         self._agreements = Allowance(limits.agreements_per_s, limits.agreements_burst)
+
+    def __len__(self) -> int:
+        """Of how many senders it is known what they have left."""
+        return len(self._allowances)
 
     def register(self, rpc: int, handler: Handler) -> None:
         assert FIRST_OF_OTHERS <= rpc <= LAST_OF_OTHERS
@@ -77,20 +84,26 @@ class Server:
         state = self._state
         if header.recipient != state.own.id or header.sender == state.own.key:
             state.counts["ignored: not for us"] += 1
-        elif not self._allowances.take(sender_of(source), turn.now):
-            state.counts["ignored: too many"] += 1
-        elif not state.cookies.count(header.cookie, source, header.sender):
+            return
+        given_ms = state.cookies.given_ms(header.cookie, source, header.sender)
+        peer = state.peers.get(header.sender)
+        if given_ms is None or given_ms <= (peer or state.peers).after_ms:
             state.counts["cookies given"] += 1
             assert len(datagram) >= REQUEST_BYTES_MIN  # so the answer is shorter
             turn.effects.append(Say(self._header(header, COOKIE, source, header.salt), source))
-        elif peer := self._peer(header.sender, turn):
-            self._open(header, datagram, source, peer, turn)
+            return
+        peer = peer or self._stranger(header.sender, source, turn)
+        body = None if peer is None else self._open(header, datagram, given_ms, peer)
+        if peer is not None and body is not None:
+            if state.peers.get(header.sender) is None:
+                state.peers.add(header.sender, peer)
+            peer.came_with(header.number, state.cookies.now_ms)
+            self._serve(header, body, source, peer, turn)
 
-    def _peer(self, key: PeerId, turn: Turn) -> Peer | None:
-        peer = self._state.peers.get(key)
-        if peer is not None:
-            return peer
-        if not self._agreements.take(turn.now):
+    def _stranger(self, key: PeerId, source: Endpoint, turn: Turn) -> Peer | None:
+        """SPEC dht 10: nobody uses up what there is for all."""
+        network = network_of(source)
+        if not (self._strangers.take(network, turn.now) and self._agreements.take(turn.now)):
             self._state.counts["ignored: too many strangers"] += 1
             return None
         peer = self._state.peer(key)
@@ -98,18 +111,21 @@ class Server:
             self._state.counts["ignored: not sealed"] += 1
         return peer
 
-    def _open(
-        self, header: Header, datagram: bytes, source: Endpoint, peer: Peer, turn: Turn
-    ) -> None:
-        state = self._state
-        if not peer.is_new(header.number):
-            state.counts["ignored: replayed"] += 1
-            return
-        body = state.sealing.unseal(datagram, peer.shared)
+    def _open(self, header: Header, datagram: bytes, given_ms: int, peer: Peer) -> bytes | None:
+        if not peer.is_new(header.number, given_ms):
+            self._state.counts["ignored: replayed"] += 1
+            return None
+        body = self._state.sealing.unseal(datagram, peer.shared)
         if body is None:
-            state.counts["ignored: not sealed"] += 1
+            self._state.counts["ignored: not sealed"] += 1
+        return body
+
+    def _serve(self, header: Header, body: bytes, source: Endpoint, peer: Peer, turn: Turn) -> None:
+        """A request that is the sender's own, and so is the allowance that it takes from."""
+        state = self._state
+        if not self._allowances.take(sender_of(source), turn.now):
+            state.counts["ignored: too many"] += 1
             return
-        peer.came_with(header.number)
         try:
             request = read_message(header.type, body)
         except Malformed:

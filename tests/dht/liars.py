@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from qbix_node.dht import messages as d
 from qbix_node.dht.endpoints import Endpoint
 from qbix_node.dht.ids import NodeId, distance, identity
+from qbix_node.dht.peers import NO_COOKIE
 from qbix_node.dht.wire import ANSWER, VERSION, Header, read_header
 from qbix_node.machines import PeerId
 from tests.dht.network import Node, Remembered, told
@@ -42,7 +43,7 @@ class Liar(Node):
             case _:
                 answer = d.Pong(source)
         to, salt = identity(asked.sender).id, self.rng.randbytes(8)
-        header = Header(VERSION, answer.type, asked.number, self.key, to, bytes(8), salt)
+        header = Header(VERSION, answer.type, asked.number, self.key, to, NO_COOKIE, salt)
         sealed = sealing.seal(header.encode(), d.encode(answer), shared)
         self.network.carry(sealed, self.endpoint, source)
 
