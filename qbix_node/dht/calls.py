@@ -46,6 +46,7 @@ class Call:
     type: int
     body: bytes
     asker: Asker
+    since: float
     tag: int = 0  # the asker's own
     sent: dict[int, tuple[float, bytes]] = field(default_factory=dict)  # number: when, salt
     attempts: int = 0
@@ -63,6 +64,7 @@ class Calls:
         self._order = count()
         self._alarm = math.inf
         self._number = 0
+        self._answered_at = -math.inf  # by anybody
         self.trip = RoundTrip()  # over all peers
 
     def __len__(self) -> int:
@@ -78,7 +80,7 @@ class Calls:
         peer = self._state.peer(contact.key)
         if peer is None:
             return False
-        call = Call(contact, peer, message.type, encode(message), asker, tag)
+        call = Call(contact, peer, message.type, encode(message), asker, turn.now, tag)
         self._calls += 1
         self._attempt(call, turn)
         return True
@@ -156,6 +158,7 @@ class Calls:
         peer.cookie = header.cookie
         peer.add(turn.now - sent_at)
         self.trip.add(turn.now - sent_at)
+        self._answered_at = turn.now
         self._close(call)
         state.counts["answers"] += 1
         state.table.answered(call.contact, turn.now)
@@ -196,7 +199,7 @@ class Calls:
             return
         self._close(call)
         state.counts["calls unanswered"] += 1
-        state.table.missed(call.contact)
+        state.table.missed(call.contact, alone=self._answered_at < call.since)
         call.asker.failed(call, turn)
 
     def _set_alarm(self, turn: Turn) -> None:

@@ -109,7 +109,9 @@ class Dht:
         return self._state.table
 
     def contacts(self) -> list[Told]:
-        return [Told(each.key, each.ip, each.port) for each in self._state.table]
+        """The longest known first."""
+        known = sorted(self._state.table, key=lambda each: each.since)
+        return [Told(each.key, each.ip, each.port) for each in known]
 
     def seen_at(self) -> Endpoint | None:
         """Where others see us, by their word."""

@@ -16,6 +16,7 @@ from qbix_node.dht.messages import (
     NOT_KEPT,
     RECORD_BYTES_MAX,
     RECORDS_MAX,
+    TALK_BYTES_MAX,
     FindNode,
     GetRecord,
     Message,
@@ -48,7 +49,8 @@ from qbix_node.dht.wire import (
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
 
-# An upper layer's answer to a peer there; None: it refuses. Short, and without waiting.
+# An upper layer's answer to a peer there, of at most TALK_BYTES_MAX; it refuses by None, or by
+# raising Malformed. Short, and without waiting.
 Handler = Callable[[PeerId, Endpoint, bytes], bytes | None]
 
 CONTACT_BYTES_MAX = 56  # as packed, with an IPv6 address
@@ -156,10 +158,19 @@ class Server:
             case PutRecord(encoded):
                 return Stored(KEPT if self._keep(encoded, source, turn) else NOT_KEPT)
             case Talk(rpc, data) if rpc in self._handlers:
-                reply = self._handlers[rpc](sender, source, data)
-                return Refused() if reply is None else Talk(rpc | ANSWER, reply)
+                return self._reply(rpc, sender, source, data)
             case _:
                 return Refused()
+
+    def _reply(self, rpc: int, sender: PeerId, source: Endpoint, data: bytes) -> Message:
+        try:
+            reply = self._handlers[rpc](sender, source, data)
+        except Malformed:
+            reply = None
+        if reply is None or len(reply) > TALK_BYTES_MAX:
+            self._state.counts["requests refused"] += 1
+            return Refused()
+        return Talk(rpc | ANSWER, reply)
 
     def _told(self, target: NodeId, source: Endpoint, most: int) -> tuple[Told, ...]:
         return self._state.told_nearest(int.from_bytes(target), source, most)
@@ -194,10 +205,9 @@ class Server:
             state.counts["records refused"] += 1
             return False
         known = any(each.encoded == encoded for each in state.shelf.get(record.key, record.signer))
-        if known:
-            return True
-        if not self._near(record) or not state.sealing.verify(
-            record.signer, record.signed, record.signature
+        if not known and not (
+            self._near(record)
+            and state.sealing.verify(record.signer, record.signed, record.signature)
         ):
             state.counts["records refused"] += 1
             return False
