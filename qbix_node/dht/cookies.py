@@ -1,5 +1,6 @@
 """Whether a datagram's address can be answered at length, and since when (spec/dht.md 4). Pure."""
 
+import math
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -17,20 +18,24 @@ _MAC_BYTES = COOKIE_BYTES - _TIME_BYTES
 class Cookies:
     def __init__(self) -> None:
         self._secrets: tuple[bytes, bytes] | None = None  # this one, the one before
-        self._since = 0.0
-        self._since_ms = 0
-        self.now_ms = 0
+        self._since = self._now = -math.inf
 
     def turn(self, now: float, rng: Rng) -> None:
         """Before any other call at a moment."""
-        self.now_ms = max(self.now_ms, int(now * 1000))
-        if self._secrets is None or now - self._since >= 2 * LIFETIME_S:
-            self._secrets = rng.randbytes(_SECRET_BYTES), rng.randbytes(_SECRET_BYTES)
-        elif now - self._since >= LIFETIME_S:
-            self._secrets = rng.randbytes(_SECRET_BYTES), self._secrets[0]
-        else:
+        self._now = now
+        age_s = now - self._since
+        if age_s < LIFETIME_S:
             return
-        self._since, self._since_ms = now, self.now_ms
+        this = rng.randbytes(_SECRET_BYTES)
+        if self._secrets is None or age_s >= 2 * LIFETIME_S:
+            self._secrets = this, rng.randbytes(_SECRET_BYTES)
+        else:
+            self._secrets = this, self._secrets[0]
+        self._since = now
+
+    @property
+    def now_ms(self) -> int:
+        return int(self._now * 1000)
 
     def make(self, source: Endpoint, sender: PeerId) -> bytes:
         assert self._secrets is not None
@@ -42,7 +47,7 @@ class Cookies:
         assert self._secrets is not None
         given = cookie[:_TIME_BYTES]
         at_ms = int.from_bytes(given)
-        secret = self._secrets[at_ms < self._since_ms]  # so one is tried, whatever comes
+        secret = self._secrets[at_ms < int(self._since * 1000)]  # so one is tried, whatever comes
         right = compare_digest(cookie[_TIME_BYTES:], _mac(secret, given, source, sender))
         return at_ms if right else None
 

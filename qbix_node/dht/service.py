@@ -72,7 +72,8 @@ class DhtService:
         self._timers = Timers()
         self._alarm = trio.CancelScope()
         self._numbers = count(1)
-        self._answers: dict[int, tuple[trio.Event, list[object]]] = {}
+        self._waiting: dict[int, trio.lowlevel.Task | None] = {}  # for the answer of that number
+        self._answers: dict[int, object] = {}
         self.datagrams_lost = 0  # by us, as too many waited
 
     @property
@@ -142,18 +143,29 @@ class DhtService:
         return {**self.machine.figures(), "datagrams lost": self.datagrams_lost}
 
     async def _ask(self, wish: Callable[[int], object], kind: type[T]) -> T:
-        if len(self._answers) >= BACKLOG_MAX:
+        if len(self._waiting) >= BACKLOG_MAX:
             raise LocalError("too many questions to the DHT at once", hint="try again later")
-        number, answered, answers = next(self._numbers), trio.Event(), list[object]()
-        self._answers[number] = answered, answers
-        try:
-            self._want(wish(number))
-            await answered.wait()
-        finally:
-            del self._answers[number]
-        (answer,) = answers
+        number = next(self._numbers)
+        wanted = wish(number)
+        self._waiting[number] = None
+        self._want(wanted)
+        if number in self._answers:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._answered(number)
+        answer = self._answers.pop(number)
         assert isinstance(answer, kind)
         return answer
+
+    async def _answered(self, number: int) -> None:
+        """An Event for each question would be a third of what a round trip costs."""
+
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            del self._waiting[number]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._waiting[number] = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(give_up)
 
     # ---- the machine's decisions ----
 
@@ -174,10 +186,10 @@ class DhtService:
     def _tell(self, finding: object) -> None:
         match finding:
             case r.Found(number) | r.Got(number) | r.Placed(number) | r.Replied(number):
-                if number in self._answers:
-                    answered, answers = self._answers[number]
-                    answers.append(finding)
-                    answered.set()
+                if number in self._waiting:
+                    self._answers[number] = finding
+                    if task := self._waiting.pop(number):
+                        trio.lowlevel.reschedule(task)
             case _:
                 pass
 

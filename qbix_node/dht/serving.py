@@ -6,7 +6,6 @@ came, before the address is proven by a cookie.
 
 from collections.abc import Callable
 
-from qbix_node.crypto.boxes import sha256
 from qbix_node.dht.endpoints import Endpoint, network_of, sender_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.messages import (
@@ -144,7 +143,7 @@ class Server:
     def _header(self, asked: Header, kind: int, source: Endpoint, salt: bytes) -> bytes:
         state = self._state
         cookie = state.cookies.make(source, asked.sender)
-        to = NodeId(sha256(asked.sender))
+        to = identity(asked.sender).id
         return Header(VERSION, kind, asked.number, state.own.key, to, cookie, salt).encode()
 
     def _answer(self, request: Message, sender: PeerId, source: Endpoint, turn: Turn) -> Message:

@@ -32,7 +32,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "get: a key of 31 bytes": lambda: r.Get(1, SHORT),
     "get: a signer of 31 bytes": lambda: r.Get(1, ID, PeerId(bytes(31))),
     "withdraw: a key of 31 bytes": lambda: r.Withdraw(SHORT, "node"),
-    "bootstrap: a key of 31 bytes": lambda: r.Bootstrap((THERE, THERE._replace(key=SHORT))),
+    "bootstrap: a key of 31 bytes": lambda: r.Bootstrap((THERE, THERE._replace(key=PeerId(SHORT)))),
     "bootstrap: an address of 5 bytes": lambda: r.Bootstrap((THERE._replace(ip=bytes(5)),)),
     "bootstrap: port 0": lambda: r.Bootstrap((THERE._replace(port=0),)),
     "ask: port 65536": lambda: r.Ask(1, THERE._replace(port=65536), RPC, b""),

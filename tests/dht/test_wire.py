@@ -24,7 +24,7 @@ from qbix_node.dht.wire import (
 )
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
-from qbix_node.wire.packing import Packable, pack
+from tests.dht.fuzz import odd_body
 from tests.dht.network import Network, is_exact, keys_of
 
 hashes = st.binary(min_size=32, max_size=32)
@@ -143,30 +143,6 @@ def test_a_sender_may_count_anew_and_nothing_of_before_is_taken_again(
     assert len(set(taken)) == len(taken)
 
 
-def _body(rng: random.Random) -> bytes:
-    """Random bytes, or a message with a few bits changed, or values that nobody expects."""
-    ends = [rng.randbytes(rng.choice((0, 4, 16, 32, 700))) for _ in range(3)]
-    odd: list[Packable] = [
-        None,
-        True,
-        -1,
-        2**64 - 1,
-        "name",
-        [],
-        [[]],
-        [None] * 40,
-        *ends,
-        [*ends],
-        [[*ends]],
-    ]
-    if rng.random() < 0.3:
-        return rng.randbytes(rng.randrange(1, 200))
-    body = bytearray(pack([rng.choice(odd) for _ in range(rng.randrange(4))]))
-    if rng.random() < 0.3:
-        body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
-    return bytes(body)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_a_known_peer_seals_the_node_lives_and_still_finds(seed: int) -> None:
     """As requests, and as answers to what the node asks: all with right keys and cookies."""
@@ -187,7 +163,7 @@ def test_whatever_a_known_peer_seals_the_node_lives_and_still_finds(seed: int) -
     def send(kind: int, number: int) -> None:
         cookie = heard[-1].cookie if heard else NO_COOKIE
         header = Header(1, kind, number, liar.key, victim.id, cookie, rng.randbytes(8)).encode()
-        body = b"" if kind == COOKIE else _body(rng)
+        body = b"" if kind == COOKIE else odd_body(rng)
         data = header if kind == COOKIE else sealing.seal(header, body, shared)
         victim.hear(data, liar.endpoint)
 

@@ -32,6 +32,7 @@ class Victim:
     seed: int = 1
     now: float = 0.0
     said: list[r.Say] = field(default_factory=list)
+    effects: tuple[r.Effect, ...] = ()
     replies: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -45,7 +46,7 @@ class Victim:
         return self.handle(r.Heard(datagram, source))
 
     def handle(self, event: r.Event) -> list[r.Say]:
-        effects = self.dht.handle(event, self.now, self.rng)
+        self.effects = effects = self.dht.handle(event, self.now, self.rng)
         self.said = [each for each in effects if isinstance(each, r.Say)]
         self.replies += [each.finding for each in effects if isinstance(each, m.Emit)]
         return self.said
