@@ -46,7 +46,6 @@ class Call:
     type: int
     body: bytes
     asker: Asker
-    since: float
     tag: int = 0  # the asker's own
     sent: dict[int, tuple[float, bytes]] = field(default_factory=dict)  # number: when, salt
     attempts: int = 0
@@ -80,7 +79,7 @@ class Calls:
         peer = self._state.peer(contact.key)
         if peer is None:
             return False
-        call = Call(contact, peer, message.type, encode(message), asker, turn.now, tag)
+        call = Call(contact, peer, message.type, encode(message), asker, tag)
         self._calls += 1
         self._attempt(call, turn)
         return True
@@ -199,7 +198,7 @@ class Calls:
             return
         self._close(call)
         state.counts["calls unanswered"] += 1
-        state.table.missed(call.contact, alone=self._answered_at < call.since)
+        state.table.missed(call.contact, turn.now, self._answered_at)
         call.asker.failed(call, turn)
 
     def _set_alarm(self, turn: Turn) -> None:

@@ -4,6 +4,7 @@ On the kademlia package's RoutingTable, KBucket and Node. Its own search is not 
 clock and pings by itself; all of that is replaced here.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -40,6 +41,7 @@ class Contact(Node):  # type: ignore[misc]
         self.since = 0.0  # first answer
         self.seen_at = 0.0  # last answer
         self.misses = 0  # calls without an answer since
+        self.missed_at = 0.0  # the first of them
 
     @property
     def endpoint(self) -> Endpoint:
@@ -181,15 +183,17 @@ class Table(RoutingTable):  # type: ignore[misc]
         contact.since, contact.seen_at, contact.misses = now, now, 0
         return self._add(contact)
 
-    def missed(self, contact: Contact, *, alone: bool = False) -> None:
-        """A call to it, at this endpoint, was not answered. `alone`: nor was any other meanwhile,
-        so that it may be us who are cut off, or flooded.
+    def missed(self, contact: Contact, now: float = 0.0, heard_at: float = math.inf) -> None:
+        """A call to it, at this endpoint, was not answered. `heard_at`: when anybody answered; if
+        nobody did since its first miss, it may be us who are cut off, or flooded.
         """
         known = self.get(contact.id)
         if known is None or known.endpoint != contact.endpoint:
             return
+        if not known.misses:
+            known.missed_at = now
         known.misses += 1
-        if known.misses >= MISSES_MAX and not alone:
+        if known.misses >= MISSES_MAX and heard_at > known.missed_at:
             self._remove(known)
             self._promote(self.bucket_of(known.long_id))
 

@@ -129,10 +129,10 @@ def test_who_misses_while_nobody_answers_stays_until_somebody_does() -> None:
     table = table_of()
     table.answered(contact(far(0)), 1.0)
     for _ in range(2 * MISSES_MAX):
-        table.missed(contact(far(0)), alone=True)
+        table.missed(contact(far(0)), 2.0, heard_at=1.0)
     assert len(table) == 1
     assert table.closest(1 << 255, 4, sure=True) == []
-    table.missed(contact(far(0)))
+    table.missed(contact(far(0)), 9.0, heard_at=3.0)
     assert len(table) == 0
 
 
