@@ -17,7 +17,7 @@ from qbix_node.dht.peers import Peer, RoundTrip
 from qbix_node.dht.requests import Say
 from qbix_node.dht.state import State, Turn
 from qbix_node.dht.table import Contact
-from qbix_node.dht.wire import ANSWER, COOKIE, REFUSED, SALT_BYTES, VERSION, Header
+from qbix_node.dht.wire import ANSWER, COOKIE, REFUSED, SALT_BYTES, Header, encode_header
 from qbix_node.errors import Malformed
 from qbix_node.machines import Rng
 
@@ -93,9 +93,9 @@ class Calls:
         state, contact, peer = self._state, call.contact, call.peer
         salt = turn.rng.randbytes(SALT_BYTES)
         number = self._next_number(turn.rng)
-        header = Header(
-            VERSION, call.type, number, state.own.key, contact.id, peer.cookie, salt
-        ).encode()
+        header = encode_header(
+            call.type, number, state.own.key, contact.id, cookie=peer.cookie, salt=salt
+        )
         call.sent[number] = turn.now, salt
         self._open[number] = call
         turn.effects.append(
@@ -123,7 +123,7 @@ class Calls:
         call = self._open.get(header.number)
         if call is None:
             state.counts["ignored: not asked"] += 1
-        elif header.sender != call.contact.key or source != call.contact.endpoint:
+        elif header.sender != call.contact.key or not call.contact.is_at(*source):
             state.counts["ignored: another answers"] += 1
         elif header.type == COOKIE:
             self._challenged(call, header, turn)

@@ -9,6 +9,7 @@ from qbix_node.dht.wire import COOKIE_BYTES
 from qbix_node.machines import PeerId, Rng
 
 LIFETIME_S = 300.0  # of a secret; a cookie counts under its secret and the one after it
+FRESH_MS = 10_000
 
 _SECRET_BYTES = 32
 _TIME_BYTES = 8
@@ -41,6 +42,13 @@ class Cookies:
         assert self._secrets is not None
         given = self.now_ms.to_bytes(_TIME_BYTES)
         return given + _mac(self._secrets[0], given, source, sender)
+
+    def next(self, cookie: bytes, given_ms: int, source: Endpoint, sender: PeerId) -> bytes:
+        """For who came with this one, which counts: the same one, as long as it is fresh."""
+        now_ms = self.now_ms
+        if given_ms >= int(self._since * 1000) and now_ms - given_ms < FRESH_MS:
+            return cookie
+        return self.make(source, sender)
 
     def given_ms(self, cookie: bytes, source: Endpoint, sender: PeerId) -> int | None:
         """When it was given; None: never, to them, or too long ago."""

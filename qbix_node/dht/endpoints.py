@@ -24,27 +24,28 @@ class Scope(IntEnum):
 _MAPPED = bytes(10) + b"\xff\xff"
 _NAT64 = bytes.fromhex("0064ff9b") + bytes(8)
 _TEREDO, _SIX_TO_FOUR = bytes.fromhex("20010000"), bytes.fromhex("2002")
+_NOT_ALL_PUBLIC = bytes((10, 100, 127, 169, 172, 192))
 _LOOPBACK_6 = bytes(15) + b"\x01"
 
 
 def scope_of(ip: bytes) -> Scope:
     if len(ip) == 4:
-        return _scope_of_4(ip[0], ip[1])
+        return Scope.PUBLIC if ip[0] not in _NOT_ALL_PUBLIC else _scope_of_4(ip[0], ip[1])
     if ip == _LOOPBACK_6:
         return Scope.LOOPBACK
     return Scope.PRIVATE if ip[0] & 0xFE == 0xFC else Scope.PUBLIC
 
 
 def _scope_of_4(first: int, second: int) -> Scope:
-    match first, second & 0xF0, second:
-        case 127, _, _:
-            return Scope.LOOPBACK
-        case (10, _, _) | (172, 16, _) | (192, _, 168) | (169, _, 254):
-            return Scope.PRIVATE
-        case 100, _, _ if second & 0xC0 == 64:
-            return Scope.PRIVATE
-        case _:
-            return Scope.PUBLIC
+    if first == 127:
+        return Scope.LOOPBACK
+    private = (
+        first == 10
+        or (first == 172 and second & 0xF0 == 16)
+        or (first == 100 and second & 0xC0 == 64)
+        or (first, second) in ((192, 168), (169, 254))
+    )
+    return Scope.PRIVATE if private else Scope.PUBLIC
 
 
 def usable(ip: bytes) -> bool:

@@ -8,6 +8,7 @@ from qbix_node.dht.wire import COOKIE_BYTES
 from qbix_node.machines import PeerId
 
 WINDOW = 256  # requests that may come in another order than they were numbered
+_ALL = (1 << WINDOW) - 1
 
 TIMEOUT_S_FIRST = 1.0  # as long as nobody answered yet
 TIMEOUT_S_MIN = 0.2
@@ -63,7 +64,7 @@ class Peer(RoundTrip):
             self.newest, self.came = -1, 0
         ahead = number - self.newest
         if ahead > 0:
-            self.came = (self.came << min(ahead, WINDOW) | 1) & (1 << WINDOW) - 1
+            self.came = (self.came << min(ahead, WINDOW) | 1) & _ALL
             self.newest = number
         else:
             self.came |= 1 << -ahead

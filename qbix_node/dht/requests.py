@@ -6,6 +6,7 @@ other work, where it would end the node, and not at others, who would only ignor
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from qbix_node import machines as m
@@ -37,6 +38,7 @@ Effect = Say | m.SetTimer | m.Emit
 # ---- what the node wants ----
 
 
+@lru_cache(maxsize=4096)  # the same few, as upper layers ask again and again
 def _check_contact(contact: Told) -> None:
     fields.data(contact.key, "contact: key", size=32)
     read_endpoint(contact.ip, contact.port, "contact")

@@ -42,8 +42,8 @@ from qbix_node.dht.wire import (
     COOKIE,
     REQUEST_BYTES_MIN,
     SALT_BYTES,
-    VERSION,
     Header,
+    encode_header,
 )
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
@@ -91,7 +91,8 @@ class Server:
         if given_ms is None or given_ms <= (peer or state.peers).after_ms:
             state.counts["cookies given"] += 1
             assert len(datagram) >= REQUEST_BYTES_MIN  # so the answer is shorter
-            turn.effects.append(Say(self._header(header, COOKIE, source, header.salt), source))
+            cookie = state.cookies.make(source, header.sender)
+            turn.effects.append(Say(self._header(header, COOKIE, cookie, header.salt), source))
             return
         peer = peer or self._stranger(header.sender, source, turn)
         body = None if peer is None else self._open(header, datagram, given_ms, peer)
@@ -99,7 +100,11 @@ class Server:
             if state.peers.get(header.sender) is None:
                 state.peers.add(header.sender, peer)
             peer.came_with(header.number, state.cookies.now_ms)
-            self._serve(header, body, source, peer, turn)
+            if self._allowances.take(sender_of(source), turn.now):
+                cookie = state.cookies.next(header.cookie, given_ms, source, header.sender)
+                self._serve(header, body, source, peer, turn, cookie=cookie)
+            else:  # only now, as this one is the sender's own
+                state.counts["ignored: too many"] += 1
 
     def _stranger(self, key: PeerId, source: Endpoint, turn: Turn) -> Peer | None:
         """SPEC dht 10: nobody uses up what there is for all."""
@@ -121,12 +126,17 @@ class Server:
             self._state.counts["ignored: not sealed"] += 1
         return body
 
-    def _serve(self, header: Header, body: bytes, source: Endpoint, peer: Peer, turn: Turn) -> None:
-        """A request that is the sender's own, and so is the allowance that it takes from."""
+    def _serve(
+        self,
+        header: Header,
+        body: bytes,
+        source: Endpoint,
+        peer: Peer,
+        turn: Turn,
+        *,
+        cookie: bytes,
+    ) -> None:
         state = self._state
-        if not self._allowances.take(sender_of(source), turn.now):
-            state.counts["ignored: too many"] += 1
-            return
         try:
             request = read_message(header.type, body)
         except Malformed:
@@ -134,17 +144,16 @@ class Server:
             return
         state.counts["requests served"] += 1
         answer = self._answer(request, header.sender, source, turn)
-        sealed_under = self._header(header, answer.type, source, turn.rng.randbytes(SALT_BYTES))
+        sealed_under = self._header(header, answer.type, cookie, turn.rng.randbytes(SALT_BYTES))
         turn.effects.append(
             Say(state.sealing.seal(sealed_under, encode(answer), peer.shared), source)
         )
         self._meet(identity(header.sender), source, turn)
 
-    def _header(self, asked: Header, kind: int, source: Endpoint, salt: bytes) -> bytes:
-        state = self._state
-        cookie = state.cookies.make(source, asked.sender)
+    def _header(self, asked: Header, kind: int, cookie: bytes, salt: bytes) -> bytes:
         to = identity(asked.sender).id
-        return Header(VERSION, kind, asked.number, state.own.key, to, cookie, salt).encode()
+        own = self._state.own.key
+        return encode_header(kind, asked.number, own, to, cookie=cookie, salt=salt)
 
     def _answer(self, request: Message, sender: PeerId, source: Endpoint, turn: Turn) -> Message:
         match request:

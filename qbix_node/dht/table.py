@@ -47,6 +47,9 @@ class Contact(Node):  # type: ignore[misc]
     def endpoint(self) -> Endpoint:
         return Endpoint(self.ip, self.port)
 
+    def is_at(self, ip: bytes, port: int) -> bool:
+        return self.ip == ip and self.port == port
+
 
 class Span(NamedTuple):
     """Ids from low to high, both included: a power of two of them that begin alike."""
@@ -114,7 +117,12 @@ class Table(RoutingTable):  # type: ignore[misc]
 
     def flush(self) -> None:
         self.buckets = [Bucket(Span(0, 2**ID_BITS - 1), self.ksize)]
+        self._highs = [2**ID_BITS - 1]  # of the buckets
         self._subnets.clear()
+
+    def split_bucket(self, index: int) -> None:
+        self.buckets[index : index + 1] = self.buckets[index].split()
+        self._highs.insert(index, self.buckets[index].range.high)
 
     def __len__(self) -> int:
         return sum(map(len, self.buckets))
@@ -133,7 +141,7 @@ class Table(RoutingTable):  # type: ignore[misc]
         return self.buckets[self._place_of(number)]
 
     def _place_of(self, number: int) -> int:
-        return bisect_left(self.buckets, number, key=lambda each: each.range.high)
+        return bisect_left(self._highs, number)
 
     # ---- search ----
 
@@ -173,7 +181,7 @@ class Table(RoutingTable):  # type: ignore[misc]
         if contact.id == self._own.id:
             return False
         known = self.get(contact.id)
-        if known is not None and known.endpoint == contact.endpoint:
+        if known is not None and known.is_at(contact.ip, contact.port):
             known.seen_at, known.misses = now, 0
             return True
         if known is not None:
@@ -188,7 +196,7 @@ class Table(RoutingTable):  # type: ignore[misc]
         nobody did since its first miss, it may be us who are cut off, or flooded.
         """
         known = self.get(contact.id)
-        if known is None or known.endpoint != contact.endpoint:
+        if known is None or not known.is_at(contact.ip, contact.port):
             return
         if not known.misses:
             known.missed_at = now
@@ -205,7 +213,7 @@ class Table(RoutingTable):  # type: ignore[misc]
         known = bucket.nodes.get(who.id)
         if known is None:
             return Contact(who, endpoint) if self._may_take(bucket, who, endpoint) else None
-        if known.endpoint == endpoint:
+        if known.is_at(*endpoint):
             return None
         if known.misses:
             return Contact(who, endpoint)

@@ -30,6 +30,12 @@ REQUEST_BYTES_MIN = HEADER_BYTES + boxes.MAC_BYTES + 1
 NUMBER_MAX = 2**64 - 1
 
 
+def encode_header(
+    kind: int, number: int, sender: PeerId, recipient: NodeId, *, cookie: bytes, salt: bytes
+) -> bytes:
+    return _FORM.pack(VERSION, kind, number, sender, recipient, cookie, salt)
+
+
 class Header(NamedTuple):
     version: int
     type: int
