@@ -71,4 +71,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv $(PEERS)/node_modules $(PEERS)/.installed bench/peers/hypercore/node_modules bench/peers/hypercore/.installed
+	rm -rf .venv $(PEERS)/node_modules $(PEERS)/.installed bench/peers/hypercore/node_modules bench/peers/hypercore/.installed bench/peers/hyperdht/node_modules bench/peers/hyperdht/.installed

@@ -23,7 +23,7 @@ from kademlia.node import Node as LibraryNode
 
 from bench import Figure
 from bench.idle import resident_mib
-from qbix_node.crypto.boxes import sha256
+from qbix_node.crypto.boxes import MAC_BYTES, sha256
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.dht import requests as r
 from qbix_node.dht.endpoints import Endpoint
@@ -31,8 +31,9 @@ from qbix_node.dht.ids import NodeId, identity
 from qbix_node.dht.limits import Limits
 from qbix_node.dht.machine import Dht
 from qbix_node.dht.messages import FIND_NODE, FindNode, Talk, Told, encode
+from qbix_node.dht.peers import NO_COOKIE
 from qbix_node.dht.service import DhtService
-from qbix_node.dht.wire import VERSION, Header, Sealing, read_header
+from qbix_node.dht.wire import HEADER_BYTES, VERSION, Header, Sealing, read_header
 from qbix_node.machines import PeerId
 from qbix_node.store.memory import MemoryStore
 from tests.dht.network import Network, keys_of
@@ -67,7 +68,7 @@ class Asking:
         self._sealing = Sealing(CLIENT)
         shared = self._sealing.agree(PeerId(SERVER.public))
         assert shared is not None
-        self._shared, self._number, self._cookie = shared, 0, bytes(8)
+        self._shared, self._number, self._cookie = shared, 0, NO_COOKIE
         self._cookie = read_header(self.serve(self.request())).cookie
 
     def request(self) -> bytes:
@@ -90,7 +91,7 @@ class Asking:
     def boxes_alone(self, request: bytes, answer: bytes) -> None:
         """What the protocol asks for of libsodium: open one, seal the other."""
         self._sealing.unseal(request, self._shared)
-        self._sealing.seal(answer[:90], answer[106:], self._shared)
+        self._sealing.seal(answer[:HEADER_BYTES], answer[HEADER_BYTES + MAC_BYTES :], self._shared)
 
 
 def serve() -> tuple[float, float]:
@@ -161,7 +162,7 @@ def blocking(*, sealed: bool) -> float:
     sealing = [Sealing(SERVER), Sealing(CLIENT)]
     shared = sealing[1].agree(PeerId(SERVER.public))
     assert shared is not None
-    header, body = bytes(90), encode(Talk(PROBE, b"x" * 32))
+    header, body = bytes(HEADER_BYTES), encode(Talk(PROBE, b"x" * 32))
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,

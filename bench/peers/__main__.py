@@ -1,5 +1,5 @@
-"""Processor time and disk of the node beside those of ssb-db2 and ssb-ebt on the same work, or of
-hypercore.
+"""Processor time and disk of the node beside those of ssb-db2 and ssb-ebt on the same work, of
+hypercore, or of HyperDHT.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import trio
 from bench import Figure
 from bench.__main__ import conclusion, row
 from bench.catchup import ENTRIES
-from bench.peers import streams
+from bench.peers import dht, streams
 from bench.peers.receiving import Receiving, Writing, measure
 from tests.interop.jspeer import why_no_js_peers
 
@@ -64,18 +64,20 @@ def beside_feeds(messages: int) -> dict[str, Figure]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["feeds", "streams"], default="feeds")
+    parser.add_argument("what", nargs="?", choices=["feeds", "streams", "dht"], default="feeds")
     parser.add_argument("--messages", type=int, metavar="N", help="or entries")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    feeds = options.what == "feeds"
-    if reason := why_no_js_peers() if feeds else streams.why_not():
+    why_not = {"feeds": why_no_js_peers, "streams": streams.why_not, "dht": dht.why_not}
+    if reason := why_not[options.what]():
         print(reason, file=sys.stderr)
         return 2
-    if feeds:
+    if options.what == "feeds":
         results = {"peers": beside_feeds(options.messages or 10_000)}
-    else:
+    elif options.what == "streams":
         results = {"peers": streams.figures(options.messages or ENTRIES)}
+    else:
+        results = {"peers": dht.figures()}
     if options.json:
         print(json.dumps(results, indent=2))
     else:

@@ -3,7 +3,6 @@ loopback, stored. Hypercore is installed when it is first wanted, in a folder of
 """
 
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from statistics import median
 
 from bench import Figure
 from bench.catchup import CONTENT_BYTES, ENTRIES, catch_up
+from bench.peers import installed
 
 HYPERCORE = Path(__file__).parent / "hypercore"
 ROUNDS = 3
@@ -18,15 +18,7 @@ ROUNDS = 3
 
 def why_not() -> str | None:
     """Installs what is missing."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    if not (HYPERCORE / ".installed").is_file():
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-        if subprocess.run(command, cwd=HYPERCORE, check=False).returncode:  # noqa: S603  (our lock)
-            return f"hypercore can't be installed in {HYPERCORE}"
-        (HYPERCORE / ".installed").touch()
-    return None
+    return installed.why_not(HYPERCORE)
 
 
 def hypercore(blocks: int) -> tuple[float, float]:

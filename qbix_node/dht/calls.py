@@ -17,11 +17,13 @@ from qbix_node.dht.peers import Peer, RoundTrip
 from qbix_node.dht.requests import Say
 from qbix_node.dht.state import State, Turn
 from qbix_node.dht.table import Contact
-from qbix_node.dht.wire import ANSWER, COOKIE, NUMBER_MAX, REFUSED, SALT_BYTES, VERSION, Header
+from qbix_node.dht.wire import ANSWER, COOKIE, REFUSED, SALT_BYTES, Header, encode_header
 from qbix_node.errors import Malformed
+from qbix_node.machines import Rng
 
 TIMER = "dht/calls"
 BACKOFF = 1.5  # by which each further attempt is given more time
+_FIRST_NUMBER_BYTES = 7  # so that they never end
 STALE_MAX = 256  # deadlines of calls that are over, beyond those of the others
 
 
@@ -40,6 +42,7 @@ class Asker(Protocol):
 @dataclass(slots=True, eq=False)
 class Call:
     contact: Contact
+    peer: Peer
     type: int
     body: bytes
     asker: Asker
@@ -60,6 +63,7 @@ class Calls:
         self._order = count()
         self._alarm = math.inf
         self._number = 0
+        self._answered_at = -math.inf  # by anybody
         self.trip = RoundTrip()  # over all peers
 
     def __len__(self) -> int:
@@ -75,23 +79,23 @@ class Calls:
         peer = self._state.peer(contact.key)
         if peer is None:
             return False
-        call = Call(contact, message.type, encode(message), asker, tag)
+        call = Call(contact, peer, message.type, encode(message), asker, tag)
         self._calls += 1
-        self._attempt(call, peer, turn)
+        self._attempt(call, turn)
         return True
 
-    def _attempt(self, call: Call, peer: Peer, turn: Turn) -> None:
+    def _attempt(self, call: Call, turn: Turn) -> None:
         call.attempts += 1
         call.challenged = False
-        self._send(call, peer, turn)
+        self._send(call, turn)
 
-    def _send(self, call: Call, peer: Peer, turn: Turn) -> None:
-        state, contact = self._state, call.contact
+    def _send(self, call: Call, turn: Turn) -> None:
+        state, contact, peer = self._state, call.contact, call.peer
         salt = turn.rng.randbytes(SALT_BYTES)
-        number = self._next_number(turn.now)
-        header = Header(
-            VERSION, call.type, number, state.own.key, contact.id, peer.cookie, salt
-        ).encode()
+        number = self._next_number(turn.rng)
+        header = encode_header(
+            call.type, number, state.own.key, contact.id, cookie=peer.cookie, salt=salt
+        )
         call.sent[number] = turn.now, salt
         self._open[number] = call
         turn.effects.append(
@@ -105,11 +109,11 @@ class Calls:
         heapq.heappush(self._deadlines, (call.due, next(self._order), call))
         self._set_alarm(turn)
 
-    def _next_number(self, now: float) -> int:
-        """SPEC dht 4: without gaps, and over restarts it grows, as far as the clock does."""
+    def _next_number(self, rng: Rng) -> int:
+        """SPEC dht 4: from a random one on, so that no answer to an earlier run fits."""
         if not self._number:
-            self._number = int(self._state.unix_s(now) * 1000) << 16
-        self._number = min(self._number + 1, NUMBER_MAX)
+            self._number = int.from_bytes(rng.randbytes(_FIRST_NUMBER_BYTES))
+        self._number += 1
         return self._number
 
     # ---- answers ----
@@ -119,7 +123,7 @@ class Calls:
         call = self._open.get(header.number)
         if call is None:
             state.counts["ignored: not asked"] += 1
-        elif header.sender != call.contact.key or source != call.contact.endpoint:
+        elif header.sender != call.contact.key or not call.contact.is_at(*source):
             state.counts["ignored: another answers"] += 1
         elif header.type == COOKIE:
             self._challenged(call, header, turn)
@@ -130,19 +134,17 @@ class Calls:
 
     def _challenged(self, call: Call, header: Header, turn: Turn) -> None:
         _, salt = call.sent[header.number]
-        peer = self._state.peer(call.contact.key)
-        if header.salt != salt or call.challenged or peer is None:
+        if header.salt != salt or call.challenged:
             self._state.counts["ignored: cookie"] += 1
             return
         call.challenged = True
-        peer.cookie = header.cookie
-        self._send(call, peer, turn)
+        call.peer.cookie = header.cookie
+        self._send(call, turn)
 
     def _answered(self, call: Call, header: Header, datagram: bytes, turn: Turn) -> None:
         state = self._state
-        peer = state.peer(call.contact.key)
-        body = None if peer is None else state.sealing.unseal(datagram, peer.shared)
-        if peer is None or body is None:
+        body = state.sealing.unseal(datagram, call.peer.shared)
+        if body is None:
             state.counts["ignored: not sealed"] += 1
             return
         try:
@@ -151,13 +153,23 @@ class Calls:
             state.counts["ignored: malformed"] += 1
             return
         sent_at, _ = call.sent[header.number]
+        peer = self._remembered(call)
         peer.cookie = header.cookie
         peer.add(turn.now - sent_at)
         self.trip.add(turn.now - sent_at)
+        self._answered_at = turn.now
         self._close(call)
         state.counts["answers"] += 1
         state.table.answered(call.contact, turn.now)
         call.asker.answered(call, answer, turn)
+
+    def _remembered(self, call: Call) -> Peer:
+        """Only who proved its key has a place: a liar can tell of as many keys as it likes."""
+        peer = self._state.peers.get(call.contact.key)
+        if peer is None:
+            peer = call.peer
+            self._state.peers.add(call.contact.key, peer)
+        return peer
 
     def _close(self, call: Call) -> None:
         for number in call.sent:
@@ -178,16 +190,15 @@ class Calls:
 
     def _overdue(self, call: Call, turn: Turn) -> None:
         state = self._state
-        peer = state.peer(call.contact.key)
-        if peer is not None and call.attempts <= state.limits.retries:
+        if call.attempts <= state.limits.retries:
             first = call.attempts == 1
-            self._attempt(call, peer, turn)
+            self._attempt(call, turn)
             if first:
                 call.asker.slow(call, turn)
             return
         self._close(call)
         state.counts["calls unanswered"] += 1
-        state.table.missed(call.contact)
+        state.table.missed(call.contact, turn.now, self._answered_at)
         call.asker.failed(call, turn)
 
     def _set_alarm(self, turn: Turn) -> None:

@@ -1,8 +1,6 @@
 """Where a node is reached by UDP, and what may be believed and told of it (spec/dht.md 2). Pure."""
 
 from enum import IntEnum
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from qbix_node.errors import Malformed
@@ -22,40 +20,45 @@ class Scope(IntEnum):
     PUBLIC = 2
 
 
-_LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
-_PRIVATE = [
-    ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "fc00::/7",
-        "fe80::/10",
-    )
-]
-# Nobody's address, everybody's address, or an IPv4 address in another form.
-_UNUSABLE = [
-    ip_network(text) for text in ("0.0.0.0/8", "224.0.0.0/3", "::/128", "ff00::/8", "::ffff:0:0/96")
-]
+# By their first bytes, as forged sources come in any number.
+_MAPPED = bytes(10) + b"\xff\xff"
+_NAT64 = bytes.fromhex("0064ff9b") + bytes(8)
+_TEREDO, _SIX_TO_FOUR = bytes.fromhex("20010000"), bytes.fromhex("2002")
+_NOT_ALL_PUBLIC = bytes((10, 100, 127, 169, 172, 192))
+_LOOPBACK_6 = bytes(15) + b"\x01"
 
 
-def _within(ip: bytes, networks: list[IPv4Network | IPv6Network]) -> bool:
-    address = ip_address(ip)
-    return any(address in each for each in networks)
-
-
-@lru_cache(maxsize=8192)
 def scope_of(ip: bytes) -> Scope:
-    if _within(ip, _LOOPBACK):
+    if len(ip) == 4:
+        return Scope.PUBLIC if ip[0] not in _NOT_ALL_PUBLIC else _scope_of_4(ip[0], ip[1])
+    if ip == _LOOPBACK_6:
         return Scope.LOOPBACK
-    return Scope.PRIVATE if _within(ip, _PRIVATE) else Scope.PUBLIC
+    return Scope.PRIVATE if ip[0] & 0xFE == 0xFC else Scope.PUBLIC
 
 
-@lru_cache(maxsize=8192)
+def _scope_of_4(first: int, second: int) -> Scope:
+    if first == 127:
+        return Scope.LOOPBACK
+    private = (
+        first == 10
+        or (first == 172 and second & 0xF0 == 16)
+        or (first == 100 and second & 0xC0 == 64)
+        or (first, second) in ((192, 168), (169, 254))
+    )
+    return Scope.PRIVATE if private else Scope.PUBLIC
+
+
 def usable(ip: bytes) -> bool:
-    return not _within(ip, _UNUSABLE)
+    """SPEC dht 2: not nobody's address, or everybody's, nor one that means something on one link
+    only, nor an IPv4 address in another form: that would count as another network.
+    """
+    if len(ip) == 4:
+        return 0 < ip[0] < 224
+    if not any(ip[:12]):
+        return ip == _LOOPBACK_6
+    link_local = ip[0] == 0xFE and ip[1] & 0xC0 == 0x80
+    other_form = ip.startswith((_MAPPED, _NAT64, _TEREDO, _SIX_TO_FOUR))
+    return not (ip[0] == 0xFF or link_local or other_form)
 
 
 def may_tell(teller: bytes, ip: bytes) -> bool:
@@ -77,6 +80,11 @@ def sender_of(endpoint: Endpoint) -> bytes:
     if scope_of(endpoint.ip) is Scope.LOOPBACK:
         return endpoint.ip + endpoint.port.to_bytes(2)
     return endpoint.ip[:8]
+
+
+def network_of(endpoint: Endpoint) -> bytes:
+    """What counts as one owner, also where subnets are not counted."""
+    return subnet_of(endpoint.ip) or sender_of(endpoint)
 
 
 def read_endpoint(ip: object, port: object, what: str) -> Endpoint:

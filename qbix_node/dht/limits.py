@@ -18,7 +18,9 @@ class Limits:
     senders_max: int = 4096  # whose allowance is counted; the longest silent makes room
     requests_per_s: float = 100.0  # of one sender
     requests_burst: float = 300.0
-    agreements_per_s: float = 1000.0  # of all strangers together; each costs 50 us
+    strangers_per_s: float = 50.0  # of one network; with each a key is agreed on
+    strangers_burst: float = 200.0
+    agreements_per_s: float = 1000.0  # with all strangers together; each costs 50 us
     agreements_burst: float = 2000.0
     records_max: int = 8192
     records_per_key_max: int = 32

@@ -4,17 +4,19 @@ A liar on one path can lead that path astray, and no other. Only nodes that answ
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain, zip_longest
 
 from qbix_node.dht.calls import Call, Calls
-from qbix_node.dht.endpoints import Endpoint, may_tell
+from qbix_node.dht.endpoints import Endpoint, may_tell, subnet_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.messages import FindNode, GetRecord, Message, Nodes, Records, Told
 from qbix_node.dht.requests import Evidence
 from qbix_node.dht.state import State, Turn
-from qbix_node.dht.table import Contact
+from qbix_node.dht.table import PER_SUBNET_MAX, Contact
 
 KNOWN_MAX = 160  # nodes of a path, the nearest
 OTHER_PLACES_MAX = 3  # of one node, told by others, that are tried when it doesn't answer
@@ -30,6 +32,10 @@ class Standing(Enum):
 class _Path:
     known: list[tuple[int, NodeId]] = field(default_factory=list)  # by distance
     busy: int = 0  # calls under way that are not overdue
+
+    def knows(self, entry: tuple[int, NodeId]) -> bool:
+        at = bisect_left(self.known, entry)
+        return at < len(self.known) and self.known[at] == entry
 
 
 class Lookup:
@@ -53,12 +59,13 @@ class Lookup:
         self._contacts: dict[NodeId, Contact] = {}
         self._places: dict[NodeId, list[Endpoint]] = {}  # others that were told
         self._tried: dict[NodeId, int] = {}  # how many of those
+        self._subnets = Counter[bytes]()  # calls to each
         self._standing: dict[NodeId, Standing] = {}
         self._depths: dict[NodeId, int] = {}
         self._asked = self._answered = self._under_way = 0
         self._started = 0.0
         self._over = False
-        self.records: dict[bytes, None] = {}  # as they came
+        self._records: list[tuple[bytes, ...]] = []  # of each answer
 
     def start(self, turn: Turn) -> None:
         self._started = turn.now
@@ -80,6 +87,11 @@ class Lookup:
         answered.sort(key=lambda each: each.long_id ^ self._number)
         return answered[: self._state.limits.bucket_size]
 
+    def records(self) -> list[bytes]:
+        """First one of each answer, then another one, so that no liar's many stand before all."""
+        rounds = zip_longest(*self._records)
+        return [each for each in dict.fromkeys(chain.from_iterable(rounds)) if each is not None]
+
     def evidence(self, now: float) -> Evidence:
         depth = max((self._depths[each.id] for each in self.nodes()), default=0)
         return Evidence(self._asked, self._answered, depth, now - self._started)
@@ -88,17 +100,26 @@ class Lookup:
 
     def _hear_of(self, path: _Path, who: Identity, endpoint: Endpoint, depth: int) -> None:
         named = who.id
-        known = self._contacts.get(named)
-        if known is None:
+        entry = who.number ^ self._number, named
+        at = bisect_left(path.known, entry)
+        if at == KNOWN_MAX:
+            return
+        if self._contacts.get(named) is None:
             self._contacts[named] = self._contact(who, endpoint)
             self._depths[named] = depth
         if self._contacts[named].endpoint != endpoint:
             self._hear_of_other_place(who, endpoint)
-        entry = who.number ^ self._number, named
-        at = bisect_left(path.known, entry)
-        if at == len(path.known) or path.known[at] != entry:
+        if not path.knows(entry):
             path.known.insert(at, entry)
-            del path.known[KNOWN_MAX:]
+            if len(path.known) > KNOWN_MAX:
+                self._forget(path.known.pop())
+
+    def _forget(self, entry: tuple[int, NodeId]) -> None:
+        """Unless it was asked, or is among the nearest of another path."""
+        named = entry[1]
+        if named not in self._standing and not any(each.knows(entry) for each in self._paths):
+            for kept in (self._contacts, self._depths, self._places, self._tried):
+                kept.pop(named, None)
 
     def _contact(self, who: Identity, endpoint: Endpoint) -> Contact:
         """What answered us there goes before what others say, unless it fell silent."""
@@ -126,7 +147,9 @@ class Lookup:
         for _, named in path.known:
             standing = self._standing.get(named)
             if standing is None:
-                return self._contacts[named]
+                if self._asked_there(self._contacts[named]) < PER_SUBNET_MAX:
+                    return self._contacts[named]
+                continue
             alive += standing is not Standing.FAILED
             if alive >= self._state.limits.bucket_size:
                 return None
@@ -148,8 +171,15 @@ class Lookup:
             self._over = True
             self._done(self, turn)
 
+    def _asked_there(self, contact: Contact) -> int:
+        """SPEC dht 7: so that no liar turns a lookup at one network, or fills it from there."""
+        subnet = subnet_of(contact.ip)
+        return self._subnets[subnet] if subnet else 0
+
     def _ask(self, place: int, contact: Contact, turn: Turn) -> None:
         self._asked += 1
+        if subnet := subnet_of(contact.ip):
+            self._subnets[subnet] += 1
         self._standing[contact.id] = Standing.ASKED
         if self._calls.start(contact, self._message, self, turn, tag=place):
             self._under_way += 1
@@ -167,7 +197,7 @@ class Lookup:
             self._standing[named] = Standing.ANSWERED
             self._learn(call, answer.contacts)
             if isinstance(answer, Records):
-                self.records |= dict.fromkeys(answer.records)
+                self._records.append(answer.records)
         else:
             self._standing[named] = Standing.FAILED
         self._go_on(turn)

@@ -41,8 +41,9 @@ class Dht:
     def warm(self, contacts: Iterable[Told], now: float) -> None:
         """Know these as if each had answered: for a simulator, which needs no thousand joins."""
         for key, ip, port in contacts:
-            if self._state.table.answered(Contact(identity(key), Endpoint(ip, port)), now):
-                self._state.peer(key)
+            contact = Contact(identity(key), Endpoint(ip, port))
+            if self._state.table.answered(contact, now) and (peer := self._state.peer(key)):
+                self._state.peers.add(key, peer)
         self._upkeep.warm(now)
 
     def handle(self, event: Event, now: float, rng: Rng) -> tuple[Effect, ...]:
@@ -108,7 +109,9 @@ class Dht:
         return self._state.table
 
     def contacts(self) -> list[Told]:
-        return [Told(each.key, each.ip, each.port) for each in self._state.table]
+        """The longest known first."""
+        known = sorted(self._state.table, key=lambda each: each.since)
+        return [Told(each.key, each.ip, each.port) for each in known]
 
     def seen_at(self) -> Endpoint | None:
         """Where others see us, by their word."""
@@ -121,6 +124,7 @@ class Dht:
             "contacts": len(state.table),
             "buckets": len(state.table.buckets),
             "peers": len(state.peers),
+            "senders": len(self._server),
             "calls": len(self._calls),
             "searches": len(self._searches),
             "records": len(state.shelf),

@@ -10,7 +10,7 @@ from qbix_node.dht.wire import ANSWER, BODY_BYTES_MAX, REFUSED
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
 from qbix_node.wire import fields
-from qbix_node.wire.packing import Packable, pack, unpack
+from qbix_node.wire.packing import Packable, pack, unpack, unpack_fields
 
 PING, FIND_NODE, GET_RECORD, PUT_RECORD = 1, 2, 3, 4
 FIRST_OF_OTHERS, LAST_OF_OTHERS = 0x10, 0x7E  # requests of upper layers
@@ -137,9 +137,10 @@ def read_message(kind: int, body: bytes) -> Message:
     """Raises Malformed."""
     reader = _READERS.get(kind)
     if reader is not None:
-        return reader(unpack(body, "body"))
+        nested = kind in (FIND_NODE | ANSWER, GET_RECORD | ANSWER)
+        return reader(unpack(body, "body") if nested else unpack_fields(body, "body"))
     if FIRST_OF_OTHERS <= kind & ~ANSWER <= LAST_OF_OTHERS:
-        (data,) = fields.array(unpack(body, "body"), "talk", size=1)
+        (data,) = fields.array(unpack_fields(body, "body"), "talk", size=1)
         return Talk(kind, fields.data(data, "talk", most=TALK_BYTES_MAX))
     raise Malformed(f"datagram: type {kind} is not known here")
 

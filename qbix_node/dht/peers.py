@@ -8,6 +8,7 @@ from qbix_node.dht.wire import COOKIE_BYTES
 from qbix_node.machines import PeerId
 
 WINDOW = 256  # requests that may come in another order than they were numbered
+_ALL = (1 << WINDOW) - 1
 
 TIMEOUT_S_FIRST = 1.0  # as long as nobody answered yet
 TIMEOUT_S_MIN = 0.2
@@ -43,26 +44,40 @@ class Peer(RoundTrip):
     cookie: bytes = NO_COOKIE
     newest: int = -1  # the highest number of a request of theirs
     came: int = 0  # bit i: number newest - i came
+    came_ms: int = -1  # when the last one came
+    after_ms: int = -1  # what has an older cookie may have come before, and was forgotten
 
-    def is_new(self, number: int) -> bool:
+    def is_new(self, number: int, given_ms: int) -> bool:
+        """Whether a request with a cookie that was given then can't have come before."""
+        if given_ms <= self.after_ms:
+            return False
+        return given_ms > self.came_ms or self._is_new(number)
+
+    def _is_new(self, number: int) -> bool:
         behind = self.newest - number
         return behind < 0 or (behind < WINDOW and not self.came >> behind & 1)
 
-    def came_with(self, number: int) -> None:
+    def came_with(self, number: int, now_ms: int) -> None:
+        """It is new."""
+        if not self._is_new(number):  # they count anew, so what came till now can't be told by it
+            self.after_ms = self.came_ms
+            self.newest, self.came = -1, 0
         ahead = number - self.newest
         if ahead > 0:
-            self.came = (self.came << min(ahead, WINDOW) | 1) & (1 << WINDOW) - 1
+            self.came = (self.came << min(ahead, WINDOW) | 1) & _ALL
             self.newest = number
         else:
             self.came |= 1 << -ahead
+        self.came_ms = now_ms
 
 
 class Peers:
-    """By key; the one unheard of for longest makes room."""
+    """By key, those who proved that it is theirs; the one unheard of for longest makes room."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._peers: dict[PeerId, Peer] = {}
+        self.after_ms = -1  # requests with older cookies may have come from who made room
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -73,8 +88,9 @@ class Peers:
             self._peers[key] = peer
         return peer
 
-    def add(self, key: PeerId, shared: bytes) -> Peer:
-        peer = self._peers[key] = Peer(shared=shared)
+    def add(self, key: PeerId, peer: Peer) -> None:
+        peer.after_ms = self.after_ms
+        self._peers[key] = peer
         if len(self._peers) > self._most:
-            del self._peers[next(iter(self._peers))]
-        return peer
+            gone = self._peers.pop(next(iter(self._peers)))
+            self.after_ms = max(self.after_ms, gone.came_ms)

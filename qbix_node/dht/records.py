@@ -119,6 +119,12 @@ class Record:
         return unix_s < self.expires_s <= unix_s + LIFETIME_S_MAX + CLOCK_SPREAD_S
 
 
+def check_content(content: Content) -> None:
+    """Raises Malformed if nobody would take it, whoever signs it, and whenever."""
+    draft = Record(PeerId(bytes(32)), fields.NUMBER_MAX, fields.NUMBER_MAX, content, bytes(64))
+    read_record(draft.encoded)
+
+
 def make_record(keys: KeyPair, content: Content, sequence: int, expires_s: int) -> Record:
     """Raises Malformed if nobody would take it."""
     draft = Record(PeerId(keys.public), sequence, expires_s, content, b"")

@@ -1,15 +1,20 @@
 """What comes into the DHT's machine and goes out of it beside timers: datagrams, what the node
 wants, and what came of it.
+
+What the node wants is checked where it is made, and raises Malformed there: not in the middle of
+other work, where it would end the node, and not at others, who would only ignore it.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from qbix_node import machines as m
-from qbix_node.dht.endpoints import Endpoint
-from qbix_node.dht.ids import NodeId
-from qbix_node.dht.messages import Told
-from qbix_node.dht.records import Content, Record
+from qbix_node.dht.endpoints import Endpoint, read_endpoint
+from qbix_node.dht.ids import ID_BYTES, NodeId
+from qbix_node.dht.messages import FIRST_OF_OTHERS, LAST_OF_OTHERS, TALK_BYTES_MAX, Told
+from qbix_node.dht.records import Content, Record, check_content, read_record
+from qbix_node.wire import fields
 
 
 class Heard(NamedTuple):
@@ -33,6 +38,12 @@ Effect = Say | m.SetTimer | m.Emit
 # ---- what the node wants ----
 
 
+@lru_cache(maxsize=4096)  # the same few, as upper layers ask again and again
+def _check_contact(contact: Told) -> None:
+    fields.data(contact.key, "contact: key", size=32)
+    read_endpoint(contact.ip, contact.port, "contact")
+
+
 @dataclass(frozen=True, slots=True)
 class ClockSet:
     """Unix time is `now` and so many seconds. Before all others, and whenever that changed."""
@@ -46,6 +57,10 @@ class Bootstrap:
 
     contacts: tuple[Told, ...]
 
+    def __post_init__(self) -> None:
+        for each in self.contacts:
+            _check_contact(each)
+
 
 @dataclass(frozen=True, slots=True)
 class Find:
@@ -54,6 +69,9 @@ class Find:
     number: int
     target: NodeId
     paths: int | None = None
+
+    def __post_init__(self) -> None:
+        fields.data(self.target, "target of a lookup", size=ID_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +82,11 @@ class Get:
     key: NodeId
     signer: m.PeerId | None = None
 
+    def __post_init__(self) -> None:
+        fields.data(self.key, "key of a record", size=ID_BYTES)
+        if self.signer is not None:
+            fields.data(self.signer, "signer of a record", size=32)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -72,15 +95,23 @@ class Store:
     number: int
     record: Record
 
+    def __post_init__(self) -> None:
+        read_record(self.record.encoded)
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request of an upper layer to one node; answered by Told back."""
+    """A request of an upper layer to one node; answered by Replied."""
 
     number: int
     contact: Told
     rpc: int
     data: bytes
+
+    def __post_init__(self) -> None:
+        _check_contact(self.contact)
+        fields.number(self.rpc, "type of a request", FIRST_OF_OTHERS, LAST_OF_OTHERS)
+        fields.data(self.data, "request", most=TALK_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +120,18 @@ class Publish:
 
     content: Content
 
+    def __post_init__(self) -> None:
+        check_content(self.content)
+
 
 @dataclass(frozen=True, slots=True)
 class PublishSigned:
     """Keep this record in the network until it is over."""
 
     record: Record
+
+    def __post_init__(self) -> None:
+        read_record(self.record.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +140,9 @@ class Withdraw:
 
     key: NodeId
     kind: str
+
+    def __post_init__(self) -> None:
+        fields.data(self.key, "key of a record", size=ID_BYTES)
 
 
 # ---- what came of it ----

@@ -16,7 +16,7 @@ from qbix_node.dht.table import Contact
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
 
-CHECKED_MAX = 512  # signatures of records, in one search
+CHECKED_MAX = 256  # signatures of records, in one search
 
 Done = Callable[[Lookup, Turn], None]
 
@@ -90,7 +90,7 @@ class Searches:
 
     def get(self, wish: Get, turn: Turn) -> None:
         def done(lookup: Lookup, turn: Turn) -> None:
-            records = self._newest(wish.key, wish.signer, list(lookup.records), turn)
+            records = self._newest(wish.key, wish.signer, lookup.records(), turn)
             got = Got(wish.number, wish.key, records, lookup.evidence(turn.now))
             turn.effects.append(m.Emit(got))
 

@@ -72,7 +72,8 @@ class DhtService:
         self._timers = Timers()
         self._alarm = trio.CancelScope()
         self._numbers = count(1)
-        self._answers: dict[int, tuple[trio.Event, list[object]]] = {}
+        self._waiting: dict[int, trio.lowlevel.Task | None] = {}  # for the answer of that number
+        self._answers: dict[int, object] = {}
         self.datagrams_lost = 0  # by us, as too many waited
 
     @property
@@ -142,16 +143,23 @@ class DhtService:
         return {**self.machine.figures(), "datagrams lost": self.datagrams_lost}
 
     async def _ask(self, wish: Callable[[int], object], kind: type[T]) -> T:
-        if len(self._answers) >= BACKLOG_MAX:
+        if len(self._waiting) >= BACKLOG_MAX:
             raise LocalError("too many questions to the DHT at once", hint="try again later")
-        number, answered, answers = next(self._numbers), trio.Event(), list[object]()
-        self._answers[number] = answered, answers
-        try:
-            self._want(wish(number))
-            await answered.wait()
-        finally:
-            del self._answers[number]
-        (answer,) = answers
+        number = next(self._numbers)
+        wanted = wish(number)
+        self._waiting[number] = None
+        self._want(wanted)
+        if number in self._answers:
+            await trio.lowlevel.checkpoint()
+        else:  # an Event for each question would cost more than to send and to take a datagram
+
+            def give_up(_: object) -> trio.lowlevel.Abort:
+                del self._waiting[number]
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            self._waiting[number] = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(give_up)
+        answer = self._answers.pop(number)
         assert isinstance(answer, kind)
         return answer
 
@@ -160,26 +168,24 @@ class DhtService:
     def _want(self, request: object) -> None:
         self._handle(m.Requested(request))
 
-    def _handle(self, event: r.Event) -> None:
+    def _handle(self, event: r.Event, via: _Socket | None = None) -> None:
+        """`via`: the socket that heard, which answers."""
         for effect in self.machine.handle(event, trio.current_time(), self._rng):
-            match effect:
-                case r.Say(data, to):
-                    self._send(data, to)
-                case m.SetTimer(name, at):
-                    self._timers.set(name, at)
-                    self._alarm.deadline = self._timers.next_at()
-                case m.Emit(finding):
-                    self._tell(finding)
+            if isinstance(effect, r.Say):
+                self._send(effect.data, effect.to, via)
+            elif isinstance(effect, m.SetTimer):
+                self._timers.set(effect.name, effect.at)
+                self._alarm.deadline = self._timers.next_at()
+            else:
+                self._tell(effect.finding)
 
     def _tell(self, finding: object) -> None:
-        match finding:
-            case r.Found(number) | r.Got(number) | r.Placed(number) | r.Replied(number):
-                if number in self._answers:
-                    answered, answers = self._answers[number]
-                    answers.append(finding)
-                    answered.set()
-            case _:
-                pass
+        if isinstance(finding, r.Found | r.Got | r.Placed | r.Replied):
+            number = finding.number
+            if number in self._waiting:
+                self._answers[number] = finding
+                if task := self._waiting.pop(number):
+                    trio.lowlevel.reschedule(task)
 
     async def _fire_timers(self) -> None:
         while True:
@@ -216,15 +222,17 @@ class DhtService:
                 except OSError as error:  # what became of a datagram that was sent before
                     log.debug("dht.unreachable", reason=str(error))
                     continue
-                self._handle(r.Heard(data, _endpoint(source)))
+                self._handle(r.Heard(data, _endpoint(source)), each)
 
-    def _send(self, data: bytes, to: Endpoint) -> None:
+    def _send(self, data: bytes, to: Endpoint, via: _Socket | None = None) -> None:
+        """By the socket that heard, if it can: others would not know who answers."""
         family, address = _address(to)
-        for each in self._sockets:
-            if each.family == family:
-                self._send_by(each, data, address)
-                return
-        self.datagrams_lost += 1
+        if via is None or via.family is not family:
+            via = next((each for each in self._sockets if each.family is family), None)
+        if via is None:
+            self.datagrams_lost += 1
+        else:
+            self._send_by(via, data, address)
 
     def _send_by(self, each: _Socket, data: bytes, to: tuple[str, int]) -> None:
         if not each.outbox and _sent(each.udp, data, to):

@@ -6,8 +6,7 @@ came, before the address is proven by a cookie.
 
 from collections.abc import Callable
 
-from qbix_node.crypto.boxes import sha256
-from qbix_node.dht.endpoints import Endpoint, sender_of
+from qbix_node.dht.endpoints import Endpoint, network_of, sender_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.messages import (
     FIRST_OF_OTHERS,
@@ -16,6 +15,7 @@ from qbix_node.dht.messages import (
     NOT_KEPT,
     RECORD_BYTES_MAX,
     RECORDS_MAX,
+    TALK_BYTES_MAX,
     FindNode,
     GetRecord,
     Message,
@@ -42,13 +42,14 @@ from qbix_node.dht.wire import (
     COOKIE,
     REQUEST_BYTES_MIN,
     SALT_BYTES,
-    VERSION,
     Header,
+    encode_header,
 )
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
 
-# An upper layer's answer to a peer there; None: it refuses. Short, and without waiting.
+# An upper layer's answer to a peer there, of at most TALK_BYTES_MAX; it refuses by None, or by
+# raising Malformed. Short, and without waiting.
 Handler = Callable[[PeerId, Endpoint, bytes], bytes | None]
 
 CONTACT_BYTES_MAX = 56  # as packed, with an IPv6 address
@@ -66,7 +67,14 @@ class Server:
         self._allowances = Allowances(
             limits.requests_per_s, limits.requests_burst, limits.senders_max
         )
+        self._strangers = Allowances(
+            limits.strangers_per_s, limits.strangers_burst, limits.senders_max
+        )
         self._agreements = Allowance(limits.agreements_per_s, limits.agreements_burst)
+
+    def __len__(self) -> int:
+        """Of how many senders it is known what they have left."""
+        return len(self._allowances)
 
     def register(self, rpc: int, handler: Handler) -> None:
         assert FIRST_OF_OTHERS <= rpc <= LAST_OF_OTHERS
@@ -77,20 +85,31 @@ class Server:
         state = self._state
         if header.recipient != state.own.id or header.sender == state.own.key:
             state.counts["ignored: not for us"] += 1
-        elif not self._allowances.take(sender_of(source), turn.now):
-            state.counts["ignored: too many"] += 1
-        elif not state.cookies.count(header.cookie, source, header.sender):
+            return
+        given_ms = state.cookies.given_ms(header.cookie, source, header.sender)
+        peer = state.peers.get(header.sender)
+        if given_ms is None or given_ms <= (peer or state.peers).after_ms:
             state.counts["cookies given"] += 1
             assert len(datagram) >= REQUEST_BYTES_MIN  # so the answer is shorter
-            turn.effects.append(Say(self._header(header, COOKIE, source, header.salt), source))
-        elif peer := self._peer(header.sender, turn):
-            self._open(header, datagram, source, peer, turn)
+            cookie = state.cookies.make(source, header.sender)
+            turn.effects.append(Say(self._header(header, COOKIE, cookie, header.salt), source))
+            return
+        peer = peer or self._stranger(header.sender, source, turn)
+        body = None if peer is None else self._open(header, datagram, given_ms, peer)
+        if peer is not None and body is not None:
+            if state.peers.get(header.sender) is None:
+                state.peers.add(header.sender, peer)
+            peer.came_with(header.number, state.cookies.now_ms)
+            if self._allowances.take(sender_of(source), turn.now):
+                cookie = state.cookies.next(header.cookie, given_ms, source, header.sender)
+                self._serve(header, body, source, peer, turn, cookie=cookie)
+            else:  # only now, as this one is the sender's own
+                state.counts["ignored: too many"] += 1
 
-    def _peer(self, key: PeerId, turn: Turn) -> Peer | None:
-        peer = self._state.peers.get(key)
-        if peer is not None:
-            return peer
-        if not self._agreements.take(turn.now):
+    def _stranger(self, key: PeerId, source: Endpoint, turn: Turn) -> Peer | None:
+        """SPEC dht 10: nobody uses up what there is for all."""
+        network = network_of(source)
+        if not (self._strangers.take(network, turn.now) and self._agreements.take(turn.now)):
             self._state.counts["ignored: too many strangers"] += 1
             return None
         peer = self._state.peer(key)
@@ -98,18 +117,26 @@ class Server:
             self._state.counts["ignored: not sealed"] += 1
         return peer
 
-    def _open(
-        self, header: Header, datagram: bytes, source: Endpoint, peer: Peer, turn: Turn
+    def _open(self, header: Header, datagram: bytes, given_ms: int, peer: Peer) -> bytes | None:
+        if not peer.is_new(header.number, given_ms):
+            self._state.counts["ignored: replayed"] += 1
+            return None
+        body = self._state.sealing.unseal(datagram, peer.shared)
+        if body is None:
+            self._state.counts["ignored: not sealed"] += 1
+        return body
+
+    def _serve(
+        self,
+        header: Header,
+        body: bytes,
+        source: Endpoint,
+        peer: Peer,
+        turn: Turn,
+        *,
+        cookie: bytes,
     ) -> None:
         state = self._state
-        if not peer.is_new(header.number):
-            state.counts["ignored: replayed"] += 1
-            return
-        body = state.sealing.unseal(datagram, peer.shared)
-        if body is None:
-            state.counts["ignored: not sealed"] += 1
-            return
-        peer.came_with(header.number)
         try:
             request = read_message(header.type, body)
         except Malformed:
@@ -117,17 +144,16 @@ class Server:
             return
         state.counts["requests served"] += 1
         answer = self._answer(request, header.sender, source, turn)
-        sealed_under = self._header(header, answer.type, source, turn.rng.randbytes(SALT_BYTES))
+        sealed_under = self._header(header, answer.type, cookie, turn.rng.randbytes(SALT_BYTES))
         turn.effects.append(
             Say(state.sealing.seal(sealed_under, encode(answer), peer.shared), source)
         )
         self._meet(identity(header.sender), source, turn)
 
-    def _header(self, asked: Header, kind: int, source: Endpoint, salt: bytes) -> bytes:
-        state = self._state
-        cookie = state.cookies.make(source, asked.sender)
-        to = NodeId(sha256(asked.sender))
-        return Header(VERSION, kind, asked.number, state.own.key, to, cookie, salt).encode()
+    def _header(self, asked: Header, kind: int, cookie: bytes, salt: bytes) -> bytes:
+        to = identity(asked.sender).id
+        own = self._state.own.key
+        return encode_header(kind, asked.number, own, to, cookie=cookie, salt=salt)
 
     def _answer(self, request: Message, sender: PeerId, source: Endpoint, turn: Turn) -> Message:
         match request:
@@ -140,10 +166,19 @@ class Server:
             case PutRecord(encoded):
                 return Stored(KEPT if self._keep(encoded, source, turn) else NOT_KEPT)
             case Talk(rpc, data) if rpc in self._handlers:
-                reply = self._handlers[rpc](sender, source, data)
-                return Refused() if reply is None else Talk(rpc | ANSWER, reply)
+                return self._reply(rpc, sender, source, data)
             case _:
                 return Refused()
+
+    def _reply(self, rpc: int, sender: PeerId, source: Endpoint, data: bytes) -> Message:
+        try:
+            reply = self._handlers[rpc](sender, source, data)
+        except Malformed:
+            reply = None
+        if reply is None or len(reply) > TALK_BYTES_MAX:
+            self._state.counts["requests refused"] += 1
+            return Refused()
+        return Talk(rpc | ANSWER, reply)
 
     def _told(self, target: NodeId, source: Endpoint, most: int) -> tuple[Told, ...]:
         return self._state.told_nearest(int.from_bytes(target), source, most)
@@ -178,10 +213,9 @@ class Server:
             state.counts["records refused"] += 1
             return False
         known = any(each.encoded == encoded for each in state.shelf.get(record.key, record.signer))
-        if known:
-            return True
-        if not self._near(record) or not state.sealing.verify(
-            record.signer, record.signed, record.signature
+        if not known and not (
+            self._near(record)
+            and state.sealing.verify(record.signer, record.signed, record.signature)
         ):
             state.counts["records refused"] += 1
             return False

@@ -17,15 +17,58 @@ Name = tuple[NodeId, str, PeerId]  # key, kind and signer: there is one record o
 @dataclass(slots=True)
 class _Kept:
     record: Record
-    subnet: bytes | None  # from which it came first
+    network: bytes  # that brought it; of several, the one that takes least room
+
+    @property
+    def groups(self) -> tuple[bytes, bytes]:
+        return self.record.signer, self.network
+
+
+class _Groups:
+    """Who takes how much room: signers, and networks. The largest are found at once."""
+
+    def __init__(self) -> None:
+        self._members: dict[bytes, dict[Name, None]] = {}  # as they came
+        self._by_size: dict[int, dict[bytes, None]] = {}
+
+    def size(self, group: bytes) -> int:
+        return len(self._members.get(group, ()))
+
+    def add(self, name: Name, kept: _Kept) -> None:
+        for group in kept.groups:
+            self._members.setdefault(group, {})[name] = None
+            self._resized(group, self.size(group) - 1)
+
+    def remove(self, name: Name, kept: _Kept) -> None:
+        for group in kept.groups:
+            del self._members[group][name]
+            self._resized(group, self.size(group) + 1)
+            if not self._members[group]:
+                del self._members[group]
+
+    def _resized(self, group: bytes, before: int) -> None:
+        if before:
+            del self._by_size[before][group]
+            if not self._by_size[before]:
+                del self._by_size[before]
+        if now := self.size(group):
+            self._by_size.setdefault(now, {})[group] = None
+
+    def too_many(self, newcomer: Name, kept: _Kept) -> Name:
+        """SPEC dht 9: of whoever takes most of the room, what came last; if that may be the
+        newcomer, it is.
+        """
+        largest = self._by_size[max(self._by_size)]
+        if any(group in largest for group in kept.groups):
+            return newcomer
+        return next(reversed(self._members[next(iter(largest))]))
 
 
 class Shelf:
     def __init__(self, records_max: int, per_key_max: int) -> None:
         self._most, self._per_key_max = records_max, per_key_max
         self._by_key: dict[NodeId, dict[Name, _Kept]] = {}
-        # Who takes how much room: publishers' networks, and signers. Oldest first.
-        self._groups: dict[bytes, dict[Name, None]] = {}
+        self._groups = _Groups()
         self._count = 0
 
     def __len__(self) -> int:
@@ -42,17 +85,22 @@ class Shelf:
 
     def put(self, record: Record, source: bytes) -> bool:
         """Whether it is kept now; the IP address `source` brought it."""
-        name = _name(record)
-        here = self._by_key.setdefault(record.key, {})
-        if known := here.get(name):
+        name, network = _name(record), subnet_of(source) or source
+        if known := self._by_key.get(record.key, {}).get(name):
             if record.newer_than(known.record):
                 known.record = record
+            self._bring(name, known, network)
             return known.record.encoded == record.encoded
-        self._keep(name, _Kept(record, subnet_of(source)))
+        kept = _Kept(record, network)
+        self._keep(name, kept)
+        here = self._by_key[record.key]
         if len(here) > self._per_key_max:
-            self._make_room(among=here)
-        if self._count > self._most:
-            self._make_room(among=None)
+            of_key = _Groups()
+            for other, each in here.items():
+                of_key.add(other, each)
+            self._drop(of_key.too_many(name, kept))
+        elif self._count > self._most:
+            self._drop(self._groups.too_many(name, kept))
         return name in self._by_key.get(record.key, {})
 
     def sweep(self, unix_s: float) -> int:
@@ -62,39 +110,25 @@ class Shelf:
             self._drop(name)
         return len(over)
 
-    def _keep(self, name: Name, kept: _Kept) -> None:
-        self._by_key[name[0]][name] = kept
-        self._count += 1
-        for group in _groups_of(kept):
-            self._groups.setdefault(group, {})[name] = None
+    def _bring(self, name: Name, kept: _Kept, network: bytes) -> None:
+        """Who brings what others publish, and fills its own share, does not take it along."""
+        if self._groups.size(network) < self._groups.size(kept.network) - 1:
+            self._groups.remove(name, kept)
+            kept.network = network
+            self._groups.add(name, kept)
 
-    def _make_room(self, among: dict[Name, _Kept] | None) -> None:
-        """SPEC dht 9: of whoever takes most of the room, what lies here longest."""
-        if among is None:
-            largest = max(self._groups.values(), key=len)
-        else:
-            groups: dict[bytes, dict[Name, None]] = {}
-            for name, kept in among.items():
-                for group in _groups_of(kept):
-                    groups.setdefault(group, {})[name] = None
-            largest = max(groups.values(), key=len)
-        self._drop(next(iter(largest)))
+    def _keep(self, name: Name, kept: _Kept) -> None:
+        self._by_key.setdefault(name[0], {})[name] = kept
+        self._groups.add(name, kept)
+        self._count += 1
 
     def _drop(self, name: Name) -> None:
         kept = self._by_key[name[0]].pop(name)
         self._count -= 1
         if not self._by_key[name[0]]:
             del self._by_key[name[0]]
-        for group in _groups_of(kept):
-            del self._groups[group][name]
-            if not self._groups[group]:
-                del self._groups[group]
+        self._groups.remove(name, kept)
 
 
 def _name(record: Record) -> Name:
     return record.key, record.content.kind, record.signer
-
-
-def _groups_of(kept: _Kept) -> list[bytes]:
-    signer = kept.record.signer
-    return [signer] if kept.subnet is None else [signer, kept.subnet]

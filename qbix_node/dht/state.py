@@ -43,12 +43,14 @@ class State:
         return now + self.ahead_s
 
     def peer(self, key: PeerId) -> Peer | None:
-        """None: no key can be agreed on with it."""
+        """One that is remembered, or a new one, to be remembered once it has sealed something.
+        None: no key can be agreed on with it.
+        """
         peer = self.peers.get(key)
         if peer is None:
             self.counts["agreements"] += 1
             shared = self.sealing.agree(key)
-            peer = None if shared is None else self.peers.add(key, shared)
+            peer = None if shared is None else Peer(shared=shared)
         return peer
 
     def told_nearest(self, target: int, teller_to: Endpoint, most: int) -> tuple[Told, ...]:

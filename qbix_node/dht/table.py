@@ -4,6 +4,7 @@ On the kademlia package's RoutingTable, KBucket and Node. Its own search is not 
 clock and pings by itself; all of that is replaced here.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,7 +20,7 @@ MISSES_MAX = 3  # calls without an answer, one after another, that cost a contac
 REPLACEMENTS_MAX = 8  # of a bucket
 PER_SUBNET_AND_BUCKET_MAX = 2
 PER_SUBNET_MAX = 10
-MOVED_S = 60.0  # since a contact answered, after which another endpoint of it is tried
+MOVED_S = 60.0  # since a contact answered, after which it is asked because it seems to be elsewhere
 
 
 # The package has no types: for mypy its classes are Any, here and nowhere else.
@@ -40,10 +41,14 @@ class Contact(Node):  # type: ignore[misc]
         self.since = 0.0  # first answer
         self.seen_at = 0.0  # last answer
         self.misses = 0  # calls without an answer since
+        self.missed_at = 0.0  # the first of them
 
     @property
     def endpoint(self) -> Endpoint:
         return Endpoint(self.ip, self.port)
+
+    def is_at(self, ip: bytes, port: int) -> bool:
+        return self.ip == ip and self.port == port
 
 
 class Span(NamedTuple):
@@ -74,11 +79,13 @@ class Bucket(KBucket):  # type: ignore[misc]
     def room_for(self, subnet: bytes | None) -> bool:
         if subnet is None:
             return True
-        same = sum(subnet_of(each.ip) == subnet for each in self.nodes.values())
-        return same < PER_SUBNET_AND_BUCKET_MAX
+        return _of_subnet(self.nodes, subnet) < PER_SUBNET_AND_BUCKET_MAX
 
     def keep_aside(self, contact: Contact) -> None:
         self.replacement_nodes.pop(contact.id, None)
+        subnet = subnet_of(contact.ip)
+        if subnet and _of_subnet(self.replacement_nodes, subnet) >= PER_SUBNET_AND_BUCKET_MAX:
+            return
         self.replacement_nodes[contact.id] = contact
         if len(self.replacement_nodes) > self.max_replacement_nodes:
             del self.replacement_nodes[next(iter(self.replacement_nodes))]
@@ -95,6 +102,10 @@ class Bucket(KBucket):  # type: ignore[misc]
         return one, two
 
 
+def _of_subnet(nodes: dict[NodeId, Contact], subnet: bytes) -> int:
+    return sum(subnet_of(each.ip) == subnet for each in nodes.values())
+
+
 class Table(RoutingTable):  # type: ignore[misc]
     buckets: list[Bucket]  # by range
     ksize: int
@@ -106,7 +117,12 @@ class Table(RoutingTable):  # type: ignore[misc]
 
     def flush(self) -> None:
         self.buckets = [Bucket(Span(0, 2**ID_BITS - 1), self.ksize)]
+        self._highs = [2**ID_BITS - 1]  # of the buckets
         self._subnets.clear()
+
+    def split_bucket(self, index: int) -> None:
+        self.buckets[index : index + 1] = self.buckets[index].split()
+        self._highs.insert(index, self.buckets[index].range.high)
 
     def __len__(self) -> int:
         return sum(map(len, self.buckets))
@@ -125,7 +141,7 @@ class Table(RoutingTable):  # type: ignore[misc]
         return self.buckets[self._place_of(number)]
 
     def _place_of(self, number: int) -> int:
-        return bisect_left(self.buckets, number, key=lambda each: each.range.high)
+        return bisect_left(self._highs, number)
 
     # ---- search ----
 
@@ -165,32 +181,45 @@ class Table(RoutingTable):  # type: ignore[misc]
         if contact.id == self._own.id:
             return False
         known = self.get(contact.id)
-        if known is not None and known.endpoint != contact.endpoint:
-            self._remove(known)  # it has moved
-            known = None
-        if known is not None:
+        if known is not None and known.is_at(contact.ip, contact.port):
             known.seen_at, known.misses = now, 0
             return True
+        if known is not None:
+            if not known.misses:  # it is there, too; this may be one who passes datagrams on
+                return True
+            self._remove(known)
         contact.since, contact.seen_at, contact.misses = now, now, 0
         return self._add(contact)
 
-    def missed(self, contact: Contact) -> None:
-        """A call to it, at this endpoint, was not answered."""
+    def missed(self, contact: Contact, now: float = 0.0, heard_at: float = math.inf) -> None:
+        """A call to it, at this endpoint, was not answered. `heard_at`: when anybody answered; if
+        nobody did since its first miss, it may be us who are cut off, or flooded.
+        """
         known = self.get(contact.id)
-        if known is None or known.endpoint != contact.endpoint:
+        if known is None or not known.is_at(contact.ip, contact.port):
             return
+        if not known.misses:
+            known.missed_at = now
         known.misses += 1
-        if known.misses >= MISSES_MAX:
+        if known.misses >= MISSES_MAX and heard_at > known.missed_at:
             self._remove(known)
             self._promote(self.bucket_of(known.long_id))
 
-    def wants(self, who: Identity, endpoint: Endpoint, now: float) -> bool:
-        """Whether it would help to ask it: for a place here, a spare one, or since it moved."""
+    def wants(self, who: Identity, endpoint: Endpoint, now: float) -> Contact | None:
+        """Whom it would help to ask, as who is at that endpoint has asked us: it, for a place
+        here, or a spare one; or where it was, if that is another endpoint.
+        """
         bucket = self.bucket_of(who.number)
         known = bucket.nodes.get(who.id)
-        if known is not None:
-            quiet = known.misses > 0 or now - known.seen_at > MOVED_S
-            return quiet and known.endpoint != endpoint
+        if known is None:
+            return Contact(who, endpoint) if self._may_take(bucket, who, endpoint) else None
+        if known.is_at(*endpoint):
+            return None
+        if known.misses:
+            return Contact(who, endpoint)
+        return known if now - known.seen_at > MOVED_S else None
+
+    def _may_take(self, bucket: Bucket, who: Identity, endpoint: Endpoint) -> bool:
         if who.id in bucket.replacement_nodes:
             return False
         if len(bucket) < bucket.ksize or bucket.has_in_range(self.node):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qbix_node import machines as m
 from qbix_node.dht.calls import Call, Calls
-from qbix_node.dht.endpoints import Endpoint
+from qbix_node.dht.endpoints import Endpoint, network_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.lookup import Lookup
 from qbix_node.dht.messages import FindNode, Message, Ping, Pong, Told
@@ -27,10 +27,11 @@ DOUBT_S = 20.0  # the same, if it missed
 LIVENESS_PER_TICK = 8
 NEIGHBOURS_S, NEIGHBOURS_S_MAX = 2.0, 600.0  # between looks at who is near, at first and at last
 REFRESH_S = 3600.0  # after which a bucket is looked up
-BOOTSTRAP_MAX = 64  # nodes
+BOOTSTRAP_MAX = 512  # nodes; all are asked, so that few liars among them change nothing
 BOOTSTRAP_S, BOOTSTRAP_S_MAX = 10.0, 300.0  # between attempts, the first and at most
 REPUBLISH_S = 1200.0
 LIFETIME_S = 3 * REPUBLISH_S  # of the node's own records
+PROBES_PER_NETWORK_MAX = 4
 PUBLISHED_PER_TICK = 16
 SWEEP_S = 60.0
 
@@ -55,7 +56,7 @@ class Upkeep:
         self._near_every_s = NEIGHBOURS_S
         self._next_near = 0.0
         self._own: dict[tuple[NodeId, str], _Own] = {}
-        self._probes: set[NodeId] = set()  # never gone through
+        self._probes: dict[NodeId, bytes] = {}  # who is asked, and of which network
         self._next_sweep = 0.0
         self._sequence = 0
         self._ticking = False
@@ -100,13 +101,19 @@ class Upkeep:
         self._find_a_way_in(turn)
 
     def _find_a_way_in(self, turn: Turn) -> None:
-        if len(self._state.table) or turn.now < self._next_way_in:
+        """Now and then also if there are contacts: they may all be liars, and friends."""
+        lost = all(each.misses for each in self._state.table)
+        since_s = turn.now - self._next_way_in
+        if since_s < (0 if lost else REFRESH_S):
             return
-        self._joined = False
-        self._next_way_in = turn.now + self._patience_s
-        self._patience_s = min(2 * self._patience_s, BOOTSTRAP_S_MAX)
+        self._next_way_in = turn.now
+        if lost:
+            self._joined = False
+            self._next_way_in += self._patience_s
+            self._patience_s = min(2 * self._patience_s, BOOTSTRAP_S_MAX)
         for contact in list(self._ways_in.values()):
-            self._ask(contact, turn)
+            if self._state.table.get(contact.id) is None:
+                self._ask(contact, turn)
 
     def _join(self, turn: Turn) -> None:
         """Kademlia 2.3: look for oneself, then in every bucket further away."""
@@ -128,25 +135,28 @@ class Upkeep:
 
     def meet(self, who: Identity, endpoint: Endpoint, turn: Turn) -> None:
         """SPEC dht 6: who asks us is asked in turn, before it is a contact."""
-        table = self._state.table
         if who.id in self._probes or len(self._probes) >= self._state.limits.probes_max:
             return
-        if table.wants(who, endpoint, turn.now):
-            self._ask(Contact(who, endpoint), turn)
+        contact = self._state.table.wants(who, endpoint, turn.now)
+        if contact is None:
+            return
+        same = [*self._probes.values()].count(network_of(endpoint))
+        if same < PROBES_PER_NETWORK_MAX:  # one that never answers must not keep others out
+            self._ask(contact, turn)
 
     def _ask(self, contact: Contact, turn: Turn) -> None:
         if contact.id not in self._probes and self._calls.start(contact, Ping(), self, turn):
-            self._probes.add(contact.id)
+            self._probes[contact.id] = network_of(contact.endpoint)
 
     def answered(self, call: Call, answer: Message, turn: Turn) -> None:
-        self._probes.discard(call.contact.id)
+        self._probes.pop(call.contact.id, None)
         if isinstance(answer, Pong):
             self._state.observed(call.contact, answer.endpoint)
         if not self._joined:
             self._join(turn)
 
     def failed(self, call: Call, turn: Turn) -> None:
-        self._probes.discard(call.contact.id)
+        self._probes.pop(call.contact.id, None)
 
     def slow(self, call: Call, turn: Turn) -> None:
         pass
@@ -158,7 +168,7 @@ class Upkeep:
             for each in self._state.table
             if now - each.seen_at > (LIVENESS_S if not each.misses else DOUBT_S * (1 + each.misses))
         ]
-        silent.sort(key=lambda each: each.seen_at)
+        silent.sort(key=lambda each: (each.misses, each.seen_at))  # so that each has its turn
         for contact in silent[:LIVENESS_PER_TICK]:
             self._ask(contact, turn)
 

@@ -21,13 +21,19 @@ ANSWER = 0x80  # this bit of a type says that it is an answer
 COOKIE = 0x80  # the answer to a request whose cookie does not count
 REFUSED = 0xFF
 
-COOKIE_BYTES = 8
+COOKIE_BYTES = 16
 SALT_BYTES = 8
-_FORM = struct.Struct(">BBQ32s32s8s8s")
+_FORM = struct.Struct(">BBQ32s32s16s8s")
 HEADER_BYTES = _FORM.size
 BODY_BYTES_MAX = DATAGRAM_BYTES_MAX - HEADER_BYTES - boxes.MAC_BYTES
 REQUEST_BYTES_MIN = HEADER_BYTES + boxes.MAC_BYTES + 1
 NUMBER_MAX = 2**64 - 1
+
+
+def encode_header(
+    kind: int, number: int, sender: PeerId, recipient: NodeId, *, cookie: bytes, salt: bytes
+) -> bytes:
+    return _FORM.pack(VERSION, kind, number, sender, recipient, cookie, salt)
 
 
 class Header(NamedTuple):

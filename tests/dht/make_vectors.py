@@ -32,6 +32,7 @@ ALICE, BOB = KeyPair.from_seed(b"a" * 32), KeyPair.from_seed(b"b" * 32)
 SHARED = Sealing(ALICE).agree(PeerId(BOB.public))
 assert SHARED is not None
 V4, V6 = bytes((8, 8, 4, 4)), bytes.fromhex("20010db8") + bytes(11) + b"\x01"
+COOKIE_GIVEN = b"a cookie of Bob!"
 TARGET = NodeId(sha256(b"target"))
 EXPIRES_S = 1_800_003_600
 
@@ -42,7 +43,7 @@ def key(number: int) -> PeerId:
 
 def header(kind: int, number: int = 7) -> Header:
     """Alice asks Bob, and answers him."""
-    to, cookie, salt = node_id(PeerId(BOB.public)), b"cookie!!", b"saltsalt"
+    to, cookie, salt = node_id(PeerId(BOB.public)), COOKIE_GIVEN, b"saltsalt"
     return Header(VERSION, kind, number, PeerId(ALICE.public), to, cookie, salt)
 
 
@@ -66,6 +67,7 @@ def messages() -> list[tuple[str, d.Message]]:
         ("a ping", d.Ping()),
         ("its answer", d.Pong(Endpoint(V4, 40_000))),
         ("its answer, over IPv6", d.Pong(Endpoint(V6, 1))),
+        ("its answer, on one machine", d.Pong(Endpoint(bytes(15) + b"\x01", 1))),
         ("find node", d.FindNode(TARGET)),
         ("no contacts", d.Nodes(())),
         ("contacts", d.Nodes(few)),
@@ -96,15 +98,15 @@ def invalid_datagrams() -> Invalid:
     wrong = [(f"{rule}", sealed(kind, pack(bad))) for rule, kind, bad in wrong_bodies()]
     flipped = [
         (f"another byte {place}", ping[:place] + bytes([ping[place] ^ 1]) + ping[place + 1 :])
-        for place in (0, 2, 10, 42, 74, 82, 90, len(ping) - 1)
+        for place in (0, 2, 10, 42, 74, 90, 98, len(ping) - 1)
     ]
     return [
         ("nothing", b""),
-        ("a header that ends early", ping[:89]),
-        ("a request without a box", ping[:90]),
-        ("a box without a body", ping[:106]),
+        ("a header that ends early", ping[:97]),
+        ("a request without a box", ping[:98]),
+        ("a box without a body", ping[:114]),
         ("a cookie with something behind it", cookie + b"\0"),
-        ("1281 bytes", sealed(0x10, bytes(1281 - 106))),
+        ("1281 bytes", sealed(0x10, bytes(1281 - 114))),
         ("a box of other nodes", of_others),
         ("there is no type 5", sealed(5, pack([]))),
         ("there is no type 0", sealed(0, pack([]))),
@@ -177,7 +179,12 @@ def unusable() -> list[tuple[str, bytes]]:
         ("all hosts", bytes((255, 255, 255, 255))),
         ("nobody's IPv6 address", bytes(16)),
         ("many hosts of IPv6", b"\xff\x02" + bytes(13) + b"\x01"),
+        ("one link's address", bytes.fromhex("fe80") + bytes(13) + b"\x01"),
         ("IPv4 as IPv6", mapped),
+        ("IPv4 as IPv6, compatible", bytes(12) + V4),
+        ("IPv4 as IPv6, translated", bytes.fromhex("0064ff9b") + bytes(8) + V4),
+        ("IPv4 as IPv6, 6to4", bytes.fromhex("2002") + V4 + bytes(9) + b"\x01"),
+        ("IPv4 as IPv6, Teredo", bytes.fromhex("20010000") + bytes(8) + V4),
     ]
 
 
@@ -198,7 +205,7 @@ def datagrams() -> dict[str, Any]:
         "sender": {"seed": (b"a" * 32).hex(), "id": node_id(PeerId(ALICE.public)).hex()},
         "recipient": {"seed": (b"b" * 32).hex(), "id": node_id(PeerId(BOB.public)).hex()},
         "shared": SHARED.hex(),
-        "cookie": b"cookie!!".hex(),
+        "cookie": COOKIE_GIVEN.hex(),
         "salt": b"saltsalt".hex(),
         "cookie_answer": header(COOKIE).encode().hex(),
         "valid": valid,

@@ -12,6 +12,7 @@ from qbix_node.dht import requests as r
 from qbix_node.dht.endpoints import Endpoint
 from qbix_node.dht.ids import identity
 from qbix_node.dht.machine import Dht
+from qbix_node.dht.peers import NO_COOKIE
 from qbix_node.dht.wire import ANSWER, COOKIE, VERSION, Header, Sealing, read_header
 from qbix_node.machines import PeerId
 from qbix_node.wire.packing import pack
@@ -58,7 +59,7 @@ class Asking:
         """By Bob, or with changes to its header."""
         to = identity(PeerId(ALICE.public)).id
         header = Header(
-            VERSION, RPC | ANSWER, self.asked.number, PeerId(BOB.public), to, bytes(8), bytes(8)
+            VERSION, RPC | ANSWER, self.asked.number, PeerId(BOB.public), to, NO_COOKIE, bytes(8)
         )._replace(**change)
         keys = EVE if header.sender == EVE.public else BOB
         shared = Sealing(keys).agree(PeerId(ALICE.public))
@@ -68,7 +69,7 @@ class Asking:
     def cookie(self, salt: bytes | None = None, **change: Any) -> bytes:  # noqa: ANN401  (of any field)
         asked = self.asked
         header = read_header(self.answer())._replace(
-            type=COOKIE, cookie=b"cookie!!", salt=asked.salt if salt is None else salt
+            type=COOKIE, cookie=b"a cookie of Bob!", salt=asked.salt if salt is None else salt
         )
         return header._replace(**change).encode()
 
@@ -109,7 +110,7 @@ def test_an_answer_to_something_else_does_not_count(alice: Asking, change: dict[
 
 def test_an_answer_under_another_header_does_not_open(alice: Asking) -> None:
     answer = alice.answer()
-    alice.hear(answer[:74] + b"another!" + answer[82:])
+    alice.hear(answer[:74] + b"another cookie!!" + answer[90:])
     assert alice.replies == []
     assert alice.dht.figures()["ignored: not sealed"] == 1
 
@@ -117,7 +118,7 @@ def test_an_answer_under_another_header_does_not_open(alice: Asking) -> None:
 def test_a_request_goes_again_with_the_cookie_once(alice: Asking) -> None:
     alice.hear(alice.cookie())
     assert len(alice.said) == 2
-    assert alice.asked.cookie == b"cookie!!"
+    assert alice.asked.cookie == b"a cookie of Bob!"
     alice.hear(alice.cookie())
     assert len(alice.said) == 2, "who can only give cookies is asked no further"
     alice.hear(alice.answer())

@@ -43,6 +43,10 @@ def names(contacts: list[Contact]) -> list[NodeId]:
     return [each.id for each in contacts]
 
 
+def endpoints(table: Table) -> list[Endpoint]:
+    return [each.endpoint for each in table]
+
+
 def public(last: int) -> Endpoint:
     return Endpoint(bytes((8, 8, 0, last)), 4000)
 
@@ -96,24 +100,52 @@ def test_a_contact_that_missed_is_not_told() -> None:
     assert names(table.closest(1 << 255, 4, sure=True)) == [far(1)]
 
 
-def test_a_contact_that_answers_elsewhere_has_moved() -> None:
+def test_a_contact_that_missed_and_answers_elsewhere_has_moved() -> None:
     table, there = table_of(), Endpoint(HERE.ip, 9)
     table.answered(contact(far(0)), 1.0)
     table.answered(contact(far(0), there), 2.0)
-    moved = table.get(far(0))
-    assert moved is not None
-    assert moved.endpoint == there
-    assert len(table) == 1
-
-
-def test_another_endpoint_of_a_contact_is_tried_once_it_was_quiet() -> None:
-    table, there = table_of(), Endpoint(HERE.ip, 9)
-    table.answered(contact(far(0)), 1.0)
-    assert not table.wants(who(far(0)), there, 2.0)
-    assert table.wants(who(far(0)), there, 2.0 + MOVED_S)
-    assert not table.wants(who(far(0)), HERE, 2.0 + MOVED_S)
+    assert endpoints(table) == [HERE], "it had not missed: there may be a relay"
     table.missed(contact(far(0)))
-    assert table.wants(who(far(0)), there, 2.0)
+    table.answered(contact(far(0), there), 3.0)
+    assert endpoints(table) == [there]
+
+
+def test_who_seems_to_be_elsewhere_is_first_asked_where_it_was() -> None:
+    table, there = table_of(), Endpoint(HERE.ip, 9)
+
+    def wanted(endpoint: Endpoint, now: float) -> Endpoint | None:
+        asked = table.wants(who(far(0)), endpoint, now)
+        return asked and asked.endpoint
+
+    table.answered(contact(far(0)), 1.0)
+    assert wanted(there, 2.0) is None
+    assert wanted(there, 2.0 + MOVED_S) == HERE
+    assert wanted(HERE, 2.0 + MOVED_S) is None
+    table.missed(contact(far(0)))
+    assert wanted(there, 2.0) == there
+
+
+def test_who_misses_while_nobody_answers_stays_until_somebody_does() -> None:
+    table = table_of()
+    table.answered(contact(far(0)), 1.0)
+    for _ in range(2 * MISSES_MAX):
+        table.missed(contact(far(0)), 2.0, heard_at=1.0)
+    assert len(table) == 1
+    assert table.closest(1 << 255, 4, sure=True) == []
+    table.missed(contact(far(0)), 9.0, heard_at=3.0)
+    assert len(table) == 0
+
+
+def test_one_subnet_does_not_take_all_spare_places() -> None:
+    table = table_of(size=4)
+    for number in range(4):
+        table.answered(contact(far(number), Endpoint(bytes((9, number, 0, 1)), 1)), 1.0)
+    for number in range(10, 40):
+        table.answered(contact(far(number), Endpoint(bytes((9, number, 0, 1)), 1)), 2.0)
+        table.answered(contact(far(100 + number), public(number)), 2.0)
+    spare = table.bucket_of(1 << 255).replacement_nodes.values()
+    assert sum(each.ip[:3] == public(0).ip[:3] for each in spare) == 2
+    assert len(spare) == REPLACEMENTS_MAX
 
 
 def test_a_place_that_gets_free_can_be_taken_by_the_same_subnet() -> None:

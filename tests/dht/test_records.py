@@ -1,6 +1,8 @@
 """What is kept for others (spec/dht.md 8, 9)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qbix_node.crypto.keys import verify
 from qbix_node.dht.endpoints import Endpoint
@@ -10,6 +12,7 @@ from qbix_node.dht.records import (
     DomainContent,
     NodeContent,
     ProviderContent,
+    Record,
     make_record,
     read_record,
 )
@@ -93,6 +96,84 @@ def test_the_newest_of_a_signer_is_kept_and_an_older_one_is_not() -> None:
     assert shelf.get(newer.key) == [newer]
     assert shelf.sweep(NOW_S) == 1
     assert len(shelf) == 0
+
+
+EXPIRES_S = NOW_S + 3600
+
+
+def provided(signer: int, stream: int = 0, sequence: int = 1) -> Record:
+    content = ProviderContent("stream", stream.to_bytes(32), ())
+    return make_record(keys_of(signer), content, sequence, EXPIRES_S)
+
+
+def ip(number: int) -> bytes:
+    """Each in a /24 of its own."""
+    return bytes((20, number >> 8, number & 255, 1))
+
+
+def test_who_came_first_stays_among_many_providers_of_one_stream() -> None:
+    shelf = Shelf(1000, 32)
+    first = provided(1)
+    assert shelf.put(first, ip(1))
+    kept = [shelf.put(provided(10 + number), ip(10 + number)) for number in range(100)]
+    assert sum(kept) == 31
+    assert first in shelf.get(first.key)
+    assert shelf.put(provided(1, sequence=2), ip(1)), "and is renewed"
+
+
+def test_one_network_does_not_fill_a_key() -> None:
+    shelf = Shelf(1000, 32)
+    for number in range(100):
+        shelf.put(provided(10 + number), bytes((8, 8, 8, number)))
+    honest = [provided(1 + number) for number in range(8)]
+    assert all(shelf.put(each, ip(number)) for number, each in enumerate(honest))
+    assert len(shelf.get(honest[0].key)) == 32
+
+
+def test_where_no_subnets_are_counted_a_host_is_one() -> None:
+    shelf = Shelf(20, 32)
+    honest = [provided(1, stream) for stream in range(3)]
+    for each in honest:
+        shelf.put(each, bytes((192, 168, 0, 1)))
+    for number in range(100):
+        shelf.put(provided(10 + number, number), bytes((192, 168, 0, 2)))
+    assert all(each in shelf.get(each.key) for each in honest)
+
+
+def test_who_brings_the_record_of_another_does_not_take_it_along() -> None:
+    shelf, liar = Shelf(20, 32), bytes((8, 8, 8, 8))
+    honest = provided(1)
+    for number in range(10, 15):
+        shelf.put(provided(number, number), liar)
+    shelf.put(honest, liar)
+    shelf.put(honest, ip(1))
+    shelf.put(honest, liar)
+    for number in range(15, 100):
+        shelf.put(provided(number, number), liar)
+    for number in range(200, 218):
+        shelf.put(provided(number, number), ip(number))
+    assert shelf.get(honest.key) == [honest]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 5)), max_size=60))
+def test_the_shelf_keeps_within_its_bounds_and_loses_count_of_nothing(
+    puts: list[tuple[int, int, int]],
+) -> None:
+    shelf = Shelf(12, 3)
+    for signer, stream, network in puts:
+        record = PROVIDED[signer, stream]
+        assert shelf.put(record, ip(network)) is (record in shelf.get(record.key))
+        assert len(shelf) == len([*shelf]) <= 12
+        assert len(shelf.get(record.key)) <= 3
+    shelf.sweep(EXPIRES_S)
+    assert len(shelf) == 0
+    assert not shelf._groups._members
+    assert not shelf._groups._by_size
+
+
+PROVIDED = {
+    (signer, stream): provided(signer, stream) for signer in range(1, 10) for stream in range(10)
+}
 
 
 def test_who_fills_the_shelf_loses_its_own_records() -> None:

@@ -1,5 +1,6 @@
 """Nodes of the DHT on real UDP sockets of this machine."""
 
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,7 @@ from qbix_node.dht.ids import NodeId, closest, node_id
 from qbix_node.dht.messages import Told
 from qbix_node.dht.records import ProviderContent, provider_key
 from qbix_node.dht.service import DATAGRAMS_MAX, OUTBOX_MAX, DhtService
-from qbix_node.errors import DamagedStore, LocalError
+from qbix_node.errors import DamagedStore, LocalError, Malformed
 from qbix_node.machines import PeerId
 from qbix_node.ports import Put
 from qbix_node.store.memory import MemoryStore
@@ -198,3 +199,79 @@ async def test_a_node_that_comes_back_finds_its_way_in_by_its_store(
         while not again.contacts():
             await wait_all_tasks_blocked()
         assert again.contacts() == [told(1, other)]
+
+
+# ---- sockets ----
+
+
+async def test_who_is_asked_at_one_of_several_addresses_answers_from_there() -> None:
+    listen = [("127.0.0.1", 0), ("127.0.0.2", 0)]
+    node = DhtService(keys_of(1), listen, MemoryStore(), rng=random.Random(1))
+    node.register(0x20, lambda peer, endpoint, data: data)
+    other = service(2, "127.0.0.3")
+    async with running([node, other]):
+        for endpoint in node.endpoints:
+            there = Told(PeerId(keys_of(1).public), *endpoint)
+            assert await other.ask(there, 0x20, b"hello") == b"hello"
+
+
+async def test_an_address_that_cannot_be_reached_is_as_if_nobody_answered(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """From a socket of loopback there is no way to others: sendto raises at once."""
+    node = service(1)
+    async with running([node]):
+        for ip in (bytes((8, 8, 8, 8)), bytes.fromhex("20010db8") + bytes(11) + b"\x01"):
+            there = Told(PeerId(keys_of(2).public), ip, 9)
+            assert await node.ask(there, 0x20, b"hello") is None
+        assert node.figures()["calls unanswered"] == 2
+
+
+async def test_errors_of_a_socket_end_nothing() -> None:
+    """As ICMP brings them, for datagrams that were sent before."""
+    node, other = service(1), service(2)
+    node.register(0x20, lambda peer, endpoint, data: data)
+    failing = Failing(node._sockets[0].udp)
+    node._sockets[0].udp = failing  # type: ignore[assignment]  # as far as it is used
+    async with running([node, other]):
+        assert await other.ask(told(1, node), 0x20, b"hello") == b"hello"
+    assert failing.raised == len(ERRORS)
+
+
+ERRORS = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EMSGSIZE, errno.ENOBUFS]
+
+
+class Failing:
+    """A socket that raises each of these once before it receives."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self._udp, self._left = udp, list(ERRORS)
+        self.raised = 0
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if self._left:
+            self.raised += 1
+            raise OSError(self._left.pop(), "as the kernel says")
+        return self._udp.recvfrom(size)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._udp, name)
+
+
+async def test_questions_that_are_given_up_are_forgotten() -> None:
+    node = service(1)
+    async with running([node]):
+        nobody = Told(PeerId(keys_of(2).public), bytes((127, 0, 0, 1)), 9)
+        for _ in range(3):
+            with trio.move_on_after(0):
+                await node.ask(nobody, 0x20, b"hello")
+        assert not node._waiting
+        assert not node._answers
+
+
+async def test_what_nobody_could_answer_is_refused_before_it_is_asked() -> None:
+    node = service(1)
+    async with running([node]):
+        with pytest.raises(Malformed):
+            await node.lookup(NodeId(bytes(31)))
+        assert not node._waiting

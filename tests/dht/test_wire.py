@@ -10,7 +10,7 @@ from qbix_node.dht import messages as d
 from qbix_node.dht import requests as r
 from qbix_node.dht.endpoints import Endpoint
 from qbix_node.dht.ids import NodeId
-from qbix_node.dht.peers import WINDOW, Peer
+from qbix_node.dht.peers import NO_COOKIE, WINDOW, Peer
 from qbix_node.dht.wire import (
     ANSWER,
     COOKIE,
@@ -24,7 +24,7 @@ from qbix_node.dht.wire import (
 )
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
-from qbix_node.wire.packing import Packable, pack
+from tests.dht.fuzz import odd_body
 from tests.dht.network import Network, is_exact, keys_of
 
 hashes = st.binary(min_size=32, max_size=32)
@@ -73,12 +73,12 @@ def test_another_body_is_another_message_or_none(
 
 
 @given(
-    st.integers(0, 127), st.integers(0, NUMBER_MAX), keys, ids, st.binary(min_size=16, max_size=16)
+    st.integers(0, 127), st.integers(0, NUMBER_MAX), keys, ids, st.binary(min_size=24, max_size=24)
 )
 def test_a_header_is_read_as_it_was_written(
     kind: int, number: int, sender: PeerId, to: NodeId, rest: bytes
 ) -> None:
-    header = Header(1, kind, number, sender, to, rest[:8], rest[8:])
+    header = Header(1, kind, number, sender, to, rest[:16], rest[16:])
     assert read_header(header.encode() + bytes(17)) == header
 
 
@@ -87,7 +87,7 @@ def test_a_header_is_read_as_it_was_written(
     [(1, 1, 16), (1, 2, 17), (COOKIE, 1, 1), (1, 1, DATAGRAM_BYTES_MAX - HEADER_BYTES + 1)],
 )
 def test_other_lengths_and_versions_are_malformed(kind: int, version: int, boxed: int) -> None:
-    header = Header(version, kind, 1, PeerId(bytes(32)), NodeId(bytes(32)), bytes(8), bytes(8))
+    header = Header(version, kind, 1, PeerId(bytes(32)), NodeId(bytes(32)), NO_COOKIE, bytes(8))
     with pytest.raises(Malformed):
         read_header(header.encode() + bytes(boxed))
 
@@ -121,34 +121,26 @@ def test_each_number_is_taken_once_and_none_that_is_far_behind(numbers: list[int
     peer, came = Peer(shared=bytes(32)), set[int]()
     for number in numbers:
         fits = number not in came and number > max(came, default=0) - WINDOW
-        assert peer.is_new(number) is fits
+        assert peer.is_new(number, 0) is fits
         if fits:
-            peer.came_with(number)
+            peer.came_with(number, 0)
             came.add(number)
 
 
-def _body(rng: random.Random) -> bytes:
-    """Random bytes, or a message with a few bits changed, or values that nobody expects."""
-    ends = [rng.randbytes(rng.choice((0, 4, 16, 32, 700))) for _ in range(3)]
-    odd: list[Packable] = [
-        None,
-        True,
-        -1,
-        2**64 - 1,
-        "name",
-        [],
-        [[]],
-        [None] * 40,
-        *ends,
-        [*ends],
-        [[*ends]],
-    ]
-    if rng.random() < 0.3:
-        return rng.randbytes(rng.randrange(1, 200))
-    body = bytearray(pack([rng.choice(odd) for _ in range(rng.randrange(4))]))
-    if rng.random() < 0.3:
-        body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
-    return bytes(body)
+@given(st.lists(st.tuples(st.integers(0, 3 * WINDOW), st.integers(0, 20)), max_size=60))
+def test_a_sender_may_count_anew_and_nothing_of_before_is_taken_again(
+    sent: list[tuple[int, int]],
+) -> None:
+    """A request of each step, with a cookie some milliseconds old; and all replays after each."""
+    peer, taken = Peer(shared=bytes(32)), list[tuple[int, int]]()
+    for now_ms, (number, age_ms) in enumerate(sent, 20):
+        given_ms = now_ms - age_ms
+        if peer.is_new(number, given_ms):
+            peer.came_with(number, now_ms)
+            taken.append((number, given_ms))
+        assert not any(peer.is_new(*each) for each in taken)
+        assert peer.is_new(number, now_ms + 1), "with a new cookie"
+    assert len(set(taken)) == len(taken)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -169,9 +161,9 @@ def test_whatever_a_known_peer_seals_the_node_lives_and_still_finds(seed: int) -
     network.observe = observe
 
     def send(kind: int, number: int) -> None:
-        cookie = heard[-1].cookie if heard else bytes(8)
+        cookie = heard[-1].cookie if heard else NO_COOKIE
         header = Header(1, kind, number, liar.key, victim.id, cookie, rng.randbytes(8)).encode()
-        body = b"" if kind == COOKIE else _body(rng)
+        body = b"" if kind == COOKIE else odd_body(rng)
         data = header if kind == COOKIE else sealing.seal(header, body, shared)
         victim.hear(data, liar.endpoint)
 
@@ -205,7 +197,7 @@ def test_before_the_address_is_proven_nothing_is_computed_and_no_more_is_sent(bo
     network.observe = lambda data, _, __: sent.append(len(data))
     for number in range(200):
         sender = PeerId(keys_of(100 + number % 5).public)
-        header = Header(1, number % 128, number, sender, victim.id, bytes([number] * 8), bytes(8))
+        header = Header(1, number % 128, number, sender, victim.id, bytes([number] * 16), bytes(8))
         victim.hear(header.encode() + bytes(boxed), Endpoint(bytes((9, 9, 9, number % 7)), 53))
     assert sent == [HEADER_BYTES] * 200
     assert victim.dht.figures().get("agreements", 0) == victim.dht.figures()["peers"] == 0

@@ -5,7 +5,7 @@ import { decode, encode } from './msgpack.mjs'
 import { curvePublic, curveSecret, hex, publicOf, scalarmult, sha256, unseal } from './primitives.mjs'
 import { array, bytes, demand, number } from './streams.mjs'
 
-const HEADER = 90
+const HEADER = 98
 
 function checkContacts(rows) {
   for (const row of array(rows, 'contacts', undefined, 20)) {
@@ -54,7 +54,7 @@ function readHeader(datagram) {
   demand(type === 0x80 ? datagram.length === HEADER : datagram.length > HEADER + 16, 'box')
   const part = (from, to) => plain(datagram.subarray(from, to))
   const asked = datagram.readBigUInt64BE(2)
-  return { type, number: asked, sender: part(10, 42), recipient: part(42, 74), cookie: part(74, 82), salt: part(82, 90) }
+  return { type, number: asked, sender: part(10, 42), recipient: part(42, 74), cookie: part(74, 90), salt: part(90, 98) }
 }
 
 function agree(mine, theirs) {

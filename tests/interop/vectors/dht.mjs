@@ -16,8 +16,9 @@ export function readEndpoint([ip, port], what) {
   demand(Buffer.isBuffer(ip) && (ip.length === 4 || ip.length === 16), `${what}: address`)
   if (ip.length === 4) demand(ip[0] !== 0 && ip[0] < 224, `${what}: no address of a host`)
   else {
-    demand(ip[0] !== 0xff && ip.some(Boolean), `${what}: no address of a host`)
-    demand(!(ip.subarray(0, 10).every((byte) => !byte) && ip[10] === 255 && ip[11] === 255), `${what}: IPv4 as IPv6`)
+    const text = ip.toString('hex')
+    demand(!/^(ff|fe[89ab])/.test(text), `${what}: no address of a host`)
+    demand(/^0{31}1$/.test(text) || !/^(0{24}|0{20}ffff|0064ff9b0{16}|20010000|2002)/.test(text), `${what}: IPv4 as IPv6`)
   }
   return [ip.toString('hex'), number(port, `${what}: port`, 1, 65535)]
 }
