@@ -1,7 +1,7 @@
 """All checks of one run, fed by its journal."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from netsim import facts
 from netsim.checks.blobs import BLOB_CHECKS
 from netsim.checks.check import Check, View
 from netsim.checks.complaining import Complaint
+from netsim.checks.dht import DHT_CHECKS
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
 from netsim.checks.links import LINK_CHECKS
@@ -21,7 +22,9 @@ from netsim.checks.speech import SPEECH_CHECKS
 from netsim.checks.streamevents import StreamEvents
 from netsim.checks.streams import STREAM_CHECKS
 from netsim.checks.streamspeech import STREAM_SPEECH_CHECKS
+from netsim.checks.goals import missed_in_a_run
 from netsim.world import World
+from qbix_node.wire.v8json import JsonValue
 
 ALWAYS: tuple[type[Check], ...] = (
     *LOG_CHECKS,
@@ -61,7 +64,8 @@ class Checks:
         self._world = world
         self._view = View(world)
         self._told: Counter[tuple[str, int]] = Counter()
-        self._always = [check(self._view, self._report) for check in ALWAYS]
+        always = ALWAYS if world.plan.dht is None else DHT_CHECKS
+        self._always = [check(self._view, self._report) for check in always]
         self._settling = Settling(self._view)
         self._noticing = Noticing(self._view, self.events)
         self._watching: dict[type, list[Callable[[int, object], None]]] = {}
@@ -86,11 +90,19 @@ class Checks:
 
     def unsettled(self) -> list[Complaint]:
         """What is not yet as it has to be once all faults are over; empty: all is well."""
+        if self._world.plan.dht is not None:
+            return []  # nothing is waited for
         return self._settling.unsettled()
 
     def unsettled_at_the_end(self) -> Unsettled:
         """All of it is counted."""
+        if (plan := self._world.plan.dht) is not None:
+            missed = missed_in_a_run(plan.goals, self._figures())
+            return Unsettled(missed, len(missed))
         return self._settling.at_the_end()
+
+    def _figures(self) -> Mapping[str, JsonValue]:
+        return self._world.figures() if self._world.figures else {}
 
     def finish(self) -> None:
         """The run is over: checks that look at the whole."""
