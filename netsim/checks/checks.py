@@ -1,7 +1,7 @@
 """All checks of one run, fed by its journal."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,6 @@ from netsim.checks.streams import STREAM_CHECKS
 from netsim.checks.streamspeech import STREAM_SPEECH_CHECKS
 from netsim.checks.goals import missed_in_a_run
 from netsim.world import World
-from qbix_node.wire.v8json import JsonValue
 
 ALWAYS: tuple[type[Check], ...] = (
     *LOG_CHECKS,
@@ -96,13 +95,11 @@ class Checks:
 
     def unsettled_at_the_end(self) -> Unsettled:
         """All of it is counted."""
-        if (plan := self._world.plan.dht) is not None:
-            missed = missed_in_a_run(plan.goals, self._figures())
+        if self._world.figures is not None:
+            missed = missed_in_a_run(self._world.figures())
             return Unsettled(missed, len(missed))
         return self._settling.at_the_end()
 
-    def _figures(self) -> Mapping[str, JsonValue]:
-        return self._world.figures() if self._world.figures else {}
 
     def finish(self) -> None:
         """The run is over: checks that look at the whole."""

@@ -5,11 +5,10 @@ chance hardly does: three deviations below.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from netsim.checks.complaining import Complaint
-from netsim.dhtplan import Goals
 from qbix_node.wire.v8json import JsonValue
 
 Figures = Mapping[str, JsonValue]
@@ -56,8 +55,10 @@ class Reached:
         return f"{said} ({share}{bound} {shown} wanted)"
 
 
-def reached(goals: Goals, figures: Figures) -> list[Reached]:
-    """Of one run, or of a sweep (added_up)."""
+def reached(figures: Figures) -> list[Reached]:
+    """Of one run, or of a sweep (add_up)."""
+    goals = figures.get("goals")
+    assert isinstance(goals, dict)
     lookups = sum(_number(figures, name) for name in _LOOKUPS)
     exact = sum(_number(figures, f"{name} exact") for name in _LOOKUPS)
     sums = {
@@ -66,29 +67,28 @@ def reached(goals: Goals, figures: Figures) -> list[Reached]:
         "calls": (_number(figures, "calls"), lookups),
         "memory_kib": (_number(figures, "memory_kib"), _number(figures, "runs") or 1.0),
     }
-    wanted = {name: value for name, value in asdict(goals).items() if value is not None}
-    return [Reached(name, *sums[name], value) for name, value in wanted.items()]
+    return [Reached(name, *sums[name], _number(goals, name)) for name in goals]
 
 
-def missed_in_a_run(goals: Goals, figures: Figures) -> tuple[Complaint, ...]:
+def missed_in_a_run(figures: Figures) -> tuple[Complaint, ...]:
     return tuple(
         [
             Complaint("dht 7: A lookup is over when each path has asked the nearest", str(each))
-            for each in reached(goals, figures)
+            for each in reached(figures)
             if not each.met(alone=True)
         ]
     )
 
 
-def added_up(runs: Iterable[Figures]) -> dict[str, JsonValue]:
-    sums: dict[str, JsonValue] = {}
-    for figures in runs:
-        for name, value in {**figures, "runs": 1}.items():
-            if isinstance(value, int | float):
-                before = _number(sums, name)
-                most = name.endswith("_most")
-                sums[name] = max(before, value) if most else round(before + value, 3)
-    return sums
+def add_up(sums: dict[str, JsonValue], figures: Figures) -> None:
+    """Those of one more run. What is called the most stays that."""
+    for name, value in {**figures, "runs": 1}.items():
+        if isinstance(value, int | float):
+            before = _number(sums, name)
+            most = name.endswith("_most")
+            sums[name] = max(before, value) if most else round(before + value, 3)
+        else:
+            sums.setdefault(name, value)
 
 
 def _number(figures: Figures, name: str) -> float:

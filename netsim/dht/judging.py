@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from netsim import facts
 from netsim.dht.faces import Face, Swift
@@ -131,6 +131,9 @@ class Judge:
         weights = [kib_of(each, but=shared) for each in machines]
         contacts = [len(each.table) for each in machines]
         return {
+            "goals": {
+                name: goal for name, goal in asdict(self.net.plan.goals).items() if goal is not None
+            },
             **dict(sorted(self.counts.items())),
             "calls": sum(self.calls),
             "calls_most": max(self.calls, default=0),
