@@ -18,6 +18,7 @@ from qbix_node.wire.v8json import JsonValue
 NEAREST = 16  # of the 20 that are found, those that are compared: nobody beyond them was looked at
 JOINED_S = 10.0  # after its start a newcomer can be expected to be found
 PUBLISHED_S = 30.0  # and a record, after it was published
+TOLD_MAX = 20
 WEIGHED = 16  # nodes whose memory is measured
 
 
@@ -36,6 +37,7 @@ class Judge:
     counts: Counter[str] = field(default_factory=Counter)
     calls: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    inexact: list[JsonValue] = field(default_factory=list)  # the first TOLD_MAX
     open: dict[int, Question] = field(default_factory=dict)
     _asked: int = 0
 
@@ -79,6 +81,9 @@ class Judge:
         if not exact:
             missing = len({each.key for each in nearest} - set(got))
             self.counts[f"{kind} that missed {missing}"] += 1
+            if len(self.inexact) < TOLD_MAX:
+                said = {"at_s": round(asked.at_s, 3), "node": asked.node, "missed": missing}
+                self.inexact.append(said)
         self.calls.append(found.evidence.asked)
         self.seconds.append(now - asked.at_s)
 
@@ -137,6 +142,7 @@ class Judge:
             **dict(sorted(self.counts.items())),
             "calls": sum(self.calls),
             "calls_most": max(self.calls, default=0),
+            "inexact": list(self.inexact),
             "unanswered": len(self.open),
             "seconds": round(sum(self.seconds), 3),
             "memory_kib": round(sum(weights) / max(1, len(weights)), 1),

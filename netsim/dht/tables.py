@@ -53,6 +53,8 @@ class Tables:
         face = self._net.faces.by_key.get(key)
         if face is None or self._net.last_split_at > self._last:
             return False
+        if not self._net.same_side(number, face.number):
+            return False
         asker = self._net.faces.by_number[number]
         return face.since <= self._last and face.answers(asker) and face.gone_at > self._net.now
 
