@@ -71,15 +71,16 @@ class Judge:
             return
         number = int.from_bytes(asked.target)
         steady = [each for each in net.faces if self._is_steady(each, asked, asker)]
-        nearest = heapq.nsmallest(NEAREST, steady, key=lambda each: each.long_id ^ number)
-        keys = {each.key for each in steady}
-        got = [each.key for each in found.nodes if each.key in keys][:NEAREST]
-        exact = got == [each.key for each in nearest]
+        # Whoever came or went meanwhile may be found or not; others don't make room for it.
+        got = {each.key: net.faces.by_key.get(each.key) for each in found.nodes}
+        there = {each.key: each for each in (*steady, *got.values()) if each is not None}
+        nearest = heapq.nsmallest(NEAREST, there.values(), key=lambda each: each.long_id ^ number)
+        missing = sum(each.key not in got for each in nearest)
+        exact = not missing
         kind = "attacked lookups" if asked.attacked else "lookups"
         self.counts[kind] += 1
         self.counts[f"{kind} exact"] += exact
         if not exact:
-            missing = len({each.key for each in nearest} - set(got))
             self.counts[f"{kind} that missed {missing}"] += 1
             if len(self.inexact) < TOLD_MAX:
                 said = {"at_s": round(asked.at_s, 3), "node": asked.node, "missed": missing}
