@@ -150,13 +150,15 @@ class DhtUnproven:
 
 @dataclass(frozen=True, slots=True)
 class DhtTable:
-    """What is in a table: the most of one network of addresses in a bucket and in all of it, and
-    whom it forgot although nothing was wrong with them.
+    """What is in a table: the most of one network of addresses in a bucket and in all of it;
+    whom it forgot although nothing was wrong with them; and how many of the nearest to some target
+    its search passed over.
     """
 
     of_network_in_bucket: int
     of_network: int
     dropped: tuple[bytes, ...]
+    passed_over: int
 
 
 @dataclass(frozen=True, slots=True)

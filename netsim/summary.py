@@ -220,7 +220,9 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "forks": {"made": summary.forks_made, "proven": summary.forks_proven},
         "dht": {
             **summary.dht,
-            "goals": {each.goal: {"value": each.value, "met": each.met()} for each in summary.goals},
+            "goals": {
+                each.goal: {"value": each.value, "met": each.met()} for each in summary.goals
+            },
         }
         if summary.dht
         else {},

@@ -4,8 +4,8 @@ The world is the same for both drivers: plan, time, chance, network, and what of
 its process. A driver brings the nodes to life.
 """
 
-from dataclasses import dataclass, field
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from netsim.chance import Chance

@@ -12,6 +12,7 @@ from netsim.checks.complaining import Complaint
 from netsim.checks.dht import DHT_CHECKS
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
+from netsim.checks.goals import missed_in_a_run
 from netsim.checks.links import LINK_CHECKS
 from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
@@ -22,7 +23,6 @@ from netsim.checks.speech import SPEECH_CHECKS
 from netsim.checks.streamevents import StreamEvents
 from netsim.checks.streams import STREAM_CHECKS
 from netsim.checks.streamspeech import STREAM_SPEECH_CHECKS
-from netsim.checks.goals import missed_in_a_run
 from netsim.world import World
 
 ALWAYS: tuple[type[Check], ...] = (
@@ -99,7 +99,6 @@ class Checks:
             missed = missed_in_a_run(self._world.figures())
             return Unsettled(missed, len(missed))
         return self._settling.at_the_end()
-
 
     def finish(self) -> None:
         """The run is over: checks that look at the whole."""

@@ -1,7 +1,9 @@
 """What the hash table promises, whatever others do (spec/dht.md)."""
 
+from typing import ClassVar
+
 from netsim import facts
-from netsim.checks.check import Check
+from netsim.checks.check import Check, Facts
 from netsim.checks.links import NoFailure
 from qbix_node.dht.table import PER_SUBNET_AND_BUCKET_MAX, PER_SUBNET_MAX
 
@@ -9,7 +11,7 @@ from qbix_node.dht.table import PER_SUBNET_AND_BUCKET_MAX, PER_SUBNET_MAX
 class OnlyWhoAnsweredIsFound(Check):
     name = "who is found was there"
     guards = "dht 7: only nodes that answered are found"
-    watches = (facts.DhtFound,)
+    watches: ClassVar[Facts] = (facts.DhtFound,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtFound)
@@ -20,7 +22,7 @@ class OnlyWhoAnsweredIsFound(Check):
 class RecordsCount(Check):
     name = "records that come out count"
     guards = "dht 8: a record counts until then, by the local clock"
-    watches = (facts.DhtGot,)
+    watches: ClassVar[Facts] = (facts.DhtGot,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtGot)
@@ -33,7 +35,7 @@ class NothingForTheUnproven(Check):
     guards = (
         "dht 4: nothing is computed with public keys, and nothing longer than the request is sent."
     )
-    watches = (facts.DhtUnproven,)
+    watches: ClassVar[Facts] = (facts.DhtUnproven,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtUnproven)
@@ -48,7 +50,7 @@ class NothingForTheUnproven(Check):
 class FewOfANetwork(Check):
     name = "few contacts of a network"
     guards = "dht 6: at most 2 nodes are in a bucket and 10 in the table"
-    watches = (facts.DhtTable,)
+    watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtTable)
@@ -61,10 +63,23 @@ class FewOfANetwork(Check):
             )
 
 
+class NearestAreTold(Check):
+    name = "the nearest are told"
+    guards = "dht 5: the nearest that the sender knows"
+    watches: ClassVar[Facts] = (facts.DhtTable,)
+
+    def handle(self, node: int, fact: object) -> None:
+        assert isinstance(fact, facts.DhtTable)
+        if fact.passed_over:
+            self.violated(
+                node, f"its search passed over {fact.passed_over} of the nearest contacts"
+            )
+
+
 class LongKnownStay(Check):
     name = "who is known longest stays"
     guards = "dht 6: Who is known longest stays"
-    watches = (facts.DhtTable,)
+    watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtTable)
@@ -76,7 +91,7 @@ class LongKnownStay(Check):
 class ShelvesBounded(Check):
     name = "shelves are bounded"
     guards = "dht 9: 32 of a key and 8192 in all are kept"
-    watches = (facts.DhtShelf,)
+    watches: ClassVar[Facts] = (facts.DhtShelf,)
 
     def handle(self, node: int, fact: object) -> None:
         assert isinstance(fact, facts.DhtShelf)
@@ -92,6 +107,7 @@ DHT_CHECKS: tuple[type[Check], ...] = (
     RecordsCount,
     NothingForTheUnproven,
     FewOfANetwork,
+    NearestAreTold,
     LongKnownStay,
     ShelvesBounded,
 )

@@ -130,7 +130,6 @@ def grind(chance: Chance, targets: list[NodeId], tries: int, keep: int) -> list[
     for place, target in enumerate(targets):
         draws, number = chance.draws("dht/grinding", place), int.from_bytes(target)
         keys = [draws.randbytes(32) for _ in range(tries)]
-        found += heapq.nsmallest(
-            keep, keys, key=lambda key, number=number: int.from_bytes(sha256(key)) ^ number
-        )
+        near = heapq.nsmallest(keep, [(int.from_bytes(sha256(key)) ^ number, key) for key in keys])
+        found += [key for _, key in near]
     return found

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from netsim import facts
-from netsim.dht.faces import Face, Swift
+from netsim.dht.faces import Face
 from netsim.dht.net import Net
 from netsim.dht.weighing import kib_of
+from qbix_node.crypto.keys import verify
 from qbix_node.dht import requests as r
 from qbix_node.dht.ids import NodeId
 from qbix_node.dht.messages import Told
 from qbix_node.dht.records import Record
 from qbix_node.wire.v8json import JsonValue
 
-NEAREST = 16  # of the 20 that are found, those that are compared: nobody beyond them was looked at
+NEAREST = 16  # of the 20 that a lookup finds: those behind whom it had more to choose from
 JOINED_S = 10.0  # after its start a newcomer can be expected to be found
 PUBLISHED_S = 30.0  # and a record, after it was published
 TOLD_MAX = 20
@@ -31,7 +32,7 @@ class Question:
     publisher: int | None = None  # whose record is looked for
 
 
-@dataclass
+@dataclass(slots=True)
 class Judge:
     net: Net
     counts: Counter[str] = field(default_factory=Counter)
@@ -40,9 +41,6 @@ class Judge:
     inexact: list[JsonValue] = field(default_factory=list)  # the first TOLD_MAX
     open: dict[int, Question] = field(default_factory=dict)
     _asked: int = 0
-
-    def __post_init__(self) -> None:
-        self._sealing = Swift(next(iter(self.net.faces)).keys)
 
     def ask(self, question: Question) -> int:
         """The number under which it will be answered."""
@@ -83,7 +81,11 @@ class Judge:
         if not exact:
             self.counts[f"{kind} that missed {missing}"] += 1
             if len(self.inexact) < TOLD_MAX:
-                said = {"at_s": round(asked.at_s, 3), "node": asked.node, "missed": missing}
+                said: JsonValue = {
+                    "at_s": round(asked.at_s, 3),
+                    "node": asked.node,
+                    "missed": missing,
+                }
                 self.inexact.append(said)
         self.calls.append(found.evidence.asked)
         self.seconds.append(now - asked.at_s)
@@ -121,9 +123,10 @@ class Judge:
         self.counts["reads of an older one"] += 0 <= edition < newest
 
     def _false(self, record: Record, key: NodeId) -> str:
-        if not self._sealing.verify(record.signer, record.signed, record.signature):
+        """Why it must not come out; judged without the machine's own means."""
+        if not verify(record.signer, record.signed, record.signature):
             return "its signature is wrong"
-        if not record.timely(self.net.now + self.net.ahead_s):
+        if record.expires_s <= self.net.now + self.net.ahead_s:
             return "it is over"
         return "" if record.key == key else "it lies elsewhere"
 

@@ -112,14 +112,13 @@ class Forger(Liar):
 
     def show(self, key: NodeId) -> tuple[bytes, ...]:
         shown: list[bytes] = []
+        over = int(self.net.now + self.net.ahead_s) - 1
         for (where, signer), first in self._first.items():
             if where == key:
                 newer = first.sequence + 10**9
                 forged = Record(signer, newer, first.expires_s, first.content, first.signature)
-                shown += [first.encoded, forged.encoded]
-        over = int(self.net.now + self.net.ahead_s) - 1
-        content = ProviderContent("stream", bytes(32), (self.face.endpoint,))
-        shown.append(make_record(self.face.keys, content, 1, over).encoded)
+                past = make_record(self.face.keys, first.content, 1, over)
+                shown += [first.encoded, forged.encoded, past.encoded]
         self.net.world.journal.tell(self.site.number, facts.Misdeed("dht_forger"))
         return tuple(shown[:3])
 
@@ -198,12 +197,9 @@ class Crowd(Colluder, Busy):
 
     every_s = CROWD_S
 
-    def begin(self) -> None:
-        self._deeds = 0
-        self._victims = self.net.there()[:VICTIMS]
-
     def deed(self) -> None:
-        victim = self._victims[self._deeds % len(self._victims)]
+        victims = self.net.there()[:VICTIMS]
+        victim = victims[self._deeds % len(victims)]
         self._deeds += 1
         self.want(r.Ask(0, victim.told, PROBE, b""))
 
