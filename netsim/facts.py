@@ -116,3 +116,52 @@ class Failed:
 class Violated:
     check: str
     what: str
+
+
+# ---- of the hash table ----
+
+
+@dataclass(frozen=True, slots=True)
+class DhtFound:
+    """A lookup is over. `strays`: of the nodes that it found, those who were not there."""
+
+    nodes: int
+    strays: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhtGot:
+    """A read is over. `false`: why a record that it brought should not have come out."""
+
+    records: int
+    false: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DhtUnproven:
+    """A request came without a cookie: its size, that of all that was sent then, and how many keys
+    were agreed on.
+    """
+
+    asked_bytes: int
+    said_bytes: int
+    agreements: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhtTable:
+    """What is in a table: the most of one network of addresses in a bucket and in all of it;
+    whom it forgot although nothing was wrong with them; and how many of the nearest to some target
+    its search passed over.
+    """
+
+    of_network_in_bucket: int
+    of_network: int
+    dropped: tuple[bytes, ...]
+    passed_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhtShelf:
+    records: int
+    of_key: int  # the most

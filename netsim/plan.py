@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from netsim.dhtplan import DhtPlan
+
 
 class Fault(StrEnum):
     """What can go wrong. `nodes` and `amount` of a PlannedFault mean what is said here; without
@@ -150,6 +152,7 @@ class Plan:
     faults: tuple[PlannedFault, ...] = ()
     sometimes: tuple[str, ...] = ()  # events that are to happen (netsim.checks.sometimes)
     settings: Mapping[str, float] = field(default_factory=dict)  # limits that differ, by name
+    dht: DhtPlan | None = None  # the nodes are machines of the hash table, and nothing else
 
 
 def blob_bytes(owner: int, number: int, size: int) -> bytes:

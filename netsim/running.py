@@ -1,7 +1,7 @@
 """One run: a plan under a driver, from its first moment to its verdict."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from netsim import facts
@@ -21,6 +21,7 @@ from netsim.state import final_state
 from netsim.streams import Streams
 from netsim.trace import Trace
 from netsim.world import Driver, World
+from qbix_node.wire.v8json import JsonValue
 
 LOOK_S = 1.0  # how often it is looked whether all is well, once all faults are over
 
@@ -47,6 +48,7 @@ class Outcome:
     cpu_s: float
     told: tuple[str, ...]  # the types of all facts and findings that the journal heard of
     records: bytes  # of the trace, if they were kept
+    figures: Mapping[str, JsonValue]  # of the hash table, if it is about that
 
     @property
     def stalled(self) -> tuple[str, ...]:
@@ -81,7 +83,7 @@ def run(
         if stalled and world.loop.now < plan.duration_s + plan.settle_s:
             world.loop.after(LOOK_S, look)
         else:
-            unsettled = checks.unsettled_at_the_end() if stalled else Unsettled()
+            unsettled = checks.unsettled_at_the_end() if stalled or plan.dht else Unsettled()
             checks.finish()
             world.over = True
 
@@ -111,6 +113,7 @@ def run(
         cpu_s=time.process_time() - began_s,
         told=tuple(sorted(world.journal.counts)),
         records=world.journal.trace.records(),
+        figures=world.figures() if world.figures else {},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
+from netsim.checks.goals import Reached, add_up, reached
 from netsim.sweep import patience_of
 from netsim.verdict import Result, Verdict, worst
 from qbix_node.errors import BadInput
@@ -49,6 +50,12 @@ class Summary:
     messages: int
     cpu_s: float
     virtual_s: float
+    dht: Mapping[str, JsonValue]  # figures of the hash table, added up; none of other runs
+
+    @property
+    def goals(self) -> list[Reached]:
+        """Of the hash table."""
+        return reached(self.dht) if self.dht else []
 
     @property
     def judges_shares(self) -> bool:
@@ -69,6 +76,8 @@ class Summary:
         """Of a part of a sweep nobody can tell which events are rare."""
         failed = [each.verdict for each in self.failures]
         rare = whole and self.judges_rarity and self.rare
+        if whole and any(not each.met() for each in self.goals):
+            failed.append(Verdict.LIVENESS)
         return worst([*failed, Verdict.MISSING] if rare else failed)
 
 
@@ -84,6 +93,7 @@ class Tally:
         self._events: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
         self._cpu_s = self._virtual_s = 0.0
+        self._dht: dict[str, JsonValue] = {}
         self._nodes: _Bounds = None
         self._kinds: _Bounds = None
 
@@ -126,6 +136,8 @@ class Tally:
             self._kinds = _widened(self._kinds, len(kinds))
         for key, table in (("made", forks), ("proven", forks), ("messages", complete)):
             self._sums[key] += _whole(table, key)
+        if "dht" in complete:
+            add_up(self._dht, _table(complete, "dht"))
         self._cpu_s += _number(complete, "cpu_s")
         self._virtual_s += _number(complete, "virtual_s")
 
@@ -166,6 +178,7 @@ class Tally:
             messages=self._sums["messages"],
             cpu_s=self._cpu_s,
             virtual_s=self._virtual_s,
+            dht=self._dht,
         )
 
 
@@ -205,6 +218,14 @@ def as_json(summary: Summary, *, whole: bool = True) -> Result:
         "nodes": list(summary.nodes),
         "fault_kinds": list(summary.kinds),
         "forks": {"made": summary.forks_made, "proven": summary.forks_proven},
+        "dht": {
+            **summary.dht,
+            "goals": {
+                each.goal: {"value": each.value, "met": each.met()} for each in summary.goals
+            },
+        }
+        if summary.dht
+        else {},
         "messages": summary.messages,
         "virtual_s": round(summary.virtual_s, 3),
         "cpu_hours": round(summary.cpu_s / 3600, 6),

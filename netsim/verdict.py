@@ -54,6 +54,7 @@ def result_of(outcome: Outcome, listed: Sequence[str]) -> Result:
             "detection_s": _percentiles(outcome.detection_s),
         },
         "finality_s": _percentiles(()),  # of a later protocol
+        **({"dht": dict(outcome.figures)} if outcome.figures else {}),
         "faults": {
             "count": len(plan.faults),
             "kinds": [*sorted({each.fault.value for each in plan.faults})],

@@ -4,6 +4,7 @@ The world is the same for both drivers: plan, time, chance, network, and what of
 its process. A driver brings the nodes to life.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from netsim.loop import Loop
 from netsim.plan import Operation, Plan
 from netsim.site import Site
 from netsim.streams import Streams
+from qbix_node.wire.v8json import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class World:
     streams: Streams
     members: dict[int, Member] = field(default_factory=dict)
     over: bool = False  # nothing more is to happen
+    figures: Callable[[], Mapping[str, JsonValue]] | None = None  # what there is to tell besides
 
 
 class Driver(Protocol):

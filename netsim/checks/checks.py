@@ -9,8 +9,10 @@ from netsim import facts
 from netsim.checks.blobs import BLOB_CHECKS
 from netsim.checks.check import Check, View
 from netsim.checks.complaining import Complaint
+from netsim.checks.dht import DHT_CHECKS
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
+from netsim.checks.goals import missed_in_a_run
 from netsim.checks.links import LINK_CHECKS
 from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
@@ -61,7 +63,8 @@ class Checks:
         self._world = world
         self._view = View(world)
         self._told: Counter[tuple[str, int]] = Counter()
-        self._always = [check(self._view, self._report) for check in ALWAYS]
+        always = ALWAYS if world.plan.dht is None else DHT_CHECKS
+        self._always = [check(self._view, self._report) for check in always]
         self._settling = Settling(self._view)
         self._noticing = Noticing(self._view, self.events)
         self._watching: dict[type, list[Callable[[int, object], None]]] = {}
@@ -86,10 +89,15 @@ class Checks:
 
     def unsettled(self) -> list[Complaint]:
         """What is not yet as it has to be once all faults are over; empty: all is well."""
+        if self._world.plan.dht is not None:
+            return []  # nothing is waited for
         return self._settling.unsettled()
 
     def unsettled_at_the_end(self) -> Unsettled:
         """All of it is counted."""
+        if self._world.figures is not None:
+            missed = missed_in_a_run(self._world.figures())
+            return Unsettled(missed, len(missed))
         return self._settling.at_the_end()
 
     def finish(self) -> None:

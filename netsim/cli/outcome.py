@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from netsim.cli.summary import dht_lines
 from netsim.verdict import Result, Verdict
 from qbix_node.cli.output import Output, size_text
 from qbix_node.wire.v8json import JsonValue
@@ -77,6 +78,7 @@ def _figures(result: Result) -> Iterator[str]:
     happened = [f"{name}: {count}" for name, count in _table(result, "sometimes").items()]
     for place, each in enumerate(happened):
         yield f"  {'' if place else 'events':8}  {each}"
+    yield from dht_lines(_table(result, "dht") if "dht" in result else {})
     if forks["made"]:
         times = _table(forks, "detection_s")
         took = "" if times["p50"] is None else f"; found in {times['p50']:.2f} s at half of the "

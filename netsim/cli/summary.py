@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from netsim.checks.goals import Figures, reached
 from netsim.summary import SEEDS_MIN, SHARE_MIN, Summary
 from netsim.verdict import Verdict
 from qbix_node.cli.output import Output, duration_text
@@ -23,9 +24,14 @@ def summary_lines(summary: Summary, out: Output, *, whole: bool = True) -> Itera
     if not summary.seeds:
         return
     judged = whole and summary.judges_rarity
-    failed = [*_failures(summary, out), *(_rare(summary, out) if judged else ())]
+    failed = [
+        *_failures(summary, out),
+        *(_missed(summary, out) if whole else ()),
+        *(_rare(summary, out) if judged else ()),
+    ]
     yield from failed or [out.paint("all seeds are well", "green")]
     yield from _figures(summary)
+    yield from dht_lines(summary.dht)
     yield from _events(summary, out, whole=whole)
     if failed:
         yield from ["", *failed]
@@ -38,6 +44,23 @@ def _rare(summary: Summary, out: Output) -> Iterator[str]:
         seeds = counted(summary.seeds, "seed")
         yield f"    scenario {summary.scenario}, {seeds}, commit {summary.commit}"
         yield f"    repeat it: {summary.command}"
+
+
+def _missed(summary: Summary, out: Output) -> Iterator[str]:
+    for each in summary.goals:
+        if not each.met():
+            yield out.paint(f"FAILED: {each}", "red")
+            yield f"    scenario {summary.scenario}, commit {summary.commit}"
+            yield f"    repeat it: {summary.command}"
+
+
+def dht_lines(figures: Figures) -> Iterator[str]:
+    """Of a run, or of a sweep."""
+    if figures:
+        yield from [f"  {each}" for each in reached(figures)]
+        others = {**figures, "goals": None}.items()
+        counts = [f"{name}: {value:,}" for name, value in others if isinstance(value, int | float)]
+        yield from [f"    {each}" for each in counts]
 
 
 def _failures(summary: Summary, out: Output) -> Iterator[str]:

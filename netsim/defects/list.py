@@ -1,6 +1,7 @@
 """All planted defects."""
 
 from netsim.defects.blobs import BLOB_DEFECTS
+from netsim.defects.dht import DHT_DEFECTS
 from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
@@ -15,4 +16,5 @@ DEFECTS: tuple[Defect, ...] = (
     *STORAGE_DEFECTS,
     *STREAM_DEFECTS,
     *SERVICE_DEFECTS,
+    *DHT_DEFECTS,
 )

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from netsim.dht import bring_to_life
 from netsim.lean.actor import LeanActor
 from netsim.lean.member import LeanMember
 from netsim.world import World
@@ -17,7 +18,9 @@ class LeanDriver:
     silence_s: float | None = Limits().silence_max_s  # or what the plan sets
 
     def run(self, world: World) -> None:
-        for number, site in world.sites.items():
+        if world.plan.dht is not None:
+            bring_to_life(world)
+        for number, site in world.sites.items() if world.plan.dht is None else ():
             honest = site.plan.role == "honest"
             world.members[number] = (LeanMember if honest else LeanActor)(world, site)
         for member in world.members.values():

@@ -64,6 +64,7 @@ def _draw(scenario: Scenario, chance: Chance) -> Plan:
         _faults(scenario, cast, chance),
         scenario.sometimes,
         _settings(scenario, chance),
+        scenario.dht,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netsim.plan import Conditions, NodePlan, Operation, Plan, PlannedFault, Range
 from netsim.scenario.byzantine import HONEST
+from netsim.scenario.dht import written_dht
 
 _Value = str | float | Sequence[int] | Sequence[str] | Range
 
@@ -40,6 +41,10 @@ def _tables(plan: Plan) -> Iterator[str]:
     yield from _table("links", _links(plan.conditions))
     yield from _table("disks", {"sync_s": plan.conditions.sync_s})
     yield from _table("settings", plan.settings)
+    if plan.dht is not None:
+        values, goals = written_dht(plan.dht)
+        yield from _table("dht", values)
+        yield from _table("dht.goals", goals)
     yield from _table("expect", {"sometimes": plan.sometimes} if plan.sometimes else {})
 
 

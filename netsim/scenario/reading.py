@@ -26,6 +26,10 @@ class Table:
         self._know(key)
         return key in self._values
 
+    @property
+    def empty(self) -> bool:
+        return not self._values
+
     def holds(self, key: str, kind: type) -> bool:
         return isinstance(self._values.get(key), kind)
 

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netsim.checks.sometimes import NAMES as EVENTS
+from netsim.dhtplan import ROLES as DHT_ROLES
+from netsim.dhtplan import DhtPlan
 from netsim.plan import Conditions, Range
 from netsim.roles import ROLES
 from netsim.scenario.byzantine import Casting, read_castings
+from netsim.scenario.dht import read_dht
 from netsim.scenario.fitting import refuse_misfits
 from netsim.scenario.limits import read_settings
 from netsim.scenario.listed import (
@@ -65,6 +68,7 @@ class Scenario:
     sometimes: tuple[str, ...]  # happens in every run
     in_sweep: tuple[str, ...]  # happens in some seeds of a sweep
     settings: Mapping[str, Range]
+    dht: DhtPlan | None
     document: Mapping[str, object]  # as it was read
     source: str  # from where
 
@@ -85,6 +89,8 @@ def read_document(document: Mapping[str, object], source: str) -> Scenario:
     nodes, numbers = _read_nodes(run, listed, read_kind(topology))
     duration_s = run.number("duration_s", low=0.001, high=1e7)
     expect = top.table("expect")
+    dht = read_dht(top.table("dht"), nodes.low, duration_s)
+    roles = ROLES if dht is None else DHT_ROLES
     scenario = Scenario(
         top.text("name"),
         top.text("about", ""),
@@ -98,14 +104,15 @@ def read_document(document: Mapping[str, object], source: str) -> Scenario:
         _read_conditions(top.table("links"), top.table("disks")),
         read_topology(topology, numbers),
         read_workload(top.table("workload"), numbers, duration_s),
-        read_castings(top.table("byzantine"), ROLES),
+        read_castings(top.table("byzantine"), roles),
         read_swarm(top.table("swarm"), ROLES),
-        tuple([read_node(table, ROLES, numbers) for table in listed]),
+        tuple([read_node(table, roles, numbers) for table in listed]),
         tuple([read_fault(table, numbers, duration_s) for table in top.tables("fault")]),
         tuple([read_operation(table, numbers, duration_s) for table in top.tables("operation")]),
         expect.texts("sometimes", among=EVENTS),
         expect.texts("in_sweep", among=EVENTS),
         read_settings(top.table("settings")),
+        dht,
         document,
         source,
     )

@@ -18,6 +18,7 @@ from qbix_node.dht.messages import Message, Talk, Told
 from qbix_node.dht.requests import Effect, Event, Heard
 from qbix_node.dht.searches import Searches
 from qbix_node.dht.serving import Handler, Server
+from qbix_node.dht.shelf import Shelf
 from qbix_node.dht.state import State, Turn
 from qbix_node.dht.table import Contact, Table
 from qbix_node.dht.upkeep import Upkeep
@@ -107,6 +108,10 @@ class Dht:
     @property
     def table(self) -> Table:
         return self._state.table
+
+    @property
+    def shelf(self) -> Shelf:
+        return self._state.shelf
 
     def contacts(self) -> list[Told]:
         """The longest known first."""

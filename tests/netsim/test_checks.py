@@ -9,6 +9,7 @@ from netsim.asking import blob_of
 from netsim.checks import settling
 from netsim.checks.blobs import OperatorsBlobsStay, RightBytes, SympathyWithinQuota
 from netsim.checks.checks import ALWAYS, TOLD_MAX
+from netsim.checks.dht import DHT_CHECKS
 from netsim.checks.feeds import (
     AcknowledgedSurvives,
     AppendOnly,
@@ -70,10 +71,11 @@ def test_an_honest_network_violates_nothing(stage: Stage) -> None:
 
 
 def test_each_check_has_a_name_of_its_own() -> None:
-    assert len({check.name for check in ALWAYS}) == len(ALWAYS)
+    checks = {*ALWAYS, *DHT_CHECKS}
+    assert len({check.name for check in checks}) == len(checks)
 
 
-@pytest.mark.parametrize("guarded", [*[check.guards for check in ALWAYS], *settling.RESTS_ON])
+@pytest.mark.parametrize("guarded", [*[check.guards for check in (*ALWAYS, *DHT_CHECKS)], *settling.RESTS_ON])
 def test_what_a_check_guards_stands_in_the_page_that_it_names(guarded: str) -> None:
     assert strays(guarded) == []
 

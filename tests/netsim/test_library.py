@@ -2,6 +2,7 @@
 
 import pytest
 
+from netsim.dhtplan import ROLES as DHT_ROLES
 from netsim.drivers import make_driver
 from netsim.plan import Fault, Plan
 from netsim.roles import ROLES
@@ -11,6 +12,8 @@ from tests.netsim.sentences import stands
 
 SEEDS = 50  # in as many each event of a sweep should be seen, that is one in 2 % of them
 BIG = "big"  # takes minutes: run by hand
+DHT = [name for name in names() if name.startswith("dht_")]  # large: test_dht has them small
+SMALL = [name for name in names() if name not in (BIG, *DHT)]
 
 
 def scenario(name: str) -> Scenario:
@@ -37,6 +40,7 @@ def test_the_library_covers_every_page_fault_and_role() -> None:
     assert pages >= {
         "blobs",
         "classic-feeds",
+        "dht",
         "gossip",
         "private-messages",
         "replication",
@@ -49,7 +53,7 @@ def test_the_library_covers_every_page_fault_and_role() -> None:
     qualities = {Fault.LATENCY, Fault.JITTER, Fault.LOSS, Fault.DUPLICATE, Fault.REORDER}
     assert set(Fault) - faults <= qualities | {Fault.BANDWIDTH}  # those are [links] there
     roles = {node.role for plan in plans for node in plan.nodes}
-    assert set(ROLES) <= roles
+    assert {*ROLES, *DHT_ROLES} <= roles
 
 
 def test_every_seed_of_the_sweep_is_hard_enough() -> None:
@@ -69,7 +73,7 @@ def sweep(name: str, seeds: int) -> list[Plan]:
     return [draw(drawn_from, seed) for seed in range(seeds)]
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != BIG])
+@pytest.mark.parametrize("name", SMALL)
 def test_it_ends_well(name: str) -> None:
     drawn_from = scenario(name)
     seed = 1 if drawn_from.seed is None else drawn_from.seed
@@ -80,7 +84,7 @@ def test_it_ends_well(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in names() if name not in (BIG, "swarm", "quick")])
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("swarm", "quick")])
 def test_what_it_says_to_happen_in_a_sweep_happens(name: str) -> None:
     drawn_from = scenario(name)
     left = set(drawn_from.in_sweep)
