@@ -39,6 +39,7 @@ from qbix_node.streams.tree import (
     LENGTH_MAX,
     Hash,
     Prefix,
+    Subtrees,
     bag,
     cut_of,
     grow,
@@ -152,12 +153,13 @@ def put_contents(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -
     return Put(place_key(CONTENTS, stream, run.first), pack(tuple(contents)))
 
 
-def put_nodes(stream: StreamId, made: Iterable[tuple[int, int, Hash]]) -> list[Write]:
+def put_nodes(stream: StreamId, made: Iterable[Subtrees]) -> list[Write]:
     """Of those that came to be, the ones that are kept."""
     return [
-        Put(_node_key(stream, level, index), node)
-        for level, index, node in made
-        if level >= BLOCK_LEVEL
+        Put(_node_key(stream, each.level, index), root)
+        for each in made
+        if each.level >= BLOCK_LEVEL
+        for index, root in enumerate(each.roots, each.start)
     ]
 
 
@@ -324,7 +326,8 @@ class StoredNodes:
             hashes = leaf_hashes(read)
             _, made = grow((), 0, hashes)
             found = {(0, place): each for place, each in enumerate(hashes)}
-            found.update({(level, index): node for level, index, node in made})
+            for level, start, roots in made:
+                found.update({(level, index): root for index, root in enumerate(roots, start)})
             self._blocks[number] = found
         return self._blocks[number]
 
