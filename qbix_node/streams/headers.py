@@ -63,7 +63,7 @@ class Headers:
         if found is None or max(map(len, leaves)) > HEADER_BYTES_MAX:
             return False
         at, stamps_ms = found
-        said = [_read_kind_and_size(leaf[at:-_ENDING_BYTES]) for leaf in leaves]
+        said = [*map(_read_kind_and_size, [leaf[at:-_ENDING_BYTES] for leaf in leaves])]
         if None in said or {leaf[-1:] for leaf in leaves} != {_NIL}:
             return False
         kinds, sizes = zip(*said, strict=True)

@@ -16,7 +16,7 @@ from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait to become part of the log
 OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024  # of them
-TOGETHER_MAX = 512  # entries of several offers that are judged and written as one
+TOGETHER_MAX = 2048  # entries of several offers that are judged and written as one
 TOGETHER_BYTES_MAX = 1024 * 1024  # of them
 
 

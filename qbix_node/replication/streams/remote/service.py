@@ -187,14 +187,13 @@ class StreamRemote:
                 return
             await self._around.post(m.Received(peer, EbtNotes(parse_stream_notes(value))))
             return
-        segment = read_segment(body.data)
+        offered = OfferedSegment(read_segment(body.data))
         self._around.counters.segments_received += 1
-        size = segment.size_bytes
-        while self._is_full(size):
+        while self._is_full(offered.size_bytes):
             await self._settled.wait()
         self._unsettled += 1
-        self._unsettled_bytes += size
-        await self._around.post(m.Received(peer, OfferedSegment(segment)))
+        self._unsettled_bytes += offered.size_bytes
+        await self._around.post(m.Received(peer, offered))
 
     def _choose(self, streams: Mapping[StreamId, bool]) -> None:
         for stream, wants in streams.items():
