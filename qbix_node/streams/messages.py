@@ -44,7 +44,7 @@ class Header(NamedTuple):
 
     @property
     def encoded(self) -> bytes:
-        return pack(tuple(self))
+        return pack(self)
 
     def check(self) -> SignatureCheck | None:
         """Of the author's own signature; None where the Head is that."""
