@@ -63,6 +63,7 @@ BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
 BLOCKS_MAX = 8  # that are remembered of those read: 1 MiB
 _BLOCK = 1 << BLOCK_LEVEL
 _SCAN = 256
+_OWNERS_SET = OWNERS_SET.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,13 @@ def put_run(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> lis
         writes += [lacking.write(stream)] if lacking.every else []
     # SPEC streams 7: an `owners.set` is the last entry under its Head, so the last of its run.
     place = run.stop - 1
-    if place > 0 and run.ending is not None and read_header(run.leaves[-1]).kind == OWNERS_SET:
+    if place > 0 and run.ending is not None and _changes_owners(run.leaves[-1]):
         writes.append(Put(place_key(CHANGE, stream, place), b""))
     return writes
+
+
+def _changes_owners(leaf: bytes) -> bool:
+    return _OWNERS_SET in leaf and read_header(leaf).kind == OWNERS_SET
 
 
 def put_contents(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> Put:

@@ -49,7 +49,7 @@ def bag(peaks: Sequence[Hash]) -> Hash:
 
 
 class Subtrees(NamedTuple):
-    """Full ones beside each other: their roots, the first of which is the `start`-th of its level."""
+    """Full ones beside each other, the first of which is the `start`-th of its level."""
 
     level: int
     start: int

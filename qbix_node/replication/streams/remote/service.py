@@ -45,7 +45,7 @@ METHOD = "ebt.replicateFormat"
 CALLS_MAX = 16  # of METHOD over one link: each costs us all our notes
 CHOICES_MAX = 10_000  # streams of which a peer wants no contents; of others it gets them
 UNSETTLED_MAX = 64  # segments of one peer: it is not read on before some are dealt with
-UNSETTLED_BYTES_MAX = 2 * 1024 * 1024  # in them, if it is more than one
+UNSETTLED_BYTES_MAX = 4 * 1024 * 1024  # in them, if it is more than one
 
 
 @dataclass(slots=True)
