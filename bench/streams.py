@@ -103,7 +103,8 @@ class Driver:
         persists = list[m.Persist]()
         while effects or persists:
             if not effects:
-                await self.store.write([write for each in persists for write in each.writes])
+                writes = [write for each in persists for write in each.writes]
+                await self.store.write(writes, marked=any(each.marked for each in persists))
                 done, persists = persists, []
                 self.writes += 1
                 for each in done:

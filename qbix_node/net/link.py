@@ -39,7 +39,7 @@ __all__ = [
     "StreamEnded",
 ]
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 256 * 1024
 
 log = structlog.get_logger()
 
@@ -171,7 +171,8 @@ class Link:
                 self.bytes_in += len(data)
                 for event in self._session.receive(self._opener.feed(data)):
                     self._dispatch(event, nursery)
-                self._flow.start_writing()  # of refusals that the session queued by itself
+                if self._session.queued_bytes:
+                    self._flow.start_writing()  # of refusals that the session queued by itself
                 if not data or self._opener.ended:
                     break
         except Malformed as error:

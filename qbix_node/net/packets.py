@@ -80,7 +80,7 @@ class PacketParser:
                 return []  # looked at once it is whole: a long packet in many pieces costs no more
             data = bytes(self._rest)
         packets, end = self._cut(data)
-        self._rest = bytearray(data[end:])
+        self._rest = bytearray(memoryview(data)[end:])
         return packets
 
     def _cut(self, data: bytes) -> tuple[list[Packet], int]:

@@ -12,6 +12,7 @@ from qbix_node.sequencing.desk import Desk
 from qbix_node.sequencing.records import Signed, put_signed
 from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.growth import RESERVED_KINDS, Facts, Intents, Needs
+from qbix_node.streams.headers import collect
 from qbix_node.streams.line import FactsOf
 from qbix_node.streams.messages import Header, read_header
 from qbix_node.streams.owners import AuthorId
@@ -137,7 +138,8 @@ class Cosigner:
             if root != signed.root:
                 raise Malformed("this owner has signed something that it does not continue")
         intents = Intents(dict(facts.authors), dict(facts.roots))
-        intents.check(list(judged.headers), judged.genesis.owners.only, before, said.leaves)
+        headers = collect(judged.headers, said.first)
+        intents.check(headers, judged.genesis.owners.only, before, said.leaves)
         return intents.checks
 
     def _verified(self, judged: _Judged, oks: tuple[bool, ...]) -> None:

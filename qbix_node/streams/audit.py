@@ -15,7 +15,7 @@ from qbix_node.streams.growth import Contradicted, Facts, begin, continue_log, n
 from qbix_node.streams.messages import Segment, SignedHead, SignedResolve
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import AuthorState, LogState
-from qbix_node.streams.tree import Hash, bag, cut_of, leaf_hash, peaks_of
+from qbix_node.streams.tree import Hash, Subtrees, bag, cut_of, leaf_hash, peaks_of
 
 VerifyOne = Callable[[bytes, bytes, bytes], bool]
 
@@ -26,12 +26,11 @@ class LevelNodes:
 
     _levels: list[bytearray] = field(default_factory=list)
 
-    def add(self, leaves: Sequence[Hash], made: Sequence[tuple[int, int, Hash]]) -> None:
+    def add(self, leaves: Sequence[Hash], made: Sequence[Subtrees]) -> None:
         """Leaves after those that are there, and the subtrees that came to be with them."""
-        for leaf in leaves:
-            self._put(0, leaf)
-        for level, _, root in made:
-            self._put(level, root)
+        self._put(0, leaves)
+        for level, _, roots in made:
+            self._put(level, roots)
 
     def node(self, level: int, index: int) -> Hash:
         return Hash(bytes(self._levels[level][32 * index : 32 * index + 32]))
@@ -39,10 +38,10 @@ class LevelNodes:
     def cut(self, level: int, index: int, total: int) -> Hash:
         return cut_of(self, level, index, total)
 
-    def _put(self, level: int, root: Hash) -> None:
+    def _put(self, level: int, roots: Sequence[Hash]) -> None:
         if level == len(self._levels):
             self._levels.append(bytearray())
-        self._levels[level] += root
+        self._levels[level] += b"".join(roots)
 
 
 @dataclass(slots=True)

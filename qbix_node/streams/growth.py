@@ -8,7 +8,7 @@ from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
 from qbix_node.ports import Write
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
-from qbix_node.streams.headers import read_in_a_row
+from qbix_node.streams.headers import Headers, read_in_a_row
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
     ENTRIES_MAX,
@@ -28,7 +28,7 @@ from qbix_node.streams.records import (
     put_run,
 )
 from qbix_node.streams.succession import OWNERS_SET, read_owners_set
-from qbix_node.streams.tree import Hash, bag, grow, lead, leaf_hash, leaf_hashes
+from qbix_node.streams.tree import Hash, Subtrees, bag, grow, lead, leaf_hash, leaf_hashes
 from qbix_node.wire.references import StreamId
 
 _WATCHED_ONLY = frozenset({"void", "reanchor"})
@@ -42,7 +42,7 @@ class Growth:
     state: LogState
     leaves: tuple[bytes, ...]  # only what is new
     contents: tuple[bytes | None, ...]
-    made: list[tuple[int, int, Hash]]  # full subtrees
+    made: list[Subtrees]
     authors: Mapping[AuthorId, AuthorState]  # of intents
     head_checks: tuple[SignatureCheck, ...]  # none where they were made before
     checks: tuple[SignatureCheck, ...]  # of intents and changes of owners
@@ -55,7 +55,7 @@ class Covered:
     signed: SignedHead
     leaves: tuple[bytes, ...]  # only what is new
     peaks: tuple[Hash, ...]
-    made: list[tuple[int, int, Hash]]  # full subtrees
+    made: list[Subtrees]
     head_checks: tuple[SignatureCheck, ...]  # none where they were made before
 
 
@@ -74,16 +74,10 @@ class Needs:
     bases: tuple[int, ...]
 
 
-def read_headers(segment: Segment, length: int) -> list[Header]:
+def read_headers(segment: Segment, length: int) -> Headers:
     """Of the leaves from `length` on, without that of the genesis. Raises Malformed."""
     place = max(length, 1)
-    headers = read_in_a_row(segment.leaves[place - segment.first :])
-    stream = segment.stream
-    for header in headers:
-        if header.place != place or header.stream != stream:
-            raise Malformed(f"entry {place}: its header is for another place")
-        place += 1
-    return headers
+    return read_in_a_row(segment.leaves[place - segment.first :], segment.stream, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +91,10 @@ class Facts:
 NO_FACTS = Facts({}, {})
 
 
-def needs(headers: list[Header]) -> Needs:
-    intents = [header for header in headers if header.author_sig is not None]
+def needs(headers: Headers) -> Needs:
     return Needs(
-        tuple(dict.fromkeys([header.author for header in intents])),
-        tuple(dict.fromkeys([header.base_length for header in intents])),
+        tuple(dict.fromkeys([header.author for header in headers.intents])),
+        tuple(dict.fromkeys([header.base_length for header in headers.intents])),
     )
 
 
@@ -141,10 +134,10 @@ def cover(
 
 def _grow(
     before: LogState | None, leaves: list[Hash], segments: Sequence[Segment]
-) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]] | None:
+) -> tuple[tuple[Hash, ...], list[Subtrees]] | None:
     """The log with these leaves; None if it isn't what each Head covers."""
     peaks, length = (before.peaks, before.length) if before else ((), 0)
-    start, made = length, list[tuple[int, int, Hash]]()
+    start, made = length, list[Subtrees]()
     for segment in segments:
         if segment.stop < length:
             continue  # about entries that were here already
@@ -161,7 +154,7 @@ def continue_log(
     genesis: Genesis,
     before: LogState | None,
     segment: Segment,
-    headers: list[Header],
+    headers: Headers,
     facts: Facts = NO_FACTS,
     *,
     covered: Covered | None = None,
@@ -181,7 +174,7 @@ def continue_log(
     intents = Intents(dict(facts.authors), dict(facts.roots))
     intents.check(headers, owners.only, before, leaves)
     _check_kinds(headers, genesis.uniqueness)
-    after, changes = _owners_after(owners, headers, contents, signed.head.length)
+    after, changes = _owners_after(owners, segment.stream, headers, contents, signed.head.length)
     stamp_ms = _stamp(headers, before.stamp_ms if before else 0)
     stamp_ms = 0 if changes else stamp_ms  # whoever comes now has a clock of its own
     state = LogState(segment.stop, found.peaks, signed, segment.frontier, after, stamp_ms)
@@ -190,11 +183,13 @@ def continue_log(
 
 
 def own_growth(genesis: Genesis, state: LogState | None, segment: Segment) -> Growth:
-    """Of what we have just made."""
-    headers = read_headers(segment, state.length if state else 0)
-    verdict = continue_log(genesis, state, segment, headers)
-    assert not isinstance(verdict, Contradicted)
-    return verdict
+    """Of what the only owner, who is us, has just made: nothing of it is checked."""
+    peaks, length = (state.peaks, state.length) if state else ((), 0)
+    peaks, made = grow(peaks, length, leaf_hashes(segment.leaves))
+    signed = segment.signed_head
+    owners, stamp_ms = (state.owners, signed.head.timestamp_ms) if state else (genesis.owners, 0)
+    after = LogState(segment.stop, peaks, signed, segment.frontier, owners, stamp_ms)
+    return Growth(after, segment.leaves, segment.contents, made, {}, (), ())
 
 
 def genesis_of(growth: Growth) -> Genesis:
@@ -222,31 +217,32 @@ def writes_of(stream: StreamId, growth: Growth, *, new: bool) -> list[Write]:
     return writes
 
 
-def _check_kinds(headers: list[Header], uniqueness: Uniqueness) -> None:
+def _check_kinds(headers: Headers, uniqueness: Uniqueness) -> None:
     reserved = _WATCHED_ONLY if uniqueness is Uniqueness.NONE else RESERVED_KINDS
-    for header in headers:
-        if header.kind in reserved:
-            raise Malformed(f"entry {header.place}: {header.kind} is reserved for other streams")
+    for kind in reserved.intersection(headers.kinds):
+        place = headers.first + headers.kinds.index(kind)
+        raise Malformed(f"entry {place}: {kind} is reserved for other streams")
 
 
-def _check_contents(headers: list[Header], contents: tuple[bytes | None, ...]) -> None:
-    for header, content in zip(headers, contents, strict=True):
+def _check_contents(headers: Headers, contents: tuple[bytes | None, ...]) -> None:
+    said = zip(headers.sizes, headers.hashes, contents, strict=True)
+    for place, (size, named, content) in enumerate(said, headers.first):
         if content is None:
             continue
-        size, named = header.content_size, header.content_hash
         if len(content) != size or sha256(content).digest() != named:
-            raise Malformed(f"entry {header.place}: this is not its content")
+            raise Malformed(f"entry {place}: this is not its content")
         if size > CONTENT_BYTES_MAX:
-            raise Malformed(f"entry {header.place}: a content of that size doesn't come with it")
+            raise Malformed(f"entry {place}: a content of that size doesn't come with it")
 
 
-def _stamp(headers: list[Header], stamp_ms: int) -> int:
+def _stamp(headers: Headers, stamp_ms: int) -> int:
     """The timestamp of the only owner's last entry."""
-    for header in headers:
-        if header.author_sig is None:
-            if header.timestamp_ms < stamp_ms:
-                raise Malformed(f"entry {header.place}: its author's time runs backwards")
-            stamp_ms = header.timestamp_ms
+    intents = {header.place for header in headers.intents}
+    for place, each in enumerate(headers.stamps_ms, headers.first):
+        if place not in intents:
+            if each < stamp_ms:
+                raise Malformed(f"entry {place}: its author's time runs backwards")
+            stamp_ms = each
     return stamp_ms
 
 
@@ -260,15 +256,15 @@ class Intents:
 
     def check(
         self,
-        headers: list[Header],
+        headers: Headers,
         only: AuthorId | None,
         before: LogState | None,
         leaves: tuple[bytes, ...],
     ) -> None:
-        intents = [header for header in headers if header.author_sig is not None]
-        if len(intents) < len(headers) and only is None:
+        intents = headers.intents
+        if headers.owners and only is None:
             raise Malformed("an entry of several owners has no signature of its author")
-        if any(header.author_sig is None and header.author != only for header in headers):
+        if not headers.owners <= {only}:
             raise Malformed("an entry of somebody else has no signature of its author")
         if not intents:
             return
@@ -310,23 +306,23 @@ class Intents:
 
 def _owners_after(
     owners: Owners,
-    headers: list[Header],
+    stream: StreamId,
+    headers: Headers,
     contents: tuple[bytes | None, ...],
     head_length: int,
 ) -> tuple[Owners, tuple[SignatureCheck, ...]]:
     """SPEC streams 7: a run does not go past a change of owners, and its Head ends there."""
-    changes = [header for header in headers if header.kind == OWNERS_SET]
-    if not changes:
+    if OWNERS_SET not in headers.kinds:
         return owners, ()
-    header, content = changes[0], contents[-1]
-    if head_length != header.place + 1:  # so it is also the last entry, and the only change
-        raise Malformed(f"entry {header.place}: the Head goes past a change of owners")
+    place, content = headers.first + headers.kinds.index(OWNERS_SET), contents[-1]
+    if head_length != place + 1:  # so it is also the last entry, and the only change
+        raise Malformed(f"entry {place}: the Head goes past a change of owners")
     if content is None:
-        raise Malformed(f"entry {header.place}: a change of owners comes with its content")
+        raise Malformed(f"entry {place}: a change of owners comes with its content")
     change = read_owners_set(content)
-    if (change.stream, change.place) != (header.stream, header.place):
-        raise Malformed(f"entry {header.place}: a change of owners for another place")
+    if (change.stream, change.place) != (stream, place):
+        raise Malformed(f"entry {place}: a change of owners for another place")
     signed = change.checks(owners)
     if signed is None:
-        raise Malformed(f"entry {header.place}: not enough owners signed the change")
+        raise Malformed(f"entry {place}: not enough owners signed the change")
     return change.owners, signed

@@ -8,14 +8,15 @@ from itertools import chain
 from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Contradicted, Covered, Facts, Growth, Needs
-from qbix_node.streams.messages import Append, Create, Header, Segment
+from qbix_node.streams.headers import Headers
+from qbix_node.streams.messages import Append, Create, Segment
 from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait to become part of the log
 OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024  # of them
-TOGETHER_MAX = 512  # entries of several offers that are judged and written as one
+TOGETHER_MAX = 2048  # entries of several offers that are judged and written as one
 TOGETHER_BYTES_MAX = 1024 * 1024  # of them
 
 
@@ -57,7 +58,7 @@ class Line:
     offers: deque[Offer] = field(default_factory=deque)
     wishes: deque[Create | Append] = field(default_factory=deque)  # go first
     offer: Offer | None = None  # of what is being done; None: we wrote it
-    headers: list[Header] = field(default_factory=list)  # of what is new in it
+    headers: Headers = field(default_factory=lambda: Headers(0))  # of what is new in it
     covered: Covered | Contradicted | None = None
     growth: Growth | None = None
     written: tuple[Create | Append, ...] = ()
@@ -98,7 +99,7 @@ class Line:
     def rest(self) -> None:
         """Nothing is being done."""
         self.offer, self.covered, self.growth = None, None, None
-        self.headers, self.busy = [], False
+        self.headers, self.busy = Headers(0), False
 
     def earlier(self) -> list[Segment]:
         """Those in the offer whose Heads are others than that over all of it."""

@@ -92,8 +92,8 @@ class StreamBook:
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         effects: Effects = []
         match event:
-            case m.Received(peer, s.OfferedSegment(segment)):
-                self._offer(Offer(peer, segment, segment.size_bytes), effects)
+            case m.Received(peer, s.OfferedSegment(segment, size_bytes)):
+                self._offer(Offer(peer, segment, size_bytes), effects)
             case m.Requested(s.Create() as wish):
                 self._create(wish, effects)
             case m.Requested(s.Append() as wish):

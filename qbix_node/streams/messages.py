@@ -44,7 +44,7 @@ class Header(NamedTuple):
 
     @property
     def encoded(self) -> bytes:
-        return pack(tuple(self))
+        return pack(self)
 
     def check(self) -> SignatureCheck | None:
         """Of the author's own signature; None where the Head is that."""
@@ -264,9 +264,13 @@ def read_prefix(length: object, peaks: object, frontier: object, what: str) -> P
 
 @dataclass(frozen=True, slots=True)
 class OfferedSegment:
-    """From a peer."""
+    """From a peer. `size_bytes` is counted once, as it came: contents may be left out later."""
 
     segment: Segment
+    size_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size_bytes", self.size_bytes or self.segment.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from qbix_node.streams.tree import (
     LENGTH_MAX,
     Hash,
     Prefix,
+    Subtrees,
     bag,
     cut_of,
     grow,
@@ -62,6 +63,7 @@ BLOCK_LEVEL = 8  # nodes below are made from leaves when they are needed
 BLOCKS_MAX = 8  # that are remembered of those read: 1 MiB
 _BLOCK = 1 << BLOCK_LEVEL
 _SCAN = 256
+_OWNERS_SET = OWNERS_SET.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +145,26 @@ def put_run(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> lis
         writes += [lacking.write(stream)] if lacking.every else []
     # SPEC streams 7: an `owners.set` is the last entry under its Head, so the last of its run.
     place = run.stop - 1
-    if place > 0 and run.ending is not None and read_header(run.leaves[-1]).kind == OWNERS_SET:
+    if place > 0 and run.ending is not None and _changes_owners(run.leaves[-1]):
         writes.append(Put(place_key(CHANGE, stream, place), b""))
     return writes
+
+
+def _changes_owners(leaf: bytes) -> bool:
+    return _OWNERS_SET in leaf and read_header(leaf).kind == OWNERS_SET
 
 
 def put_contents(stream: StreamId, run: Run, contents: Sequence[bytes | None]) -> Put:
     return Put(place_key(CONTENTS, stream, run.first), pack(tuple(contents)))
 
 
-def put_nodes(stream: StreamId, made: Iterable[tuple[int, int, Hash]]) -> list[Write]:
+def put_nodes(stream: StreamId, made: Iterable[Subtrees]) -> list[Write]:
     """Of those that came to be, the ones that are kept."""
     return [
-        Put(_node_key(stream, level, index), node)
-        for level, index, node in made
-        if level >= BLOCK_LEVEL
+        Put(_node_key(stream, each.level, index), root)
+        for each in made
+        if each.level >= BLOCK_LEVEL
+        for index, root in enumerate(each.roots, each.start)
     ]
 
 
@@ -324,7 +331,8 @@ class StoredNodes:
             hashes = leaf_hashes(read)
             _, made = grow((), 0, hashes)
             found = {(0, place): each for place, each in enumerate(hashes)}
-            found.update({(level, index): node for level, index, node in made})
+            for level, start, roots in made:
+                found.update({(level, index): root for index, root in enumerate(roots, start)})
             self._blocks[number] = found
         return self._blocks[number]
 

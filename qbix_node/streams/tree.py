@@ -48,13 +48,21 @@ def bag(peaks: Sequence[Hash]) -> Hash:
     return root
 
 
+class Subtrees(NamedTuple):
+    """Full ones beside each other, the first of which is the `start`-th of its level."""
+
+    level: int
+    start: int
+    roots: list[Hash]
+
+
 def grow(
     peaks: Sequence[Hash], length: int, leaves: Iterable[Hash]
-) -> tuple[tuple[Hash, ...], list[tuple[int, int, Hash]]]:
-    """The peaks once `leaves` follow the first `length`, and each full subtree that came to be
-    above a leaf: (level, index, root).
+) -> tuple[tuple[Hash, ...], list[Subtrees]]:
+    """The peaks once `leaves` follow the first `length`, and the full subtrees that came to be
+    above the leaves.
     """
-    left, right, made = [*peaks], list[Hash](), list[tuple[int, int, Hash]]()
+    left, right, made = [*peaks], list[Hash](), list[Subtrees]()
     row, place, level = [*leaves], length, 0  # level by level: what is new in each, and from where
     while row:
         if place & 1:
@@ -63,7 +71,7 @@ def grow(
         if len(row) & 1:
             right.append(row.pop())
         row, place, level = _parents(row), place >> 1, level + 1
-        made += [(level, index, root) for index, root in enumerate(row, place)]
+        made.append(Subtrees(level, place, [*row]))
     return (*left, *reversed(right)), made
 
 

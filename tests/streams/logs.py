@@ -22,7 +22,7 @@ from qbix_node.streams.messages import (
 )
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.succession import OWNERS_SET, Link, OwnersSet
-from qbix_node.streams.tree import Hash, cut_of, leaf_hash
+from qbix_node.streams.tree import Hash, Subtrees, cut_of, leaf_hash
 from qbix_node.wire.references import StreamId
 
 START_MS = 1_700_000_000_000
@@ -74,6 +74,15 @@ def tree_root(leaves: Sequence[Hash]) -> Hash:
         return leaves[0]
     half = split(len(leaves))
     return inner(tree_root(leaves[:half]), tree_root(leaves[half:]))
+
+
+def single(made: Sequence[Subtrees]) -> list[tuple[int, int, Hash]]:
+    """(level, index, root) of each, in order."""
+    return sorted(
+        (each.level, index, root)
+        for each in made
+        for index, root in enumerate(each.roots, each.start)
+    )
 
 
 @dataclass

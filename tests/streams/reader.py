@@ -17,7 +17,7 @@ from qbix_node.streams.growth import (
 from qbix_node.streams.messages import Segment
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import AuthorState, LogState
-from qbix_node.streams.tree import Hash, leaf_hash
+from qbix_node.streams.tree import Subtrees, leaf_hash
 from tests.streams.logs import tree_root
 
 
@@ -26,7 +26,7 @@ class Reader:
     genesis: Genesis
     state: LogState | None = None
     leaves: list[bytes] = field(default_factory=list)
-    made: list[tuple[int, int, Hash]] = field(default_factory=list)
+    made: list[Subtrees] = field(default_factory=list)
     authors: dict[AuthorId, AuthorState] = field(default_factory=dict)
     checks: list[SignatureCheck] = field(default_factory=list)  # but those of Heads
     facts: Callable[[Needs], Facts] = field(init=False)

@@ -22,7 +22,7 @@ from qbix_node.streams.forks import ResolveFork, encode_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import Growth, continue_log, read_headers
 from qbix_node.streams.inclusion import check_inclusion, prove, read_inclusion
-from qbix_node.streams.messages import Head, NewEntry, Resolve, Segment
+from qbix_node.streams.messages import Head, NewEntry, Resolve, Segment, read_header
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState, Run, put_log, put_nodes, put_run
 from qbix_node.streams.serving import make_segments
@@ -159,7 +159,7 @@ def forged_head(segment: Segment) -> Segment:
 
 
 def forged_entry(segment: Segment) -> Segment:
-    last, *_ = read_headers(segment, segment.stop - 1)
+    last = read_header(segment.leaves[-1])
     return replace(segment, leaves=(*segment.leaves[:-1], last._replace(kind="other").encoded))
 
 

@@ -297,10 +297,10 @@ class StreamReplicator:
         stream = offered.segment.stream
         peer = self.talks.peers.get(peer_id)
         if peer is None or stream in peer.muted or not self.serves(peer_id, stream):
-            return [m.Emit(s.SegmentSettled(peer_id, offered.segment.size_bytes))]
+            return [m.Emit(s.SegmentSettled(peer_id, offered.size_bytes))]
         peer.exchange(stream).receive(offered.segment.stop)
         if stream in self.choice.bare:
-            offered = s.OfferedSegment(stripped(offered.segment))
+            offered = s.OfferedSegment(stripped(offered.segment), offered.size_bytes)
         return self._judge(self.book.handle(m.Received(peer_id, offered), now, rng), now)
 
     def _judge(self, effects: Iterable[m.Effect], now: float) -> Effects:

@@ -48,3 +48,21 @@ async def test_a_peer_is_read_only_as_fast_as_its_segments_are_dealt_with(
             bob.store.disk.full = False
             await bob.streams.wait_beyond(log.stream, segments[-1].stop - 1)
             assert bob.streams.counters.segments_refused == 0
+
+
+async def test_contents_that_are_left_out_are_dealt_with_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """More of them than a peer may have on the way."""
+    log, segments = large()
+    bob = Holder("bob")
+    async with running(bob):
+        await bob.streams.follow(log.stream, headers_only=True)
+        async with peer_of(bob, {}, dials=True) as peer:
+            talk = await peer.open(
+                "ebt.replicateFormat", format_arguments(Format.SEGMENTS), "duplex"
+            )
+            assert sum(each.size_bytes for each in segments) > UNSETTLED_BYTES_MAX
+            with trio.fail_after(60):
+                await talk.send([Body(BodyKind.BINARY, each.encoded) for each in segments])
+                await bob.streams.wait_beyond(log.stream, segments[-1].stop - 1)

@@ -45,7 +45,7 @@ METHOD = "ebt.replicateFormat"
 CALLS_MAX = 16  # of METHOD over one link: each costs us all our notes
 CHOICES_MAX = 10_000  # streams of which a peer wants no contents; of others it gets them
 UNSETTLED_MAX = 64  # segments of one peer: it is not read on before some are dealt with
-UNSETTLED_BYTES_MAX = 2 * 1024 * 1024  # in them, if it is more than one
+UNSETTLED_BYTES_MAX = 4 * 1024 * 1024  # in them, if it is more than one
 
 
 @dataclass(slots=True)
@@ -187,14 +187,13 @@ class StreamRemote:
                 return
             await self._around.post(m.Received(peer, EbtNotes(parse_stream_notes(value))))
             return
-        segment = read_segment(body.data)
+        offered = OfferedSegment(read_segment(body.data))
         self._around.counters.segments_received += 1
-        size = segment.size_bytes
-        while self._is_full(size):
+        while self._is_full(offered.size_bytes):
             await self._settled.wait()
         self._unsettled += 1
-        self._unsettled_bytes += size
-        await self._around.post(m.Received(peer, OfferedSegment(segment)))
+        self._unsettled_bytes += offered.size_bytes
+        await self._around.post(m.Received(peer, offered))
 
     def _choose(self, streams: Mapping[StreamId, bool]) -> None:
         for stream, wants in streams.items():
