@@ -10,7 +10,7 @@ from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.early import EarlyProofs
-from qbix_node.gossip.knowledge import Knowledge
+from qbix_node.gossip.knowledge import Knowledge, Pending
 from qbix_node.gossip.work import Accused, Decided, Workbench
 from qbix_node.streams.forks import HeadFork, StreamFork, encode_fork, read_fork, two_resolves
 from qbix_node.streams.messages import SignedResolve
@@ -122,6 +122,12 @@ class Accuser:
         if self.known.wants_proof(fork):
             effects.append(m.Verify(self.bench.begin(Accused(None, fork)), fork.checks()))
 
+    def await_entries(self, pending: Pending, effects: Effects) -> None:
+        """Of the Head, unless one that waits already contradicts it."""
+        if fork := self.known.contradicted(pending):
+            self.accuse(fork, effects)
+        self.known.of(pending.shown.head.stream).await_entries(pending)
+
     # ---- what becomes of them ----
 
     def verified(self, work: Accused | Decided, oks: tuple[bool, ...], effects: Effects) -> None:
@@ -191,7 +197,7 @@ class Accuser:
             effects.append(m.Emit(g.ForkProven(work.fork, work.peer)))
         self._settle(work, effects)
         for peer, listener in self.known.peers.items():
-            if stream in listener.holds:
+            if listener.hears(stream):
                 self.tell(peer, stream, effects)
 
     def _settle(self, work: Accused | Decided, effects: Effects) -> None:
