@@ -19,6 +19,7 @@ from qbix_node.ports import Write
 from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.genesis import Genesis, read_genesis
 from qbix_node.streams.records import LogState
+from qbix_node.streams.tree import Prefix
 from qbix_node.wire.references import StreamId
 
 
@@ -160,7 +161,10 @@ class Listeners:
         """
         head = pending.shown.head
         state = self.kept.logs.get(head.stream)
-        itself = as_state(self.known.geneses[head.stream], pending.shown.signed, pending.prefix)
+        prefix = pending.prefix
+        if prefix.length < head.length:  # whoever has more than it shows what is up to there
+            prefix = Prefix(head.length, (), ())
+        itself = as_state(self.known.geneses[head.stream], pending.shown.signed, prefix)
         peers = [each for each in pending.tellers if each in self.known.peers]
         about = itself if state is None else state
         if state is not None and head.length < state.signed.head.length:

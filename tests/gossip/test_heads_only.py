@@ -15,10 +15,12 @@ from qbix_node.streams.forks import ShownHead, check_fork, read_fork
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.references import StreamId
+from tests.gossip import ahead
 from tests.gossip.circles import Circle
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import Author
 from tests.replication.network import keys_of
+from tests.streams.branches import Branch
 
 ALICE, BOB, CAROL, DAVE = (
     m.PeerId(keys_of(name).public) for name in ("alice", "bob", "carol", "dave")
@@ -266,6 +268,90 @@ def test_a_branch_that_a_liar_swears_to_continue_does_not_take_the_place_of_the_
     circle.join(ALICE, DAVE)
     circle.rounds(3)
     assert proven(alice, author)
+
+
+def kept_by_alice(author: Author, bob: Desk) -> Desk:
+    alice = hearing(author)
+    circle = Circle({ALICE: alice, BOB: bob})
+    circle.join(ALICE, BOB)
+    circle.rounds(4)
+    alice.meet(CAROL)
+    alice.hear(CAROL, g.Geneses((author.genesis.encoded,)))
+    alice.said = []
+    return alice
+
+
+def test_a_head_of_the_same_length_is_proof_enough(author: Author) -> None:
+    alice = kept_by_alice(author, holder(author, X))
+    other = holder(author, EQUAL).logs[author.stream]
+    alice.hear(CAROL, g.Heads((ShownHead(other.signed),)))
+    assert proven(alice, author)
+    assert {to for to, _ in alice.take_said(g.Proofs)} == {BOB, CAROL}
+
+
+def test_two_that_wait_are_proof_enough(author: Author) -> None:
+    alice = kept_by_alice(author, holder(author, X))
+    heads = [author.write(*X, [text, "b"])[-1].signed_head for text in ("one", "other")]
+    alice.hear(CAROL, g.Heads((ShownHead(heads[0]),)))
+    assert not proven(alice, author)
+    alice.hear(CAROL, g.Heads((ShownHead(heads[1]),)))
+    assert proven(alice, author)
+
+
+def test_a_longer_log_does_not_take_the_place_of_the_head_by_itself(author: Author) -> None:
+    """It has to be shown to continue it."""
+    alice = kept_by_alice(author, holder(author, X))
+    kept = alice.heads_only.logs[author.stream]
+    for texts in (MORE, LONGER):
+        other = holder(author, texts).logs[author.stream]
+        alice.hear(CAROL, g.Compare(1, ShownHead(other.signed), other.prefix))
+        assert alice.take_said() == [(CAROL, g.Shorter(1, ShownHead(kept.signed), kept.prefix))]
+        assert alice.heads_only.logs[author.stream] == kept
+
+
+# ---- a Head over more than its entries ----
+
+
+def reaching(log: Branch, length: int, total: int) -> Desk:
+    desk = Desk()
+    desk.take(log.genesis, [log.segment(ahead.SIGNED, 0, length, total)])
+    return desk
+
+
+def test_a_head_that_nobody_shows_up_to_its_end_is_kept_until_there_is_a_better_one() -> None:
+    alice = Desk()
+    alice.hear_of(ahead.STREAM)
+    bob, carol = reaching(ahead.COMMON, 5, 12), reaching(ahead.COMMON, 20, 20)
+    circle = Circle({ALICE: alice, BOB: bob, CAROL: carol})
+    circle.join(ALICE, BOB)
+    circle.rounds(4)
+    kept = alice.heads_only.logs[ahead.STREAM]
+    assert (kept.length, kept.signed.head.length) == (5, 12)
+    other = ahead.branch_off(3, 20)
+    alice.hear(BOB, g.Compare(1, other.shown(ahead.SIGNED), other.prefix(20)))
+    assert alice.heads_only.logs[ahead.STREAM] == kept
+    alice = Desk(rows=alice.rows)
+    circle.desks[ALICE] = alice
+    circle.join(ALICE, CAROL)
+    circle.rounds(6)
+    kept = alice.heads_only.logs[ahead.STREAM]
+    assert (kept.length, kept.signed.head.length) == (20, 20)
+    assert alice.gossiper.pending(ahead.STREAM) == []
+    assert not alice.gossiper.proofs(ahead.STREAM)
+
+
+def test_what_was_kept_so_is_compared_with_what_took_its_place() -> None:
+    alice = Desk()
+    alice.hear_of(ahead.STREAM)
+    bob, carol = reaching(ahead.COMMON, 5, 12), reaching(ahead.branch_off(9), 20, 20)
+    circle = Circle({ALICE: alice, BOB: bob})
+    circle.join(ALICE, BOB)
+    circle.rounds(4)
+    circle = Circle({ALICE: alice, CAROL: carol})
+    alice.do(m.Disconnected(BOB))
+    circle.join(ALICE, CAROL)
+    circle.rounds(6)
+    assert [read_fork(each) for each in alice.gossiper.proofs(ahead.STREAM)]
 
 
 # ---- limits ----
