@@ -69,7 +69,8 @@ class HeadsBacked(Check):
     def _proof(self, node: int, proof: bytes) -> None:
         fork = read_fork(proof)
         key = _PROOF + fork.stream + fork_id(proof)
-        if self.view.honest[node].disk.get(key) != proof:
+        disk = self.view.honest[node].disk
+        if disk.get(_GENESIS + fork.stream) is not None and disk.get(key) != proof:
             name = self.view.name_stream(fork.stream)
             self.violated(node, f"a proof about {name} is told that is not durable")
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.early import KeptProofs
 from qbix_node.gossip.headsonly import HeadsOnly
 from qbix_node.gossip.peers import Listener
 from qbix_node.gossip.shown import Shown, difference
+from qbix_node.gossip.work import Accused, Decided
 from qbix_node.streams.forks import (
     HeadFork,
     ResolveFork,
@@ -174,6 +176,8 @@ class Knowledge:
     followed: Container[StreamId]
     streams: dict[StreamId, Known]
     heads_only: HeadsOnly = field(default_factory=HeadsOnly)
+    early: KeptProofs = field(default_factory=KeptProofs)  # of followed streams that are to come
+    others: KeptProofs = field(default_factory=KeptProofs)  # of streams that are nothing to us
     peers: dict[m.PeerId, Listener] = field(default_factory=dict)
 
     def of(self, stream: StreamId) -> Known:
@@ -198,8 +202,7 @@ class Knowledge:
         return self.may_read(peer, stream)
 
     def may_read(self, peer: m.PeerId, stream: StreamId) -> bool:
-        readers = self.geneses[stream].readers
-        return readers is None or peer in readers
+        return _reads(peer, self.geneses[stream])
 
     def speaks_of(self, stream: StreamId) -> bool:
         """Whether its Heads are told and compared: forks of others are no matter."""
@@ -321,14 +324,28 @@ class Knowledge:
             found.append(encoded)
         return g.Geneses(tuple(found)) if found else None
 
+    def kept(self, stream: StreamId) -> list[Accused | Decided]:
+        """Of a stream that is not here."""
+        return [*self.early.use(stream), *self.others.use(stream)]
+
     def proofs_for(self, peer: m.PeerId) -> list[g.Message]:
         """In packets; as many as it may be told in this round."""
         listener, choices, proofs = self.peers[peer], list[g.Message](), list[bytes]()
         while listener.untold and listener.proofs_left > 0:
             stream = next(iter(listener.untold))
             del listener.untold[stream]
+            if stream not in self.geneses:
+                for each in self.kept(stream):
+                    if _reads(peer, each.genesis) and listener.tell_proof(each.encoded):
+                        listener.proofs_left -= 1
+                        if isinstance(each, Accused):
+                            proofs.append(each.encoded)
+                        else:
+                            choice = each.resolution.signed, encode_fork(each.resolution.fork)
+                            choices.append(g.Resolve(*choice))
+                continue
             known = self.streams.get(stream)
-            if known is None or not self.shares(peer, stream):
+            if known is None or not (self.speaks_of(stream) and self.may_read(peer, stream)):
                 continue
             if known.resolution is not None and listener.tell_proof(known.resolution.encoded):
                 proof = encode_fork(known.resolution.fork)
@@ -338,6 +355,10 @@ class Knowledge:
             proofs += new
             listener.proofs_left -= len(new)
         return [*choices, *map(g.Proofs, _packets(proofs))]
+
+
+def _reads(peer: m.PeerId, genesis: Genesis) -> bool:
+    return genesis.readers is None or peer in genesis.readers
 
 
 def _packets(proofs: list[bytes]) -> list[tuple[bytes, ...]]:

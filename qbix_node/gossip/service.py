@@ -117,7 +117,7 @@ class Gossip:
 
     def _know_again(self, peer: m.PeerId) -> None:
         """What the peer announced before the conversation began."""
-        held = self._replication.held_by(peer)
+        held = self._replication.announced_by(peer)
         if held:
             self._held.setdefault(peer, {}).update(dict.fromkeys(held, True))
             self._news.set()

@@ -51,6 +51,10 @@ class Accused:
         return self.fork.stream
 
     @property
+    def genesis(self) -> Genesis:
+        return self.fork.genesis
+
+    @property
     def encoded(self) -> bytes:
         return encode_fork(self.fork)
 
@@ -66,6 +70,10 @@ class Decided:
     @property
     def stream(self) -> StreamId:
         return self.resolution.stream
+
+    @property
+    def genesis(self) -> Genesis:
+        return self.resolution.fork.genesis
 
     @property
     def encoded(self) -> bytes:

@@ -1,4 +1,4 @@
-"""A daemon that keeps Heads only finds a fork between two that never meet."""
+"""Daemons that hold nothing of a stream find forks of it, and hand on proofs."""
 
 from pathlib import Path
 from typing import Any
@@ -67,3 +67,28 @@ async def test_a_fork_between_two_that_never_meet(
         await person.types("unfollow", stream)
         assert await person.types("following") == "following nobody\n"
         assert await person.asks("fork", "list") == [fork]
+
+
+async def test_a_proof_waits_at_a_neighbour_for_who_follows_later(tmp_path: Path) -> None:
+    """Who proved the fork is gone; the daemon in between never followed the stream."""
+    author = Author()
+    stream = format_stream(author.stream)
+    homes = [tmp_path / name for name in ("a", "b", "c")]
+    for home in homes:
+        await make_home(home)
+    async with open_node(homes[1]) as between:
+        async with open_node(homes[0]) as prover:
+            await connect([prover, between], [(0, 1)])
+            await import_into(prover, author.write(*X))
+            answer = await prover.control.post(
+                "/streams/import", content=archive_of(author.write(*OTHER))
+            )
+            assert answer.is_error  # it is another history
+            await wait_for_proofs(prover, {stream})
+            await trio.sleep(1)  # a packet takes less
+        assert await between.ask("/forks") == []
+        async with open_node(homes[2]) as later:
+            await import_into(later, author.write(*X))
+            await connect([between, later], [(1, 0)])
+            with trio.fail_after(WITHIN_S):
+                await wait_for_proofs(later, {stream})
