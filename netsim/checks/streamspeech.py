@@ -24,7 +24,8 @@ class HeadsBacked(Check):
     name = "nothing is said of a stream before it is durable"
     guards = (
         "spec/streams.md 10: A Head leaves the node only when the batch with its entries is"
-        " durable; spec/gossip.md 6: One of a stream that is replicated here is made durable"
+        " durable; spec/gossip.md 6: One of a stream that is here, be it with entries or by its"
+        " Head only, is made durable"
     )
     watches: ClassVar[Facts] = (facts.SaidOfStreams,)
 
