@@ -23,8 +23,8 @@ _CONVERGES = (
     " stalls of sections 2 and 3"
 )
 _PROVEN = (
-    "spec/gossip.md 6: and then every peer that hears of the stream (section 2) and has not sent it"
-    " is sent it, at once."
+    "spec/gossip.md 6: and then every peer that may read the stream and has not sent it is sent it,"
+    " at once,"
 )
 _APPENDED = (
     "spec/streams.md 10: A Head leaves the node only when the batch with its entries is durable"

@@ -40,7 +40,8 @@ class ProofsStand(Check):
 
     name = "proofs of forks are durable and stand alone"
     guards = (
-        "spec/gossip.md 6: One of a stream that is replicated here is made durable;"
+        "spec/gossip.md 6: One of a stream that is here, be it with entries or by its Head only, is"
+        " made durable;"
         " spec/streams.md 6: To check one needs nothing but the proof."
     )
     watches: ClassVar[Facts] = (ForkProven, facts.RolledBack, facts.Started)

@@ -24,7 +24,8 @@ class HeadsBacked(Check):
     name = "nothing is said of a stream before it is durable"
     guards = (
         "spec/streams.md 10: A Head leaves the node only when the batch with its entries is"
-        " durable; spec/gossip.md 6: One of a stream that is replicated here is made durable"
+        " durable; spec/gossip.md 6: One of a stream that is here, be it with entries or by its"
+        " Head only, is made durable"
     )
     watches: ClassVar[Facts] = (facts.SaidOfStreams,)
 
@@ -69,7 +70,8 @@ class HeadsBacked(Check):
     def _proof(self, node: int, proof: bytes) -> None:
         fork = read_fork(proof)
         key = _PROOF + fork.stream + fork_id(proof)
-        if self.view.honest[node].disk.get(key) != proof:
+        disk = self.view.honest[node].disk
+        if disk.get(_GENESIS + fork.stream) is not None and disk.get(key) != proof:
             name = self.view.name_stream(fork.stream)
             self.violated(node, f"a proof about {name} is told that is not durable")
 

@@ -82,7 +82,8 @@ class Gossiping:
         peer = link.peer
         self._talks[peer] = link
         self._post(m.Connected(peer, link.outgoing))
-        if held := self.streaming.machine.held_by(peer):  # what it announced before
+        machine = self.streaming.machine
+        if held := [*machine.held_by(peer), *machine.named_by(peer)]:  # what it announced before
             self._post(m.Requested(g.Announced(peer, tuple(held), ())))
 
     def _leave(self, link: Link) -> None:

@@ -28,22 +28,28 @@ CONTENT_BYTES_MAX = 64 * 1024  # of JSON text; a message has at most 8192 charac
 @click.command(cls=Command)
 @click.argument("feed")
 @click.option("--headers-only", is_flag=True, help="Of a stream: without contents.")
+@click.option("--heads-only", is_flag=True, help="Of a stream: its newest Head, and no entries.")
 @click.pass_obj
-def follow(context: Context, feed: str, *, headers_only: bool) -> None:
+def follow(context: Context, feed: str, *, headers_only: bool, heads_only: bool) -> None:
     """Ask peers for this feed or stream, store it, and pass it on.
 
-    A stream that was followed without its contents is followed whole if this is said again. If
+    A stream that was followed with less of it is followed whole if this is said again. If
     this node is an owner of a stream of several, it signs from then on what their sequencer
     proposes.
     """
     name = _name(feed)
     if headers_only and not is_stream(feed):
         raise click.UsageError("--headers-only is for streams: a feed's messages are one piece")
+    if heads_only and not is_stream(feed):
+        raise click.UsageError("--heads-only is for streams: feeds have no Heads")
+    if headers_only and heads_only:
+        raise click.UsageError("give either --headers-only or --heads-only")
+    wish = {"headers_only": headers_only, "heads_only": heads_only}
     with context.client() as client:
-        client.post("/follow", {"feed": name, "headers_only": headers_only})
-        how = f"{name}, headers only" if headers_only else name
-        context.out.show({"following": name, "headers_only": headers_only}, f"following {how}")
-        if is_stream(name) and not context.out.json:
+        client.post("/follow", {"feed": name, **wish})
+        how = ", headers only" if headers_only else ", heads only" if heads_only else ""
+        context.out.show({"following": name, **wish}, f"following {name}{how}")
+        if is_stream(name) and not (context.out.json or heads_only):
             shown = read_details(client.get("/streams/show", {"stream": name}))
             if agreed := _agreed(shown):
                 context.out.text(agreed)
@@ -77,8 +83,9 @@ def following(context: Context) -> None:
         feeds = client.get("/following")
         streams = read_rows(client.get("/streams"), StreamRow)
     assert isinstance(feeds, list)
-    bare = {row.stream for row in streams if row.headers_only}
-    lines = [f"{feed}, headers only" if feed in bare else str(feed) for feed in feeds]
+    less = {row.stream: ", headers only" for row in streams if row.headers_only}
+    less |= {row.stream: ", heads only" for row in streams if row.heads_only}
+    lines = [f"{feed}{less.get(str(feed), '')}" for feed in feeds]
     context.out.show(feeds, lines or "following nobody")
 
 

@@ -53,8 +53,8 @@ class ForkInterface:
         return resolution is not None and not closes(proof, resolution)
 
     def _proofs(self) -> Iterator[bytes]:
-        for status in self._node.streams.streams():
-            yield from self._node.gossip.proofs(status.stream)
+        for stream in self._node.gossip.accused():
+            yield from self._node.gossip.proofs(stream)
         replication = self._node.replication
         for evidence in replication.evidence(replication.forked()):
             yield encode_proof(fork_of(evidence))

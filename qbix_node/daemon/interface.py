@@ -50,7 +50,7 @@ class Interface:
             uptime_s=round(trio.current_time() - node.started_at, 3),
             health=await self.health(),
             peers=self.peers(),
-            streams=len(streams),
+            streams=len(self.streams.streams()),
             feeds=len(feeds),
             entries=sum([feed.sequence for feed in feeds]) + entries_of(streams),
             following=len(node.replication.following()),

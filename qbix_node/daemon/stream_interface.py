@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 
 import trio
@@ -10,7 +11,7 @@ from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
 from qbix_node.daemon.resolving import Resolver
 from qbix_node.daemon.stream_founding import founded, handed_in, require_writable, sequenced
-from qbix_node.daemon.stream_rows import details_of, row_of
+from qbix_node.daemon.stream_rows import details_of, row_of, with_kept_head
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
@@ -56,7 +57,12 @@ class StreamInterface:
     # ---- how they are ----
 
     def streams(self) -> list[StreamRow]:
-        return [row_of(status) for status in self._streams.streams()]
+        here = [status.stream for status in self._streams.streams()]
+        heard = [each for each in self._node.gossip.heads_only.streams if each not in here]
+        return [
+            with_kept_head(self._node.gossip, row_of(self._status(stream)), stream)
+            for stream in sorted([*here, *heard])
+        ]
 
     async def show(self, stream: StreamId) -> StreamDetails:
         status = self.known(stream)
@@ -65,27 +71,39 @@ class StreamInterface:
         return details_of(self._node, status, gaps, self._resolver.branches(stream))
 
     def known(self, stream: StreamId) -> StreamStatus:
-        status = self._streams.status(stream)
-        if status.genesis is None and not status.following:
+        status = self._status(stream)
+        heard = stream in self._node.gossip.heads_only
+        if status.genesis is None and not (status.following or heard):
             raise LocalError(
                 f"nothing of {format_stream(stream)} is here",
                 hint="qbix-node follow asks peers for it",
             )
         return status
 
+    def _status(self, stream: StreamId) -> StreamStatus:
+        """With a genesis that is known from those who told of a Head."""
+        status, kept = self._streams.status(stream), self._node.gossip.heads_only
+        return replace(status, genesis=status.genesis or kept.geneses.get(stream))
+
     # ---- which ----
 
     def following(self) -> list[str]:
-        rows = self._streams.streams()
-        return [format_stream(status.stream) for status in rows if status.following]
+        rows = self.streams()
+        return [row.stream for row in rows if row.following or row.heads_only]
 
     async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None:
         require_disk(self._node)
         await self._streams.follow(stream, headers_only=headers_only)
 
+    async def hear_of(self, stream: StreamId) -> None:
+        require_disk(self._node)
+        await self._streams.unfollow(stream)
+        await self._node.gossip.hear_of(stream, wanted=True)
+
     async def unfollow(self, stream: StreamId) -> None:
         require_disk(self._node)
         await self._streams.unfollow(stream)
+        await self._node.gossip.hear_of(stream, wanted=False)
 
     # ---- written ----
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from qbix_node.daemon.node import Node
+from qbix_node.gossip.service import Gossip
 from qbix_node.http.stream_api import BranchRow, ProposalRow, StreamDetails, StreamRow
 from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.sequencing.proposals import Proposal
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.resolution import CLOSED, FORKED
 from qbix_node.streams.shelf import Gaps
-from qbix_node.wire.references import encode_base64, format_feed, format_stream
+from qbix_node.wire.references import StreamId, encode_base64, format_feed, format_stream
 
 
 def row_of(status: StreamStatus) -> StreamRow:
@@ -60,6 +61,28 @@ def _writers(genesis: Genesis | None) -> list[str] | None:
     return [format_feed(key) for key in sorted(genesis.writers)]
 
 
+def with_kept_head(gossip: Gossip, row: StreamRow, stream: StreamId) -> StreamRow:
+    """Where nothing but Heads is kept of it: what is known by that."""
+    kept = gossip.heads_only
+    if stream not in kept or row.following or row.own:
+        return row
+    reason, chosen = gossip.stopped(stream), gossip.resolution(stream)
+    row = replace(
+        row,
+        heads_only=True,
+        stopped=reason,
+        forked=reason in (FORKED, CLOSED),
+        closed=reason == CLOSED,
+        resolved_length=chosen.fork_length if chosen else None,
+        resolved_root=encode_base64(chosen.chosen_root) if chosen else None,
+    )
+    if state := kept.logs.get(stream):
+        head = state.signed.head
+        row = replace(row, head_length=head.length, root=encode_base64(head.root))
+        row = replace(row, timestamp=head.timestamp_ms)
+    return row
+
+
 def details_of(
     node: Node, status: StreamStatus, gaps: Gaps, branches: list[BranchRow]
 ) -> StreamDetails:
@@ -69,7 +92,7 @@ def details_of(
         status = replace(status, genesis=proposal.genesis)
     signed = node.sequencing.signed_length(status.stream)
     return StreamDetails(
-        row=row_of(status),
+        row=with_kept_head(node.gossip, row_of(status), status.stream),
         contents_missing=gaps.missing,
         contents_dropped=gaps.dropped,
         branches=branches,

@@ -4,15 +4,15 @@ An Accuser is a part of a Gossiper. What it keeps is durable before anybody hear
 follows for the stream is told to whoever runs it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.early import EarlyProofs
-from qbix_node.gossip.knowledge import Knowledge
+from qbix_node.gossip.knowledge import Knowledge, Pending
 from qbix_node.gossip.work import Accused, Decided, Workbench
 from qbix_node.streams.forks import HeadFork, StreamFork, encode_fork, read_fork, two_resolves
+from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import SignedResolve
 from qbix_node.streams.resolution import (
     CLOSED,
@@ -30,11 +30,10 @@ Effects = list[m.Effect]
 class Accuser:
     known: Knowledge
     bench: Workbench
-    early: EarlyProofs = field(default_factory=EarlyProofs)
 
     def tell(self, peer: m.PeerId, stream: StreamId, effects: Effects) -> None:
         """What the peer has not heard of it; what is too much for now, in later rounds."""
-        if self.known.proofs(stream):
+        if self.known.proofs(stream) or self.known.kept(stream):
             self.known.peers[peer].untold[stream] = None
             self.go_on(peer, effects)
 
@@ -87,8 +86,10 @@ class Accuser:
             effects.append(checking)
 
     def _matters(self, work: Accused | Decided) -> bool:
-        if work.peer is not None and self.known.awaits(work.stream):
-            return True
+        if work.stream not in self.known.geneses:
+            others = self.known.early, self.known.others
+            new = not any(kept.has(work) for kept in others)
+            return new and work.peer is not None and work.genesis.uniqueness is Uniqueness.GOSSIP
         if isinstance(work, Decided):
             return self.known.wants_resolve(work.resolution.signed)
         return self.known.wants_proof(work.fork) or self._rival(work.fork) is not None
@@ -122,6 +123,12 @@ class Accuser:
         if self.known.wants_proof(fork):
             effects.append(m.Verify(self.bench.begin(Accused(None, fork)), fork.checks()))
 
+    def await_entries(self, pending: Pending, effects: Effects) -> None:
+        """Of the Head, unless one that waits already contradicts it."""
+        if fork := self.known.contradicted(pending):
+            self.accuse(fork, effects)
+        self.known.of(pending.shown.head.stream).await_entries(pending)
+
     # ---- what becomes of them ----
 
     def verified(self, work: Accused | Decided, oks: tuple[bool, ...], effects: Effects) -> None:
@@ -129,16 +136,27 @@ class Accuser:
             if work.peer in self.known.peers:
                 effects.append(self.known.disbelieve(work.peer, "a signature does not match"))
             self._settle(work, effects)
-        elif self.known.awaits(work.stream):
-            self.early.keep(work, len(work.encoded))
+        elif work.stream not in self.known.geneses:
+            self._keep(work)
             self._settle(work, effects)
+            for peer, listener in self.known.peers.items():
+                if listener.hears(work.stream):
+                    self.tell(peer, work.stream, effects)
         else:
             self._believe(work, effects)
 
+    def _keep(self, work: Accused | Decided) -> None:
+        """SPEC gossip 6: of a stream that is not here."""
+        kept = self.known.early if self.known.awaits(work.stream) else self.known.others
+        kept.keep(work, len(work.encoded))
+
     def remember(self, effects: Effects) -> None:
         """What came of streams of which nothing was here."""
-        for work in self.early.take(lambda stream: stream in self.known.geneses):
-            self._believe(work, effects)
+        for kept in (self.known.early, self.known.others):
+            for work in kept.take(lambda stream: stream in self.known.geneses):
+                self._believe(work, effects)
+        for work in self.known.others.take(self.known.awaits):
+            self._keep(work)
 
     def _believe(self, work: Accused | Decided, effects: Effects) -> None:
         if isinstance(work, Decided):
@@ -190,9 +208,9 @@ class Accuser:
             self.known.of(stream).keep_written(encode_fork(work.fork))
             effects.append(m.Emit(g.ForkProven(work.fork, work.peer)))
         self._settle(work, effects)
-        for peer, listener in self.known.peers.items():
-            if stream in listener.holds:
-                self.tell(peer, stream, effects)
+        # SPEC gossip 6: who does not hear of the stream may be asked for it by others later.
+        for peer in self.known.peers:
+            self.tell(peer, stream, effects)
 
     def _settle(self, work: Accused | Decided, effects: Effects) -> None:
         if work.submitted is not None:

@@ -18,8 +18,9 @@ from qbix_node.streams.tree import Hash, Prefix, bag, frontier_of, known_prefixe
 class Verdict:
     """A fork; or none was found. `state`: our log, as it was. `continued`: our Head was seen to
     continue theirs; `backed`: theirs ours. `frontier`: from what was shown to our Head; None: there
-    is less here. `asks`: a log that is here; the peer has to say how its Head continues it, or the
-    fork proves nothing, as the owners chose a branch before.
+    is less here. `peaks`: of that length, if none were shown. `asks`: a log that is here;
+    the peer has to say how its Head continues it, or the fork proves nothing, as the owners chose a
+    branch before.
     """
 
     state: LogState
@@ -27,6 +28,7 @@ class Verdict:
     continued: bool = False
     backed: bool = False
     frontier: tuple[Hash, ...] | None = None
+    peaks: tuple[Hash, ...] = ()
     asks: LogState | None = None
 
 
@@ -51,10 +53,11 @@ class VerdictOn:
             return self._proven(nodes, difference)
         length, here = self.prefix.length, self.state.length
         frontier = frontier_of(nodes, length, ours.length) if length <= here else None
+        peaks = nodes.peaks(length) if length <= here and not self.prefix.peaks else ()
         continued = same or (head.length < ours.length and nodes.root(head.length) is not None)
         shown = known_prefixes(self.prefix, head.length)
         backed = ours.length in [prefix.length for prefix in shown]
-        return Verdict(self.state, None, continued, backed, frontier)
+        return Verdict(self.state, None, continued, backed, frontier, peaks)
 
     def _difference(self, nodes: CoveredNodes) -> HeadFork | None:
         head, ours = self.shown.head, ShownHead(self.state.signed)

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.early import KeptProofs
+from qbix_node.gossip.headsonly import HeadsOnly
 from qbix_node.gossip.peers import Listener
+from qbix_node.gossip.shown import Shown, difference
+from qbix_node.gossip.work import Accused, Decided
 from qbix_node.streams.forks import (
     HeadFork,
     ResolveFork,
@@ -26,6 +30,7 @@ from qbix_node.wire.packing import pack
 from qbix_node.wire.references import StreamId
 
 PENDING_MAX = 4  # Heads of a stream that nobody has backed; the oldest makes room
+TELLERS_MAX = 8  # of such a Head, who are asked about it; the newest
 PROOFS_MAX = 2  # of a stream, before its owners choose a branch
 NEWS_BYTES_MAX = 120 * 1024  # of Heads or proofs in a packet
 
@@ -34,16 +39,29 @@ NEWS_BYTES_MAX = 120 * 1024  # of Heads or proofs in a packet
 class Pending:
     """A Head that ours doesn't continue, nor contradict, as far as is known.
 
-    `peer`: who told of it; None: it covered our log before. `judged`, `compared`: our log when we
-    last looked at it, and when that peer last told what it knows. `backed`: it continued that log.
+    `tellers`: who told of it, who is asked next first; none: it covered our log before. `judged`:
+    our log when we last looked at it, and `answered`: who has told what it knows of that log.
+    `backed`: it continued that log.
     """
 
     shown: ShownHead
     prefix: Prefix
-    peer: m.PeerId | None
-    judged: LogState
-    compared: LogState | None = None
+    tellers: tuple[m.PeerId, ...]
+    judged: LogState | None
+    answered: tuple[m.PeerId, ...] = ()
     backed: bool = False
+
+    @property
+    def name(self) -> tuple[int, Hash]:
+        return self.shown.head.length, self.shown.head.root
+
+    @property
+    def seen(self) -> Shown:
+        return Shown(self.shown, self.prefix)
+
+    def told_by(self, peers: tuple[m.PeerId, ...]) -> "Pending":
+        new = [each for each in peers if each not in self.tellers]
+        return replace(self, tellers=(*self.tellers, *new)[-TELLERS_MAX:])
 
 
 @dataclass(slots=True)
@@ -61,6 +79,10 @@ class Known:
     @property
     def forks(self) -> list[StreamFork]:
         return [*self.proofs.values(), *self.writing.values()]
+
+    @property
+    def waiting(self) -> list[Pending]:
+        return list(self.pending.values())
 
     @property
     def stopped(self) -> str | None:
@@ -101,15 +123,14 @@ class Known:
     def await_entries(self, pending: Pending) -> None:
         if self.stopped:
             return
-        head = pending.shown.head
-        name = head.length, head.root
+        name = pending.name
         if earlier := self.pending.get(name):
-            shows_more = pending.prefix.length < earlier.prefix.length
             same = earlier.judged is pending.judged
             self.pending[name] = replace(
-                earlier,
-                prefix=pending.prefix if shows_more else earlier.prefix,
+                earlier.told_by(pending.tellers),
+                prefix=_tells_more(pending.prefix, earlier.prefix),
                 judged=pending.judged,
+                answered=earlier.answered if same else (),
                 backed=pending.backed or (same and earlier.backed),
             )
             return
@@ -120,11 +141,30 @@ class Known:
     def settle(self, head: Head) -> None:
         self.pending.pop((head.length, head.root), None)
 
-    def compared(self, peer: m.PeerId, state: LogState) -> None:
+    def tell(self, head: Head, peer: m.PeerId) -> None:
+        """That peer shows this Head, too."""
+        if pending := self.pending.get((head.length, head.root)):
+            self.pending[pending.name] = pending.told_by((peer,))
+
+    def asked(self, pending: Pending, peer: m.PeerId) -> None:
+        """Others come first now."""
+        if (pending := self.pending.get(pending.name, pending)).name in self.pending:
+            others = tuple([each for each in pending.tellers if each != peer])
+            self.pending[pending.name] = replace(pending, tellers=(*others, peer))
+
+    def answered(self, peer: m.PeerId, state: LogState | None) -> None:
         """That peer has told what it knows of that log of ours."""
         for name, pending in self.pending.items():
-            if pending.peer == peer:
-                self.pending[name] = replace(pending, compared=state)
+            if peer in pending.tellers and pending.judged is state:
+                answered = (*pending.answered, peer)[-TELLERS_MAX:]
+                self.pending[name] = replace(pending, answered=answered)
+
+
+def _tells_more(one: Prefix, other: Prefix) -> Prefix:
+    """Of two that lead to one Head. What is shorter tells more lengths; without peaks, none."""
+    if not (one.peaks and other.peaks):
+        return one if one.peaks else other
+    return one if one.length < other.length else other
 
 
 @dataclass(slots=True)
@@ -135,6 +175,9 @@ class Knowledge:
     logs: Mapping[StreamId, LogState]
     followed: Container[StreamId]
     streams: dict[StreamId, Known]
+    heads_only: HeadsOnly = field(default_factory=HeadsOnly)
+    early: KeptProofs = field(default_factory=KeptProofs)  # of followed streams that are to come
+    others: KeptProofs = field(default_factory=KeptProofs)  # of streams that are nothing to us
     peers: dict[m.PeerId, Listener] = field(default_factory=dict)
 
     def of(self, stream: StreamId) -> Known:
@@ -154,10 +197,12 @@ class Knowledge:
 
     def shares(self, peer: m.PeerId, stream: StreamId) -> bool:
         """SPEC gossip 2: whether the peer may hear of the stream, and wants to."""
-        if stream not in self.peers[peer].holds or not self.speaks_of(stream):
+        if not self.peers[peer].hears(stream) or not self.speaks_of(stream):
             return False
-        readers = self.geneses[stream].readers
-        return readers is None or peer in readers
+        return self.may_read(peer, stream)
+
+    def may_read(self, peer: m.PeerId, stream: StreamId) -> bool:
+        return _reads(peer, self.geneses[stream])
 
     def speaks_of(self, stream: StreamId) -> bool:
         """Whether its Heads are told and compared: forks of others are no matter."""
@@ -165,8 +210,17 @@ class Knowledge:
         return genesis is not None and genesis.uniqueness is Uniqueness.GOSSIP
 
     def awaits(self, stream: StreamId) -> bool:
-        """Whether it is followed, and nothing of it has come."""
-        return stream in self.followed and stream not in self.geneses
+        """Whether it is followed, be it for its Heads only, and nothing of it has come."""
+        wanted = stream in self.followed or stream in self.heads_only
+        return wanted and stream not in self.geneses
+
+    def compares(self, stream: StreamId) -> bool:
+        """Whether anything is still to be found out of it."""
+        if stream not in self.heads_only:
+            here = stream in self.logs
+        else:  # SPEC gossip 9: which Heads are of the chosen branch is for who has entries
+            here = self.resolution(stream) is None
+        return here and self.speaks_of(stream) and self.stopped(stream) is None
 
     def stopped(self, stream: StreamId) -> str | None:
         """Why it takes nothing further."""
@@ -174,8 +228,9 @@ class Knowledge:
         return known.stopped if known else None
 
     def has_head(self, stream: StreamId, length: int, root: Hash) -> bool:
-        head, known = self.logs[stream].signed.head, self.streams.get(stream)
-        if (head.length, head.root) == (length, root):
+        state, known = self.logs.get(stream), self.streams.get(stream)
+        head = state.signed.head if state else None
+        if head is not None and (head.length, head.root) == (length, root):
             return True
         return known is not None and (length, root) in known.pending
 
@@ -183,6 +238,17 @@ class Knowledge:
         """SPEC streams 6.1: shorter Heads don't say on which branch they are."""
         resolution = self.resolution(head.stream)
         return resolution is None or head.length >= resolution.fork_length
+
+    def contradicted(self, pending: Pending) -> HeadFork | None:
+        """What another Head that waits proves together with this one."""
+        stream = pending.shown.head.stream
+        known = self.streams.get(stream)
+        if known is None or known.resolution is not None:
+            return None  # then a proof has to show the chosen branch, too
+        found = [
+            difference(self.geneses[stream], pending.seen, each.seen) for each in known.waiting
+        ]
+        return next((fork for fork in found if fork is not None), None)
 
     def wants_proof(self, fork: StreamFork) -> bool:
         """SPEC gossip 6."""
@@ -228,7 +294,7 @@ class Knowledge:
     def news_for(self, peer: m.PeerId) -> tuple[ShownHead, ...]:
         """At most what one packet holds."""
         listener, news, size = self.peers[peer], list[ShownHead](), 0
-        for stream in listener.holds:
+        for stream in listener.streams():
             if self.stopped(stream) or not self.shares(peer, stream):
                 continue
             for shown in self._heads(stream):
@@ -244,14 +310,42 @@ class Knowledge:
         own = [ShownHead(state.signed)] if state else []
         return own + [each.shown for each in self.pending(stream)]
 
+    def geneses_for(self, peer: m.PeerId) -> g.Geneses | None:
+        """Of what it listens to; as many as one packet holds."""
+        listener, found, size = self.peers[peer], list[bytes](), 0
+        for stream in list(listener.unmet):
+            if not (self.speaks_of(stream) and self.may_read(peer, stream)):
+                continue
+            encoded = self.geneses[stream].encoded
+            size += len(encoded)
+            if size > NEWS_BYTES_MAX or len(found) == g.GENESES_MAX:
+                break
+            del listener.unmet[stream]
+            found.append(encoded)
+        return g.Geneses(tuple(found)) if found else None
+
+    def kept(self, stream: StreamId) -> list[Accused | Decided]:
+        """Of a stream that is not here."""
+        return [*self.early.use(stream), *self.others.use(stream)]
+
     def proofs_for(self, peer: m.PeerId) -> list[g.Message]:
         """In packets; as many as it may be told in this round."""
         listener, choices, proofs = self.peers[peer], list[g.Message](), list[bytes]()
         while listener.untold and listener.proofs_left > 0:
             stream = next(iter(listener.untold))
             del listener.untold[stream]
+            if stream not in self.geneses:
+                for each in self.kept(stream):
+                    if _reads(peer, each.genesis) and listener.tell_proof(each.encoded):
+                        listener.proofs_left -= 1
+                        if isinstance(each, Accused):
+                            proofs.append(each.encoded)
+                        else:
+                            choice = each.resolution.signed, encode_fork(each.resolution.fork)
+                            choices.append(g.Resolve(*choice))
+                continue
             known = self.streams.get(stream)
-            if known is None or not self.shares(peer, stream):
+            if known is None or not (self.speaks_of(stream) and self.may_read(peer, stream)):
                 continue
             if known.resolution is not None and listener.tell_proof(known.resolution.encoded):
                 proof = encode_fork(known.resolution.fork)
@@ -261,6 +355,10 @@ class Knowledge:
             proofs += new
             listener.proofs_left -= len(new)
         return [*choices, *map(g.Proofs, _packets(proofs))]
+
+
+def _reads(peer: m.PeerId, genesis: Genesis) -> bool:
+    return genesis.readers is None or peer in genesis.readers
 
 
 def _packets(proofs: list[bytes]) -> list[tuple[bytes, ...]]:

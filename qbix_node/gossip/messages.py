@@ -1,6 +1,7 @@
 """What peers say to each other about Heads, and what gossip finds (spec/gossip.md 1)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from qbix_node.errors import Malformed
 from qbix_node.machines import PeerId
@@ -10,6 +11,7 @@ from qbix_node.streams.forks import (
     StreamFork,
     read_shown_head,
 )
+from qbix_node.streams.genesis import GENESIS_BYTES_MAX
 from qbix_node.streams.messages import (
     SignedHead,
     SignedResolve,
@@ -30,6 +32,8 @@ ARGUMENTS: list[JsonValue] = [{"version": 1}]
 PACKET_BYTES_MAX = 128 * 1024
 HEADS_MAX = 64  # in a packet
 PROOFS_MAX = 8  # in a packet
+LISTENED_MAX = 1024  # streams of which a node wants to hear without holding them
+GENESES_MAX = 64  # in a packet
 
 
 # ---- between peers ----
@@ -49,9 +53,15 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Continues:
+    """`peaks`: where the question showed none, those of the length that it asked about. `end`:
+    those of the Head; none where not all of it is here.
+    """
+
     number: int
     shown: ShownHead
     frontier: tuple[Hash, ...]
+    peaks: tuple[Hash, ...] = ()
+    end: tuple[Hash, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,22 @@ class Resolve:
     proof: bytes
 
 
-Message = Heads | Compare | Continues | Shorter | Unknown | Proofs | Resolve
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The sender holds none of `begun`, and wants to hear of their Heads; of `ended` no longer."""
+
+    begun: tuple[StreamId, ...]
+    ended: tuple[StreamId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Geneses:
+    """Encoded, of streams to which the receiver listens; the sender speaks of them, too."""
+
+    geneses: tuple[bytes, ...]
+
+
+Message = Heads | Compare | Continues | Shorter | Unknown | Proofs | Resolve | Listen | Geneses
 
 
 # ---- told by the node itself ----
@@ -116,6 +141,15 @@ class Announced:
     peer: PeerId
     streams: tuple[StreamId, ...]
     gone: tuple[StreamId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HearOf:
+    """Keep the Heads of this stream from now on, and nothing else of it; or no longer."""
+
+    number: int  # names it in Settled
+    stream: StreamId
+    wanted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +209,17 @@ class ForkResolved:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was submitted is durable, or passed over."""
+    """What was submitted or asked for is durable, or passed over; `refused`: why it is not done."""
 
     number: int
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesCame:
+    """Of a stream of which only Heads were kept: it stands as its proofs say."""
+
+    stream: StreamId
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +243,8 @@ def _packable(message: Message) -> Packable:
             return 1, "heads", tuple([shown.packable() for shown in heads])
         case Compare(number, shown, prefix):
             return 1, "compare", number, shown.packable(), *prefix
-        case Continues(number, shown, frontier):
-            return 1, "continues", number, shown.packable(), frontier
+        case Continues(number, shown, frontier, peaks, end):
+            return 1, "continues", number, shown.packable(), frontier, peaks, end
         case Shorter(number, shown, prefix):
             return 1, "shorter", number, shown.packable(), *prefix
         case Unknown(number):
@@ -211,6 +253,10 @@ def _packable(message: Message) -> Packable:
             return 1, "proofs", proofs
         case Resolve(signed, proof):
             return 1, "resolve", signed.packable(), proof
+        case Listen(begun, ended):
+            return 1, "listen", begun, ended
+        case Geneses(geneses):
+            return 1, "geneses", geneses
 
 
 def read_message(data: bytes) -> Message:
@@ -230,20 +276,53 @@ def read_message(data: bytes) -> Message:
             return Proofs(
                 tuple([fields.data(each, f"{what}: proof", most=PROOF_BYTES_MAX) for each in rows])
             )
-        case ("compare", number, shown, length, peaks, frontier):
-            read = _read_number(number), read_shown_head(shown)
-            return Compare(*read, read_prefix(length, peaks, frontier, what))
-        case ("continues", number, shown, frontier):
-            read = _read_number(number), read_shown_head(shown)
-            return Continues(*read, read_hashes(frontier, f"{what}: frontier"))
-        case ("shorter", number, shown, length, peaks, frontier):
-            read = _read_number(number), read_shown_head(shown)
-            return Shorter(*read, read_prefix(length, peaks, frontier, what))
         case ("resolve", signed, proof):
             resolve = read_signed_resolve(signed)
             return Resolve(resolve, fields.data(proof, f"{what}: proof", most=PROOF_BYTES_MAX))
+        case ("listen" | "geneses", *_):
+            return _read_listening(row[1:])
+        case _:
+            return _read_comparing(row[1:])
+
+
+def _read_comparing(row: tuple[Any, ...]) -> Compare | Continues | Shorter | Unknown:
+    what = METHOD
+    match row:
+        case ("compare", number, shown, length, peaks, frontier):
+            read = _read_number(number), read_shown_head(shown)
+            return Compare(*read, read_prefix(length, peaks, frontier, what))
+        case ("continues", number, shown, frontier, peaks, end):
+            read = _read_number(number), read_shown_head(shown)
+            leads = read_hashes(frontier, f"{what}: frontier"), read_hashes(peaks, f"{what}: peaks")
+            return Continues(*read, *leads, read_hashes(end, f"{what}: end"))
+        case ("shorter", number, shown, length, peaks, frontier):
+            read = _read_number(number), read_shown_head(shown)
+            return Shorter(*read, read_prefix(length, peaks, frontier, what))
         case ("unknown", number):
             return Unknown(_read_number(number))
+        case _:
+            raise Malformed(f"{what}: a message of no known kind")
+
+
+def _read_listening(row: tuple[Any, ...]) -> Listen | Geneses:
+    what = METHOD
+    match row:
+        case ("listen", begun, ended):
+            named = [
+                [
+                    StreamId(fields.data(each, f"{what}: stream", size=32))
+                    for each in fields.array(streams, f"{what}: listen", most=LISTENED_MAX)
+                ]
+                for streams in (begun, ended)
+            ]
+            return Listen(tuple(named[0]), tuple(named[1]))
+        case ("geneses", geneses):
+            rows = fields.array(geneses, f"{what}: geneses", most=GENESES_MAX)
+            return Geneses(
+                tuple(
+                    [fields.data(each, f"{what}: genesis", most=GENESIS_BYTES_MAX) for each in rows]
+                )
+            )
         case _:
             raise Malformed(f"{what}: a message of no known kind")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from qbix_node.crypto.boxes import sha256
+from qbix_node.gossip.messages import LISTENED_MAX
 from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.messages import Head
 from qbix_node.streams.records import LogState
@@ -22,8 +23,9 @@ TOLD_MAX = 8  # Heads of one stream that are remembered as told; the oldest is f
 class Question:
     """Of ours: does your log continue this one?"""
 
-    state: LogState  # ours, as it was
+    state: LogState
     round: int  # in which it was asked
+    ours: LogState | None  # our log, as it was: mostly the same
 
     @property
     def stream(self) -> StreamId:
@@ -34,6 +36,8 @@ class Question:
 class Listener:
     since: float  # when its allowance was last filled up
     holds: dict[StreamId, None] = field(default_factory=dict)
+    listens: dict[StreamId, None] = field(default_factory=dict)  # without holding it, or we do
+    unmet: dict[StreamId, None] = field(default_factory=dict)  # of those, it may lack the genesis
     untold: dict[StreamId, None] = field(default_factory=dict)  # of which it may lack proofs
     proofs_left: int = PROOFS_A_ROUND  # of this round
     questions: dict[int, Question] = field(default_factory=dict)
@@ -42,6 +46,21 @@ class Listener:
     _told: dict[StreamId, dict[tuple[int, Hash], None]] = field(default_factory=dict)
     _proofs: dict[bytes, None] = field(default_factory=dict)  # by their hash, told or heard
     _checks: float = CHECKS_BURST
+
+    def hears(self, stream: StreamId) -> bool:
+        """Whether it wants to hear of the stream."""
+        return stream in self.holds or stream in self.listens
+
+    def streams(self) -> list[StreamId]:
+        """Of which it wants to hear."""
+        return [*self.holds, *[each for each in self.listens if each not in self.holds]]
+
+    def listen(self, stream: StreamId) -> bool:
+        """Whether that is new, and not more than a peer may listen to."""
+        if stream in self.listens or len(self.listens) >= LISTENED_MAX:
+            return False
+        self.listens[stream] = None
+        return True
 
     def forget_questions(self, *, before_round: int = 0, stream: StreamId | None = None) -> None:
         """Those that were never answered, or are of no use any more."""
@@ -70,7 +89,8 @@ class Listener:
     def tell_proof(self, encoded: bytes) -> bool:
         name = sha256(encoded)
         known = name in self._proofs
-        while len(self._proofs) >= 4 * TOLD_MAX + 2 * len(self.holds):
+        most = 4 * TOLD_MAX + 2 * (len(self.holds) + len(self.listens))
+        while len(self._proofs) >= most:
             del self._proofs[next(iter(self._proofs))]
         self._proofs[name] = None
         return not known

@@ -8,7 +8,9 @@ import structlog
 import trio
 
 from qbix_node import machines as m
+from qbix_node.errors import LocalError
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.headsonly import HeadsOnly, read_heads_only
 from qbix_node.gossip.machine import Gossiper
 from qbix_node.gossip.own import OwnStreams
 from qbix_node.net.conversations import Conversations, Language
@@ -51,7 +53,8 @@ class Gossip:
         self._replication = replication
         kept = read_forks(store), read_resolutions(store)
         known = replication.geneses, replication.logs, *kept, replication.choice.followed
-        self._machine = Gossiper(*known)
+        self._heads_only = read_heads_only(store)
+        self._machine = Gossiper(*known, heads_only=self._heads_only)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
         own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
@@ -68,6 +71,7 @@ class Gossip:
         self._words: deque[Doubted | Trusted | ShownAhead] = deque()  # about own ones, not told yet
         self._warned: dict[StreamId, None] = {}  # own streams
         self._submitted: dict[int, trio.Event] = {}
+        self._refused: dict[int, str] = {}
         self._numbers = count(1)
         self._news = trio.Event()
         replication.listen(self.hear)
@@ -113,7 +117,7 @@ class Gossip:
 
     def _know_again(self, peer: m.PeerId) -> None:
         """What the peer announced before the conversation began."""
-        held = self._replication.held_by(peer)
+        held = self._replication.announced_by(peer)
         if held:
             self._held.setdefault(peer, {}).update(dict.fromkeys(held, True))
             self._news.set()
@@ -142,6 +146,8 @@ class Gossip:
                 await self._replication.heed(self._words.popleft())
 
     async def _stop_or_go_on(self, stream: StreamId) -> None:
+        if not (stream in self._replication.geneses or self._replication.choice.replicates(stream)):
+            return  # nothing but its Heads is kept
         resolution = self._machine.resolution(stream)
         if reason := self._machine.stopped(stream):
             await self._replication.stop(stream, reason)
@@ -172,10 +178,37 @@ class Gossip:
         finally:
             del self._submitted[number]
 
+    async def hear_of(self, stream: StreamId, *, wanted: bool) -> None:
+        """Keep its Heads and nothing else of it from now on, or no longer. Returns once that is
+        durable. Raises LocalError.
+        """
+        number, settled = next(self._numbers), trio.Event()
+        self._submitted[number] = settled
+        try:
+            await self._runner.post(m.Requested(g.HearOf(number, stream, wanted)))
+            await settled.wait()
+            if reason := self._refused.pop(number, None):
+                raise LocalError(reason)
+        finally:
+            del self._submitted[number]
+
     async def end_doubt(self, stream: StreamId) -> None:
         """The person who runs the node says that this own stream is here whole."""
         await self._own.post(m.Requested(g.DoubtEnded(stream)))
         await self._replication.heed(Trusted(stream))
+
+    @property
+    def heads_only(self) -> HeadsOnly:
+        """The streams of which only Heads are kept."""
+        return self._heads_only
+
+    def stopped(self, stream: StreamId) -> str | None:
+        """Why nothing further is found out of it."""
+        return self._machine.stopped(stream)
+
+    def accused(self) -> list[StreamId]:
+        """The streams of which proofs are kept."""
+        return self._machine.accused()
 
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._machine.proofs(stream)
@@ -209,8 +242,13 @@ class Gossip:
                 log.warning("fork.resolved", **told, source=format_feed(source) if source else None)
                 self._changed[resolution.stream] = None
                 self._news.set()
-            case g.Settled(number) if number in self._submitted:
+            case g.Settled(number, refused) if number in self._submitted:
+                if refused is not None:
+                    self._refused[number] = refused
                 self._submitted[number].set()
+            case g.EntriesCame(stream):
+                self._changed[stream] = None
+                self._news.set()
             case Doubted() | Trusted() | ShownAhead():
                 self._words.append(finding)
                 self._news.set()

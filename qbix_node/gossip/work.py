@@ -8,7 +8,7 @@ from qbix_node.gossip.peers import Listener
 from qbix_node.streams.forks import ShownHead, StreamFork, encode_fork
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.resolution import Resolution
-from qbix_node.streams.tree import Prefix
+from qbix_node.streams.tree import Hash, Prefix, lead
 from qbix_node.wire.references import StreamId
 
 WORK_MAX = 1024  # pieces under way; what is more is passed over
@@ -18,17 +18,23 @@ WORK_MAX = 1024  # pieces under way; what is more is passed over
 class Claim:
     """That a Head is the owners' word, and what the first leaves under it are. `peer`: who says
     so; None: it was here. `question`: its number, if this is a question that wants an answer.
+    `end`: the peaks of the Head, if they are shown.
     """
 
     peer: m.PeerId | None
     shown: ShownHead
     prefix: Prefix
     question: int | None = None
+    end: tuple[Hash, ...] = ()
 
     def checks(self, genesis: Genesis) -> tuple[m.SignatureCheck, ...]:
         """Raises Malformed."""
         if not self.prefix.leads_to(self.shown.head.root, self.shown.head.length):
             raise Malformed("what is shown of a log doesn't lead to the root of its Head")
+        if self.end and lead(self.end, self.shown.head.length, (), self.shown.head.length) != (
+            self.shown.head.root
+        ):
+            raise Malformed("the peaks that are shown of a Head are not those of its root")
         return self.shown.checks(genesis)
 
 
@@ -43,6 +49,10 @@ class Accused:
     @property
     def stream(self) -> StreamId:
         return self.fork.stream
+
+    @property
+    def genesis(self) -> Genesis:
+        return self.fork.genesis
 
     @property
     def encoded(self) -> bytes:
@@ -62,11 +72,22 @@ class Decided:
         return self.resolution.stream
 
     @property
+    def genesis(self) -> Genesis:
+        return self.resolution.fork.genesis
+
+    @property
     def encoded(self) -> bytes:
         return self.resolution.encoded
 
 
-Work = Claim | Accused | Decided
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """To a stream, or no longer; `number` names it for whoever asked for it, if anybody did."""
+
+    number: int | None = None
+
+
+Work = Claim | Accused | Decided | Listening
 
 
 @dataclass(slots=True)

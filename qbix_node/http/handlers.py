@@ -23,6 +23,7 @@ from qbix_node.http.questions import (
 from qbix_node.machines import PeerId
 from qbix_node.net.address import parse_address
 from qbix_node.wire.references import FeedId, is_stream, parse_blob, parse_feed, parse_stream
+from qbix_node.wire.v8json import JsonValue
 
 LOG_CHUNK = 100  # messages in memory at a time, whatever the length of the log
 WAIT_S_MAX = 24 * 3600
@@ -79,13 +80,16 @@ class Handlers:
         return json_answer([*self._api.following(), *self._api.streams.following()])
 
     async def follow(self, request: Request) -> Response:
-        body = await read_object(request, "feed", "headers_only")
-        name, headers_only = text_of(body, "feed"), body.get("headers_only", False)
-        if not isinstance(headers_only, bool):
-            raise BadInput("'headers_only' is neither true nor false")
-        if is_stream(name):
+        body = await read_object(request, "feed", "headers_only", "heads_only")
+        name = text_of(body, "feed")
+        headers_only, heads_only = _flag(body, "headers_only"), _flag(body, "heads_only")
+        if headers_only and heads_only:
+            raise BadInput("give either 'headers_only' or 'heads_only'")
+        if is_stream(name) and heads_only:
+            await self._api.streams.hear_of(parse_stream(name))
+        elif is_stream(name):
             await self._api.streams.follow(parse_stream(name), headers_only=headers_only)
-        elif headers_only:
+        elif headers_only or heads_only:
             raise BadInput("a classic feed can't be followed without its contents")
         else:
             await self._api.follow(parse_feed(name))
@@ -181,3 +185,10 @@ def _done() -> Response:
 
 async def _peer(request: Request) -> PeerId:
     return PeerId(parse_feed(text_of(await read_object(request, "peer"), "peer")))
+
+
+def _flag(body: dict[str, JsonValue], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise BadInput(f"{name!r} is neither true nor false")
+    return value

@@ -34,6 +34,7 @@ class StreamRow:
     threshold: int | None = None  # the weight that decides
     sequencer: str | None = None  # who puts entries in order, where others than it may write
     writers: list[str] | None = None  # besides the owners; []: all readers; None: nobody
+    heads_only: bool = False  # nothing but its newest Head is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ class StreamApi(Protocol):
     def following(self) -> list[str]: ...
 
     async def follow(self, stream: StreamId, *, headers_only: bool = False) -> None: ...
+
+    async def hear_of(self, stream: StreamId) -> None: ...
 
     async def unfollow(self, stream: StreamId) -> None: ...
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
+from qbix_node.gossip.headsonly import read_heads_only
 from qbix_node.gossip.machine import Gossiper
 from qbix_node.runtime import verify_checks
 from qbix_node.store.memory import MemoryDisk
@@ -35,7 +36,9 @@ class Desk:
     def __post_init__(self) -> None:
         self.rng = random.Random(1)
         kept = read_forks(self.rows), read_resolutions(self.rows)
-        self.gossiper = Gossiper(self.geneses, self.logs, *kept, self.followed)
+        self.heads_only = read_heads_only(self.rows)
+        known = self.geneses, self.logs, *kept, self.followed
+        self.gossiper = Gossiper(*known, heads_only=self.heads_only)
         self.timer: float | None = None
 
     def take(self, genesis: Genesis, segments: Sequence[Segment]) -> None:
@@ -62,6 +65,9 @@ class Desk:
     def meet(self, peer: m.PeerId, *streams: StreamId) -> None:
         self.do(m.Connected(peer, outgoing=True))
         self.do(m.Requested(g.Announced(peer, streams, ())))
+
+    def hear_of(self, stream: StreamId, *, wanted: bool = True) -> None:
+        self.do(m.Requested(g.HearOf(1, stream, wanted)))
 
     def hear(self, peer: m.PeerId, message: g.Message) -> None:
         self.do(m.Received(peer, message))

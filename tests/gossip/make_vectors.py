@@ -16,6 +16,7 @@ from qbix_node.streams.forks import (
     equal_fork,
     two_resolves,
 )
+from qbix_node.streams.genesis import read_genesis
 from qbix_node.streams.tree import Prefix
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import format_stream
@@ -48,6 +49,8 @@ HEAD = LONG.shown(BY_ALICE)
 BY_TWO = several()[0].shown(signing(SEVERAL, ALICE, BOB))
 PASSED_ON = succession()[0].shown(BY_BOB, None, 2, 4)
 QUESTION = g.Compare(NUMBER, LONG.shown(BY_ALICE, 7), LONG.prefix(6, 7))
+BARE = g.Compare(NUMBER, QUESTION.shown, Prefix(7, (), ()))
+STREAMS = LONG.genesis.stream, several()[0].genesis.stream, succession()[0].genesis.stream
 
 
 def fork_of_equal() -> bytes:
@@ -73,11 +76,24 @@ def valid() -> Valid:
         ("a question that shows a root alone", g.Compare(1, HEAD, Prefix(12, (), ()))),
         ("our log is longer", g.Continues(NUMBER, HEAD, LONG.frontier(6))),
         ("our Head is the same", g.Continues(NUMBER, theirs, LONG.frontier(6, 7))),
+        (
+            "our log is longer, and all of it is here",
+            g.Continues(NUMBER, HEAD, LONG.frontier(6), end=LONG.peaks(12)),
+        ),
+        (
+            "the question showed a root alone",
+            g.Continues(NUMBER, HEAD, LONG.frontier(7), LONG.peaks(7), LONG.peaks(12)),
+        ),
         ("our log is shorter", g.Shorter(NUMBER, HEAD, LONG.prefix(5))),
         ("no such stream", g.Unknown(NUMBER)),
         ("no proofs", g.Proofs(())),
         ("proofs of forms a and b", g.Proofs(proofs())),
         ("eight proofs", g.Proofs((fork_of_equal(),) * 8)),
+        ("nothing to listen to", g.Listen((), ())),
+        ("streams to listen to, and one no longer", g.Listen(STREAMS[:2], STREAMS[2:])),
+        ("1024 streams", g.Listen(STREAMS[:1] * 1024, ())),
+        ("no geneses", g.Geneses(())),
+        ("geneses", g.Geneses((LONG.genesis.encoded, several()[0].genesis.encoded))),
         *[(f"a Resolve: {what}", resolve) for what, resolve in counting()],
     ]
 
@@ -140,11 +156,13 @@ def invalid() -> Invalid:
     kinds: list[g.Message] = [
         g.Heads((HEAD,)),
         QUESTION,
-        g.Continues(NUMBER, HEAD, LONG.frontier(6)),
+        g.Continues(NUMBER, HEAD, LONG.frontier(6), end=LONG.peaks(12)),
         g.Shorter(NUMBER, HEAD, LONG.prefix(5)),
         g.Unknown(NUMBER),
         g.Proofs(proofs()[:1]),
         counting()[0][1],
+        g.Listen(STREAMS[:1], STREAMS[1:]),
+        g.Geneses((LONG.genesis.encoded,)),
     ]
     rows = [row_of(message) for message in kinds]
     found = [(f"{row[1]}: {rule}", data) for row in rows for rule, data in forms(list(row))]
@@ -164,12 +182,24 @@ def invalid() -> Invalid:
         ("proofs: 9 proofs", pack([1, "proofs", (fork_of_equal(),) * 9])),
         ("proofs: a proof of more than 64 KiB", pack([1, "proofs", [bytes(64 * 1024 + 1)]])),
         ("more than 128 KiB", pack([1, "proofs", half])),
+        ("listen: 1025 streams", pack([1, "listen", STREAMS[:1] * 1025, ()])),
+        ("listen: 1025 streams no longer", pack([1, "listen", (), STREAMS[:1] * 1025])),
+        ("geneses: 65 of them", pack([1, "geneses", (b"",) * 65])),
+        ("geneses: one of more than 16 KiB", pack([1, "geneses", (bytes(16 * 1024 + 1),)])),
     ]
 
 
 def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
     """Behind version and kind."""
-    if row[1] in ("heads", "proofs"):
+    if row[1] == "listen":
+        return [
+            ("nil in the place of streams", changed(row, (2, None))),
+            ("a stream of 31 bytes", changed(row, (2, (STREAMS[0][:31],)))),
+            ("a stream that is text", changed(row, (2, ("a" * 32,)))),
+            ("nil in the place of those no longer", changed(row, (3, None))),
+            ("a stream no longer, of 33 bytes", changed(row, (3, (STREAMS[0] + b"a",)))),
+        ]
+    if row[1] in ("heads", "proofs", "geneses"):
         return [
             ("nil in the place of the array", changed(row, (2, None))),
             ("a nil in the array", changed(row, (2, [None]))),
@@ -187,7 +217,8 @@ def wrong_fields(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
         return wrong
     wrong.append(("the Head is nil", changed(row, (3, None))))
     if row[1] == "continues":
-        return wrong + wrong_hashes(row, 4, "frontier")
+        wrong += [("the peaks are nil", changed(row, (5, None)))]
+        return wrong + wrong_hashes(row, 4, "frontier") + wrong_hashes(row, 6, "end")
     wrong += [
         ("a length of 0", changed(row, (4, 0), (5, ()))),
         ("a length of 2³⁰", changed(row, (4, 2**30), (5, row[5][:1]))),
@@ -292,10 +323,10 @@ def fields_of(message: g.Message) -> dict[str, Any]:
                 "head": told(shown),
                 **first_leaves(prefix),
             }
-        case g.Continues(number, shown, frontier):
-            hashes = [each.hex() for each in frontier]
+        case g.Continues(number, shown, frontier, peaks, end):
             said = {"kind": "continues", "number": number, "head": told(shown)}
-            return {**said, "frontier": hashes}
+            rows = {"frontier": frontier, "peaks": peaks, "end": end}
+            return said | {name: [each.hex() for each in row] for name, row in rows.items()}
         case g.Shorter(number, shown, prefix):
             return {
                 "kind": "shorter",
@@ -307,6 +338,12 @@ def fields_of(message: g.Message) -> dict[str, Any]:
             return {"kind": "unknown", "number": number}
         case g.Proofs(encoded):
             return {"kind": "proofs", "ids": [sha256(each).hexdigest() for each in encoded]}
+        case g.Listen(begun, ended):
+            named = [[format_stream(each) for each in streams] for streams in (begun, ended)]
+            return {"kind": "listen", "begun": named[0], "ended": named[1]}
+        case g.Geneses(encoded):
+            streams = [format_stream(read_genesis(each).stream) for each in encoded]
+            return {"kind": "geneses", "streams": streams}
         case g.Resolve(signed, proof):
             return {
                 "kind": "resolve",
@@ -329,7 +366,7 @@ def first_leaves(prefix: Prefix) -> dict[str, Any]:
 def vector_of(what: str, message: g.Message) -> dict[str, Any]:
     vector = {"what": what, "message": fields_of(message)}
     if isinstance(message, g.Continues):
-        vector["asked"] = fields_of(QUESTION)
+        vector["asked"] = fields_of(BARE if message.peaks else QUESTION)
     return {**vector, "hex": long_hex.write(g.encode(message))}
 
 

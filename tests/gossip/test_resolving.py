@@ -162,11 +162,14 @@ def test_what_does_not_count_is_a_lie_and_changes_nothing(said: g.Resolve) -> No
     assert desk.take_said() == []
 
 
-def test_choices_about_strange_streams_are_passed_over() -> None:
+def test_choices_about_strange_streams_are_told_to_who_has_the_stream() -> None:
     desk = Desk()
     desk.meet(BOB, STREAM)
     desk.hear(BOB, told(CHOICE))
-    assert (desk.checked, desk.found, desk.said) == (0, [], [])
+    assert (desk.found, desk.said) == ([], [])
+    assert desk.gossiper.resolution(STREAM) is None
+    desk.meet(CAROL, STREAM)
+    assert desk.take_said() == [(CAROL, told(CHOICE))]
 
 
 def test_a_choice_and_a_second_fork_that_come_before_their_stream_count_once_it_is_here() -> None:

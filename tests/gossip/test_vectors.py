@@ -11,8 +11,10 @@ from qbix_node.gossip import messages as g
 from qbix_node.machines import SignatureCheck
 from qbix_node.runtime import verify_checks
 from qbix_node.streams.forks import check_fork, read_fork
+from qbix_node.streams.genesis import read_genesis
 from qbix_node.streams.resolution import resolution_of
 from qbix_node.streams.tree import Hash, Prefix
+from qbix_node.wire.references import format_stream
 from qbix_node.wire.v8json import JsonValue
 from tests.gossip.make_vectors import NAME, fields_of, make
 from tests.streams.long_hex import read as data
@@ -40,12 +42,19 @@ def test_what_they_show_holds(vector: dict[str, Any]) -> None:
     match g.read_message(data(vector["hex"])):
         case g.Compare(_, shown, prefix) | g.Shorter(_, shown, prefix):
             assert prefix.leads_to(shown.head.root, shown.head.length)
-        case g.Continues(number, shown, frontier):
+        case g.Continues(number, shown, frontier, peaks, end):
             asked = vector["asked"]
-            peaks = tuple([Hash(bytes.fromhex(each)) for each in asked["peaks"]])
-            prefix = Prefix(asked["length"], peaks, frontier)
+            shown_peaks = tuple([Hash(bytes.fromhex(each)) for each in asked["peaks"]])
+            assert bool(peaks) == (not shown_peaks)
+            prefix = Prefix(asked["length"], shown_peaks or peaks, frontier)
             assert prefix.leads_to(shown.head.root, shown.head.length)
+            assert not end or Prefix(shown.head.length, end, ()).leads_to(
+                shown.head.root, shown.head.length
+            )
             assert number == asked["number"]
+        case g.Geneses(geneses):
+            named = [format_stream(read_genesis(each).stream) for each in geneses]
+            assert named == vector["message"]["streams"]
         case g.Proofs(proofs):
             for proof in proofs:
                 check_fork(read_fork(proof))

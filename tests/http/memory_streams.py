@@ -32,6 +32,7 @@ class MemoryStreams:
     wishes: list[NewStream] = field(default_factory=list)
     followed: set[StreamId] = field(default_factory=set)
     headers_only: set[StreamId] = field(default_factory=set)
+    heads_only: set[StreamId] = field(default_factory=set)
     appended: trio.Event = field(default_factory=trio.Event)
     imported: list[int] = field(default_factory=list)  # the sizes of the pieces
     exported: bytes = b""
@@ -50,6 +51,9 @@ class MemoryStreams:
         self.followed.add(stream)
         if headers_only:
             self.headers_only.add(stream)
+
+    async def hear_of(self, stream: StreamId) -> None:
+        self.heads_only.add(stream)
 
     async def unfollow(self, stream: StreamId) -> None:
         self.followed.discard(stream)

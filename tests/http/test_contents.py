@@ -124,3 +124,10 @@ async def test_streams_are_followed_without_contents(
     assert (feed.status_code, "classic feed" in told(feed)[1]) == (400, True)
     odd = await control.post("/follow", json={"feed": NAME, "headers_only": "yes"})
     assert told(odd)[:2] == (400, "'headers_only' is neither true nor false")
+    heads = await control.post("/follow", json={"feed": NAME, "heads_only": True})
+    assert heads.status_code == 204
+    assert api.streams.heads_only == {STREAM}
+    both = await control.post("/follow", json={**bare, "heads_only": True})
+    assert told(both)[:2] == (400, "give either 'headers_only' or 'heads_only'")
+    feed = await control.post("/follow", json={"feed": format_feed(ALICE), "heads_only": True})
+    assert feed.status_code == 400

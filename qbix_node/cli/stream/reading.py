@@ -31,6 +31,8 @@ def _line(row: StreamRow, out: Output) -> str:
 
 
 def _followed(row: StreamRow, how: str) -> str:
+    if row.heads_only:
+        return f"{how}, heads only"
     return f"{how}, headers only" if row.headers_only else how if row.following else "not followed"
 
 
@@ -45,9 +47,9 @@ def _state(row: StreamRow) -> tuple[str, str]:
     if row.doubt is not None:
         return f"WAITS: {row.doubt}", "yellow"
     resolved = row.resolved_length or 0
-    if row.length < resolved:
+    if row.length < resolved and not row.heads_only:
         return "resolved fork, its branch comes anew", "yellow"
-    if row.length == 0:
+    if row.length == 0 and not (row.heads_only and row.head_length):
         return "nothing here yet", "soft"
     if resolved:
         return "resolved fork; seen, not final", "yellow"
@@ -79,14 +81,16 @@ def _about(details: StreamDetails, out: Output) -> Iterator[str]:
     yield f"here        {'own' if row.own else _followed(row, 'followed')}"
     if row.resolved_length:
         yield f"resolved    at length {row.resolved_length}, root {row.resolved_root}"
-    if row.length:
+    if row.length or row.head_length:
         yield f"kind        {row.kind}"
         yield f"uniqueness  {row.uniqueness}"
         yield from _keys("readers", ["everybody"] if row.readers is None else row.readers)
         yield f"head        length {row.head_length}, root {row.root}"
         yield f"            {time_text(row.timestamp)}"
+    if row.length:
         behind = row.head_length - row.length
-        yield f"entries     {row.length - 1}" + (f", {behind} are missing" if behind else "")
+        more = f", {behind} are missing" if behind and not row.heads_only else ""
+        yield f"entries     {row.length - 1}{more}"
         yield f"contents    {_contents(details)}"
     if row.claimed > row.length:
         yield f"peers       one says that it has {row.claimed - 1} entries"

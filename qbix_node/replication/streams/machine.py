@@ -22,6 +22,7 @@ from qbix_node.replication.streams.messages import (
     StopStream,
     UnfollowStream,
 )
+from qbix_node.replication.streams.naming import Named
 from qbix_node.streams import messages as s
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.machine import StreamBook
@@ -88,6 +89,7 @@ class StreamReplicator:
         )
         self._bare: dict[m.PeerId, set[StreamId]] = {}  # of these, peers keep no contents
         self._told: dict[m.PeerId, set[StreamId]] = {}  # of these, we told them that we keep none
+        self._named = Named()
         self._formats: dict[m.PeerId, Format] = {}  # in which we talk, or have called
         self._then: dict[m.Token, list[m.Effect]] = {}  # by the write that they wait for
         self._watching = False  # for stalls
@@ -120,6 +122,10 @@ class StreamReplicator:
             for stream, exchange in exchanges.items()
             if exchange.theirs not in (None, REFUSED) and self.serves(peer_id, stream)
         ]
+
+    def named_by(self, peer_id: m.PeerId) -> list[StreamId]:
+        """Streams that the peer has, and we don't; of many, those that it named last."""
+        return self._named.by(peer_id)
 
     def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
         """Connected peers that say that they have its contents, with the lengths they claim."""
@@ -203,6 +209,7 @@ class StreamReplicator:
     def _end_talk(self, peer_id: m.PeerId) -> Format | None:
         """What was said in it is past."""
         self._bare.pop(peer_id, None)
+        self._named.forget(peer_id)
         self._told.pop(peer_id, None)
         return self._formats.pop(peer_id, None)
 
@@ -236,7 +243,9 @@ class StreamReplicator:
             for stream, note in notes.items()
             if self.serves(peer_id, stream)
         }
-        effects: Effects = [m.Emit(PeerHolds(peer_id, shared))] if shared else []
+        others = {stream: note for stream, note in notes.items() if stream not in shared}
+        said = {**self._named.note(peer_id, others), **shared}
+        effects: Effects = [m.Emit(PeerHolds(peer_id, said))] if said else []
         for stream in shared:
             effects += self._keeper.wake(stream, now)
         return effects

@@ -50,7 +50,7 @@ class StopStream:
 
 @dataclass(frozen=True, slots=True)
 class PeerHolds:
-    """What a peer said of streams that we share: whether it replicates each."""
+    """What a peer said of streams, be they ours or not: whether it replicates each."""
 
     peer: PeerId
     streams: Mapping[StreamId, bool]

@@ -211,9 +211,9 @@ class StreamReplication:
         """Connected peers that say that they keep its contents, with the lengths they claim."""
         return self._machine.holders(stream)
 
-    def held_by(self, peer: m.PeerId) -> list[StreamId]:
-        """Streams that we share with a connected peer."""
-        return self._machine.held_by(peer)
+    def announced_by(self, peer: m.PeerId) -> list[StreamId]:
+        """Streams that a connected peer says to have, be they ours or not."""
+        return [*self._machine.held_by(peer), *self._machine.named_by(peer)]
 
     @property
     def key(self) -> AuthorId:

@@ -1,7 +1,7 @@
 // What peers tell each other about Heads (spec/gossip.md 1), and whether what the messages show holds.
 
 import { longHex } from './long-hex.mjs'
-import { spots } from './merkle.mjs'
+import { bag, spots } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { hex, sha256 } from './primitives.mjs'
 import { streamUri } from './references.mjs'
@@ -11,6 +11,8 @@ import {
 
 const PACKET_BYTES_MAX = 128 * 1024
 const PROOF_BYTES_MAX = 64 * 1024
+const GENESIS_BYTES_MAX = 16 * 1024
+const LISTENED_MAX = 1024
 
 /** Who signed; their form only, as the genesis that says whose signatures count is not in the message. */
 function readSigners(signatures) {
@@ -52,6 +54,9 @@ function readShown(value) {
 const plain = (each) => each.toString('hex')
 const list = (rows, name) => hashes(rows, name).map(plain)
 
+const readStreams = (rows) =>
+  array(rows, 'streams', undefined, LISTENED_MAX).map((stream) => streamUri(bytes(stream, 'stream', 32)))
+
 const about = (kind) => ([asked, shown, at, peakRows, frontierRows]) => {
   const length = number(at, 'length', 1, 2 ** 30 - 1)
   const [peaks, frontier] = [list(peakRows, 'peaks'), list(frontierRows, 'frontier')]
@@ -62,13 +67,21 @@ const about = (kind) => ([asked, shown, at, peakRows, frontierRows]) => {
 const KINDS = {
   heads: [1, ([rows]) => ({ kind: 'heads', heads: array(rows, 'heads', undefined, 64).map(readShown) })],
   compare: [5, about('compare')],
-  continues: [3, ([asked, shown, rows]) =>
-    ({ kind: 'continues', number: number(asked, 'number'), head: readShown(shown), frontier: list(rows, 'frontier') })],
+  continues: [5, ([asked, shown, rows, peakRows, endRows]) => ({
+    kind: 'continues', number: number(asked, 'number'), head: readShown(shown),
+    frontier: list(rows, 'frontier'), peaks: list(peakRows, 'peaks'), end: list(endRows, 'end'),
+  })],
   shorter: [5, about('shorter')],
   unknown: [1, ([asked]) => ({ kind: 'unknown', number: number(asked, 'number') })],
   proofs: [1, ([rows]) => ({
     kind: 'proofs',
     ids: array(rows, 'proofs', undefined, 8).map((proof) => plain(sha256(bytes(proof, 'proof', undefined, PROOF_BYTES_MAX)))),
+  })],
+  listen: [2, ([begun, ended]) => ({ kind: 'listen', begun: readStreams(begun), ended: readStreams(ended) })],
+  geneses: [1, ([rows]) => ({
+    kind: 'geneses',
+    streams: array(rows, 'geneses', undefined, 64).map((each) =>
+      streamUri(sha256(Buffer.concat([Buffer.from('qbix/stream/1\0'), bytes(each, 'genesis', undefined, GENESIS_BYTES_MAX)])))),
   })],
   resolve: [2, ([signed, proof]) => ({
     kind: 'resolve',
@@ -88,13 +101,17 @@ function read(packet) {
 }
 
 /** What the message says of logs, as far as it shows it itself. */
-function holds({ kind, number: answered, head, length, peaks, frontier }, asked, packet) {
+function holds({ kind, number: answered, head, length, peaks, frontier, end }, asked, packet) {
   if (kind === 'proofs') return decode(packet)[2].every(checkFork)
   if (kind === 'resolve') return checkResolution(...decode(packet).slice(2))
   if (!frontier) return true
   const whole = { length: head.length, root: hex(head.root) }
   if (kind !== 'continues') return Boolean(checkPrefix(whole, length, peaks.map(hex), frontier.map(hex)))
-  return Boolean(checkPrefix(whole, asked.length, asked.peaks.map(hex), frontier.map(hex))) && answered === asked.number
+  const leads = (at, rows, rest) => Boolean(checkPrefix(whole, at, rows.map(hex), rest.map(hex)))
+  if (end.length && !leads(head.length, end, [])) return false
+  const bare = !asked.peaks.length
+  if (bare && bag(peaks.map(hex)).toString('hex') !== asked.head.root) return false
+  return leads(asked.length, bare ? peaks : asked.peaks, frontier) && answered === asked.number
 }
 
 function checkArguments(args) {
