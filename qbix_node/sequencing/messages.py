@@ -2,11 +2,12 @@
 asked of and found by a Sequencer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from qbix_node.errors import Malformed
-from qbix_node.machines import PeerId
+from qbix_node.machines import PeerId, SignatureCheck
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
@@ -18,7 +19,7 @@ from qbix_node.streams.messages import (
     read_head,
     read_header,
 )
-from qbix_node.streams.owners import OWNERS_MAX
+from qbix_node.streams.owners import OWNERS_MAX, Owners
 from qbix_node.streams.tree import LENGTH_MAX, Hash
 from qbix_node.wire import fields
 from qbix_node.wire.packing import Packable, pack, unpack
@@ -30,6 +31,7 @@ ARGUMENTS: list[JsonValue] = [{"version": 1}]
 PACKET_BYTES_MAX = 128 * 1024
 LEAVES_MAX = 64  # in a proposal
 REASON_BYTES_MAX = 200
+VOTES_MAX = 2  # in one message
 
 
 # ---- between peers ----
@@ -95,7 +97,43 @@ class Refused:
         return self.stream, self.length, self.root
 
 
-Message = Intent | Placed | Declined | Propose | Signature | Refused
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An owner's signature under a Head, and the leaves from `first` to there, or none of them."""
+
+    first: int
+    leaves: tuple[bytes, ...]
+    head: Head
+    owner: int
+    signature: bytes
+
+    @property
+    def bare(self) -> "Vote":
+        return Vote(self.head.length, (), self.head, self.owner, self.signature)
+
+    def check(self, owners: Owners) -> SignatureCheck:
+        return SignatureCheck(owners.weights[self.owner][0], self.head.body, self.signature)
+
+    def packable(self) -> Packable:
+        return self.first, self.leaves, (1, *self.head), self.owner, self.signature
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What have you signed of this stream, and what do you know that I have signed?"""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The newest that is not in the log: of who says it and of who is told."""
+
+    stream: StreamId
+    votes: tuple[Vote, ...]
+
+
+Message = Intent | Placed | Declined | Propose | Signature | Refused | Recall | Votes
 
 
 # ---- asked by the node itself ----
@@ -184,6 +222,14 @@ class CoSigningRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """Another owner has shown that this node's key signed that, which was forgotten here."""
+
+    stream: StreamId
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiarFound:
     """The peer said what no honest peer says; it is not listened to any more."""
 
@@ -212,6 +258,10 @@ def _packable(message: Message) -> Packable:
             return 1, "signature", stream, length, root, owner, signature
         case Refused(stream, length, root, reason):
             return 1, "refused", stream, length, root, shortened(reason)
+        case Recall(stream):
+            return 1, "recall", stream
+        case Votes(stream, votes):
+            return 1, "votes", stream, tuple([vote.packable() for vote in votes])
 
 
 def shortened(reason: str) -> str:
@@ -234,6 +284,15 @@ def read_message(data: bytes) -> Message:
             return Placed(_number(number), named)
         case ("declined", number, bool() as later, reason):
             return Declined(_number(number), _reason(reason), later)
+        case (str() as kind, *rest):
+            return _read_of_owners(kind, rest)
+        case _:
+            raise Malformed(f"{what}: a message of no known kind")
+
+
+def _read_of_owners(kind: str, rest: Sequence[object]) -> Message:
+    what = METHOD
+    match kind, *rest:
         case ("propose", first, leaves, body):
             return _read_propose(first, leaves, body)
         case ("signature", stream, length, root, owner, signature):
@@ -244,6 +303,10 @@ def read_message(data: bytes) -> Message:
             )
         case ("refused", stream, length, root, reason):
             return Refused(*_read_identity(stream, length, root), _reason(reason))
+        case ("recall", stream):
+            return Recall(_stream(stream))
+        case ("votes", stream, votes):
+            return _read_votes(stream, votes)
         case _:
             raise Malformed(f"{what}: a message of no known kind")
 
@@ -265,20 +328,55 @@ def _read_intent(number: object, said: object, content: object) -> Intent:
 
 def _read_propose(first: object, leaves: object, body: object) -> Propose:
     what = f"{METHOD}: propose"
-    begins = fields.number(first, f"{what}: first", 0, LENGTH_MAX - 1)
+    begins, rows, head = _read_run(first, leaves, body, what)
+    if not rows:
+        raise Malformed(f"{what}: it has no leaves")
+    return Propose(begins, rows, head)
+
+
+def _read_run(
+    first: object, leaves: object, body: object, what: str
+) -> tuple[int, tuple[bytes, ...], Head]:
+    begins = fields.number(first, f"{what}: first", 0, LENGTH_MAX)
     rows = fields.array(leaves, f"{what}: leaves", most=LEAVES_MAX)
     for place, leaf in enumerate(rows, begins):
         most = HEADER_BYTES_MAX if place else GENESIS_BYTES_MAX
         fields.data(leaf, f"{what}: leaf", most=most)
     head = read_head(body, what)
-    if not rows or begins + len(rows) != head.length:
+    if begins + len(rows) != head.length:
         raise Malformed(f"{what}: the Head does not end with the leaves")
-    return Propose(begins, rows, head)
+    return begins, rows, head
+
+
+def read_vote(value: object, what: str) -> Vote:
+    """Raises Malformed."""
+    first, leaves, body, owner, signature = fields.array(value, what, size=5)
+    return Vote(
+        *_read_run(first, leaves, body, what),
+        fields.number(owner, f"{what}: owner", 0, OWNERS_MAX - 1),
+        fields.data(signature, f"{what}: signature", size=64),
+    )
+
+
+def _read_votes(stream: object, votes: object) -> Votes:
+    what = f"{METHOD}: votes"
+    rows = fields.array(votes, what, most=VOTES_MAX)
+    read = Votes(_stream(stream), tuple([read_vote(row, what) for row in rows]))
+    owners = [vote.owner for vote in read.votes]
+    if len(set(owners)) < len(owners):
+        raise Malformed(f"{what}: two of one owner")
+    if any(vote.head.stream != read.stream for vote in read.votes):
+        raise Malformed(f"{what}: one is of another stream")
+    return read
+
+
+def _stream(value: object) -> StreamId:
+    return StreamId(fields.data(value, f"{METHOD}: stream", size=32))
 
 
 def _read_identity(stream: object, length: object, root: object) -> tuple[StreamId, int, Hash]:
     return (
-        StreamId(fields.data(stream, f"{METHOD}: stream", size=32)),
+        _stream(stream),
         fields.number(length, f"{METHOD}: length", 1, LENGTH_MAX),
         Hash(fields.data(root, f"{METHOD}: root", size=32)),
     )

@@ -3,6 +3,7 @@
 q/p stream   what this node proposes, until it stands in the log
 q/s stream   the newest Head that this node has signed together with others
 q/a stream   the last intent of this node: author_seq and timestamp
+q/k stream owner   the newest vote of an owner, this node or another
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.ports import Delete, Put, Rows
-from qbix_node.sequencing.messages import LEAVES_MAX
+from qbix_node.sequencing.messages import LEAVES_MAX, Vote, read_vote
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX
 from qbix_node.streams.messages import Head, read_head
 from qbix_node.streams.records import AuthorState
@@ -23,6 +24,7 @@ from qbix_node.wire.references import StreamId, format_stream
 PROPOSAL = b"q/p"
 SIGNED = b"q/s"
 WRITTEN = b"q/a"
+VOTE = b"q/k"
 
 _SCAN = 256
 
@@ -68,6 +70,18 @@ def put_written(stream: StreamId, last: AuthorState) -> Put:
     return Put(WRITTEN + stream, pack((last.author_seq, last.timestamp_ms)))
 
 
+def put_vote(vote: Vote) -> Put:
+    return Put(_vote_key(vote.head.stream, vote.owner), pack(vote.packable()))
+
+
+def delete_vote(stream: StreamId, owner: int) -> Delete:
+    return Delete(_vote_key(stream, owner))
+
+
+def _vote_key(stream: StreamId, owner: int) -> bytes:
+    return VOTE + stream + owner.to_bytes(1, "big")
+
+
 # ---- reads: all raise DamagedStore ----
 
 
@@ -91,6 +105,16 @@ def read_signed_of(rows: Rows, stream: StreamId) -> Signed | None:
 
 def read_written(rows: Rows) -> dict[StreamId, AuthorState]:
     return _read(rows, WRITTEN, _written)
+
+
+def read_votes(rows: Rows) -> dict[tuple[StreamId, int], Vote]:
+    return {
+        (StreamId(key[:32]), vote.owner): vote for key, vote in _read(rows, VOTE, _vote).items()
+    }
+
+
+def _vote(value: object) -> Vote:
+    return read_vote(value, "vote")
 
 
 def _read(rows: Rows, prefix: bytes, read: Callable[[object], Row]) -> dict[StreamId, Row]:

@@ -21,7 +21,7 @@ from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
 from qbix_node.sequencing.proposals import Proposal
-from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.records import read_runs, read_signed, read_votes, read_written
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import Grown, NewEntry, Segment
@@ -67,10 +67,12 @@ class Sequencing:
             replication.switching,
             replication.why_wait,
         )
-        kept = Kept(read_runs(store), read_signed(store), read_written(store))
+        known = read_runs(store), read_signed(store), read_written(store)
+        kept = Kept(*known, read_votes(store))
         epoch_s = wall_clock() - trio.current_time()
         self._machine = Sequencer(keys, book, kept, epoch_s=epoch_s)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        replication.caution.signed = lambda stream: self.signed_length(stream) or 0
         self._talks = Conversations(_LANGUAGE, self._post)
         self._may_sign = may_sign
         self._observe = observe
@@ -104,7 +106,7 @@ class Sequencing:
 
     async def _post(self, event: m.Event) -> None:
         match event:
-            case m.Received(message=q.Propose() | q.Intent()) if not self._may_sign():
+            case m.Received(message=q.Propose() | q.Intent() | q.Recall()) if not self._may_sign():
                 return  # SPEC sequencing 4: it might sign what it has signed otherwise elsewhere
             case _:
                 await self._runner.post(event)
@@ -214,6 +216,8 @@ class Sequencing:
                 self._wishes[request].decided.set()
             case q.CoSigned(stream, length):
                 log.info("head.cosigned", stream=format_stream(stream), length=length)
+            case q.Recalled(stream, length):
+                log.warning("head.recalled", stream=format_stream(stream), length=length)
             case q.CoSigningRefused(stream, length, reason):
                 named = {"stream": format_stream(stream), "length": length}
                 log.warning("head.not_cosigned", **named, reason=reason)

@@ -199,11 +199,11 @@ class StreamBook:
         return None
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
-        """Why nothing is appended for now, though it is an own stream that takes entries."""
-        if not self.owns(stream) or stream in self.stopped:
-            return None
+        """Why nothing is signed for now, though it is an own stream that takes entries."""
         state = self.logs.get(stream)
-        return self.caution.why_wait(stream, state) if state else None
+        if stream in self.stopped or state is None or state.owners.index(self.keys.public) is None:
+            return None
+        return self.caution.why_wait(stream, state)
 
     # ---- one thing after the other ----
 

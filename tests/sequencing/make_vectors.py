@@ -50,6 +50,7 @@ RUN = proposal(intent(1, CONTENT), intent(2, b""))
 BEGINNING = q.Propose(0, (GENESIS.encoded,), Head(STREAM, 1, ROOT, STAMP_MS))
 BY_BOB = GENESIS.owners.index(BOB.public) or 0
 SIGNED = q.Signature(*RUN.head.identity, BY_BOB, BOB.sign(RUN.head.body))
+VOTE = q.Vote(RUN.first, RUN.leaves, RUN.head, BY_BOB, SIGNED.signature)
 
 
 def valid() -> Valid:
@@ -71,7 +72,16 @@ def valid() -> Valid:
         ("a signature", SIGNED),
         ("a signature of the sequencer itself", _by_alice()),
         ("refused", q.Refused(*RUN.head.identity, "it does not continue what was signed")),
+        ("what have you signed?", q.Recall(STREAM)),
+        ("nothing that is not in the log", q.Votes(STREAM, ())),
+        ("one vote with its leaves", q.Votes(STREAM, (VOTE,))),
+        ("that of somebody else, without", q.Votes(STREAM, (VOTE, _vote_of_alice()))),
     ]
+
+
+def _vote_of_alice() -> q.Vote:
+    signed = _by_alice()
+    return q.Vote(1, (), BEGINNING.head, signed.owner, signed.signature)
 
 
 def _by_alice() -> q.Signature:
@@ -89,10 +99,12 @@ def row_of(message: q.Message) -> Any:  # noqa: ANN401  (msgpack)
 def invalid() -> Invalid:
     kinds: list[q.Message] = [ONE, q.Placed(NUMBER, 1), q.Declined(NUMBER, "no"), RUN, SIGNED]
     kinds.append(q.Refused(*RUN.head.identity, "no"))
+    kinds += [q.Recall(STREAM), q.Votes(STREAM, (VOTE, _vote_of_alice()))]
     rows = [row_of(message) for message in kinds]
     found = [(f"{row[1]}: {rule}", data) for row in rows for rule, data in forms(list(row))]
     wrong = [wrong_intents(rows[0]), wrong_answers(rows[1], rows[2]), wrong_proposals(rows[3])]
-    wrong.append(wrong_votes(rows[4], rows[5]))
+    wrong.append(wrong_signatures(rows[4], rows[5]))
+    wrong.append(wrong_votes(rows[6], rows[7]))
     found += [(rule, pack(bad)) for part in wrong for rule, bad in part]
     return [
         *found,
@@ -177,7 +189,27 @@ def _large_genesis() -> Any:  # noqa: ANN401  (msgpack)
     return changed(row, (3, [bytes(16 * 1024 + 1)]))
 
 
-def wrong_votes(signed: Any, refused: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+def wrong_votes(recall: Any, row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+    one, other = row[3]
+
+    def with_one(*change: tuple[int, Any]) -> Any:  # noqa: ANN401  (msgpack)
+        return changed(row, (3, [changed(one, *change)]))
+
+    return [
+        ("recall: a stream of 31 bytes", changed(recall, (2, recall[2][:31]))),
+        ("votes: a stream of 33 bytes", changed(row, (2, row[2] + b"\0"))),
+        ("votes: of another stream", changed(row, (2, bytes(32)))),
+        ("votes: three", changed(row, (3, [one, other, changed(one, (3, 2))]))),
+        ("votes: two of one owner", changed(row, (3, [one, one]))),
+        ("votes: a vote of four fields", changed(row, (3, [one[:4]]))),
+        ("votes: the Head ends after the leaves", with_one((0, 0))),
+        ("votes: without leaves, and begins before its Head", with_one((1, []))),
+        ("votes: of owner 64", with_one((3, 64))),
+        ("votes: a signature of 63 bytes", with_one((4, one[4][:63]))),
+    ]
+
+
+def wrong_signatures(signed: Any, refused: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
     rows = [
         ("a stream of 31 bytes", (2, signed[2][:31])),
         ("length 0", (3, 0)),
@@ -228,6 +260,17 @@ def fields_of(message: q.Message) -> dict[str, Any]:
             return {"kind": "signature", **_told(stream, length, root), "owner": owner}
         case q.Refused(stream, length, root, reason):
             return {"kind": "refused", **_told(stream, length, root), "reason": reason}
+        case q.Recall(stream):
+            return {"kind": "recall", "stream": format_stream(stream)}
+        case q.Votes(stream, votes):
+            told = [vote_fields(vote) for vote in votes]
+            return {"kind": "votes", "stream": format_stream(stream), "votes": told}
+
+
+def vote_fields(vote: q.Vote) -> dict[str, Any]:
+    said = fields_of(q.Propose(vote.first, vote.leaves, vote.head))
+    del said["kind"]
+    return {**said, "owner": vote.owner}
 
 
 def _told(stream: Any, length: int, root: Hash) -> dict[str, Any]:  # noqa: ANN401  (an id)

@@ -7,7 +7,7 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
-from qbix_node.sequencing.proposing import TOO_MUCH, WAITING_BYTES_MAX
+from qbix_node.sequencing.gathering import TOO_MUCH, WAITING_BYTES_MAX
 from qbix_node.sequencing.queue import STREAM_ENTRIES_MAX, WRITER_ENTRIES_MAX
 from qbix_node.sequencing.records import Signed, put_signed, read_signed
 from qbix_node.streams.authoring import make_intent
@@ -50,6 +50,13 @@ def hand_in(
     peer = m.PeerId(keys_of(name).public)
     said = q.read_message(q.encode(q.Intent(number, header, content)))
     member.tell(m.Received(peer, said))
+
+
+def has_signed_nothing(name: str, member: Member, stream: StreamId) -> None:
+    """So that owner says, if it is one."""
+    peer = m.PeerId(keys_of(name).public)
+    member.tell(m.Connected(peer, outgoing=False))
+    member.tell(m.Received(peer, q.Votes(stream, ())))
 
 
 def answer_to(
@@ -305,6 +312,10 @@ def test_what_a_log_contradicts_is_never_completed() -> None:
     alice.restart()
     other = alice.write(stream, "other")
     told(alice)
+    has_signed_nothing(DAVE, alice, stream)
+    assert not alice.machine.proposals
+    has_signed_nothing(BOB, alice, stream)  # says one who has forgotten it, too
+    told(alice)
     proposal = alice.machine.proposals[stream]
     alice.learn_from(carol, stream)
     told(alice)
@@ -333,7 +344,8 @@ def test_a_log_that_moves_while_a_run_is_put_together_is_not_contradicted() -> N
     alice.tell(m.Connected(m.PeerId(keys_of(CAROL).public), outgoing=False))
     header = intent(alice, stream, CAROL)
     hand_in(alice, header, CAROL)
-    alice.do_work()  # its signature; what the log says of it is looked up now
+    alice.do_work()  # its signature
+    has_signed_nothing(CAROL, alice, stream)  # what the log says of it is looked up now
     alice.learn_from(bob, stream)
     while alice.do_work(alice.book) or alice.sync():
         pass
@@ -370,6 +382,8 @@ def test_what_this_node_has_signed_and_does_not_have_ends_the_stream_here() -> N
         alice.disk.sync()
         alice.restart()
         request = alice.write(stream, "one")
+        told(alice)
+        has_signed_nothing(BOB, alice, stream)
         told(alice)
         failed = alice.outcome(request)
         assert isinstance(failed, q.Failed)

@@ -16,7 +16,7 @@ from qbix_node.runtime.runner import verify_checks
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
-from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.records import read_runs, read_signed, read_votes, read_written
 from qbix_node.sequencing.withdrawing import Withdrawn, withdraw
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.genesis import Genesis, Uniqueness
@@ -96,7 +96,8 @@ class Member:
             self.book.accept(stream)
         switching, doubts = self.book.switching, self.doubts.get
         view = Book(geneses, logs, self.stopped, self.replicates, switching, doubts)
-        kept = Kept(read_runs(self.disk), read_signed(self.disk), read_written(self.disk))
+        known = read_runs(self.disk), read_signed(self.disk), read_written(self.disk)
+        kept = Kept(*known, read_votes(self.disk))
         self.machine = Sequencer(self.keys, view, kept, epoch_s=START_S)
         self.out: deque[tuple[m.PeerId, bytes]] = deque()
         self.writes: deque[tuple[m.Machine, m.Persist]] = deque()

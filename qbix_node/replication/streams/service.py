@@ -45,6 +45,7 @@ from qbix_node.streams.caution import (
     ShownAhead,
     Trusted,
     caution_at_start,
+    owned,
 )
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
@@ -106,7 +107,7 @@ class StreamReplication:
         book = self._machine.book
         if clean is not None:
             unclosed = [geneses[each] for each in geneses if book.stopped.get(each) != CLOSED]
-            own = [genesis for genesis in unclosed if book.owns(genesis.stream)]
+            own = owned(unclosed, book.logs, keys.public)
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
@@ -321,7 +322,7 @@ class StreamReplication:
         return state
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
-        """Why nothing is appended for now to a stream of which this node is the only owner."""
+        """Why this node, an owner, signs nothing of it for now."""
         return self._machine.book.why_wait(stream)
 
     async def hold(self, stream: StreamId) -> None:
