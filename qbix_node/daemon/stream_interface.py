@@ -145,8 +145,9 @@ class StreamInterface:
         require_disk(self._node)
         status = self.known(stream)
         here = status.state.length if status.state else 0
-        if not status.own:
-            raise LocalError("this node is not the only owner of that stream")
+        owners = status.state.owners if status.state else None
+        if owners is None or owners.index(self._node.keys.public) is None:
+            raise LocalError("this node is no owner of that stream")
         if length != here:
             name = format_stream(stream)
             raise LocalError(

@@ -25,6 +25,7 @@ from qbix_node.sequencing.records import read_runs, read_signed, read_votes, rea
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import Grown, NewEntry, Segment
+from qbix_node.streams.owners import AuthorId
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 
 _LANGUAGE = Language(q.METHOD, q.ARGUMENTS, q.check_arguments, q.encode, q.read_message)
@@ -156,6 +157,12 @@ class Sequencing:
     def proposal(self, stream: StreamId) -> Proposal | None:
         """What this node has proposed and is not in the log yet."""
         return self._machine.proposals.get(stream)
+
+    def unheard(self, stream: StreamId) -> list[AuthorId]:
+        """Owners for whose word on what they have signed this node waits."""
+        genesis = self._replication.geneses.get(stream)
+        silent = self._machine.unheard(stream) if genesis else []
+        return [genesis.owners.weights[owner][0] for owner in silent] if genesis else []
 
     def signed_length(self, stream: StreamId) -> int | None:
         """Of the newest Head that this node signed together with others."""
