@@ -1,4 +1,4 @@
-"""What must not be forgotten of sequencing (spec/sequencing.md 6).
+"""What must not be forgotten of sequencing (spec/sequencing.md 7).
 
 q/p stream   what this node proposes, until it stands in the log
 q/s stream   the newest Head that this node has signed together with others
