@@ -45,6 +45,7 @@ class BranchRow:
     root: str  # there
     head_length: int  # up to where the owners signed it, at least
     here: bool  # the log here is of this branch
+    chosen_by: list[str] = field(default_factory=list)  # of several owners, those known here
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,9 @@ class StreamApi(Protocol):
     ) -> StreamPlace: ...
 
     async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
-        """Of a fork; the branch with that root goes on, or the one that is here."""
+        """Of a fork; the branch with that root goes on, or the one that is here: once enough owners
+        have chosen it, if there are several.
+        """
         ...
 
     async def resume(self, stream: StreamId, length: int) -> None:

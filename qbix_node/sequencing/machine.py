@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing.choosing import Choices, Chooser
 from qbix_node.sequencing.cosigning import Cosigner
 from qbix_node.sequencing.desk import Book, Desk, Peer
 from qbix_node.sequencing.proposals import Proposal
@@ -37,6 +38,7 @@ class Kept:
     signed: dict[StreamId, Signed] = field(default_factory=dict)
     written: dict[StreamId, AuthorState] = field(default_factory=dict)
     votes: Votes = field(default_factory=dict)
+    choices: Choices = field(default_factory=dict)
 
 
 class Sequencer:
@@ -51,7 +53,13 @@ class Sequencer:
         self._writer = Writer(
             self._desk, kept.written, self._recaller.knows, self._gatherer.hear_intent
         )
+        self._chooser = Chooser(self._desk, kept.choices)
         self._ticking = False
+
+    @property
+    def choices(self) -> Choices:
+        """Which branches of forks owners have chosen, by owner; of streams that go on, too."""
+        return self._chooser.choices
 
     @property
     def proposals(self) -> Mapping[StreamId, Proposal]:
@@ -74,6 +82,7 @@ class Sequencer:
                 self._proposer.greet(peer)
                 self._writer.greet(peer)
                 self._recaller.greet(peer)
+                self._chooser.greet(peer)
             case m.Disconnected(peer):
                 desk.peers.pop(peer, None)
             case m.Requested(request):
@@ -107,6 +116,8 @@ class Sequencer:
                 self._recaller.hear_recall(peer, message)
             case q.Votes():
                 self._recaller.hear_votes(peer, message)
+            case q.Choice():
+                self._chooser.hear(peer, message)
             case q.Placed() | q.Declined():
                 self._writer.hear(peer, message)
             case _:
@@ -116,10 +127,13 @@ class Sequencer:
         match request:
             case q.Start():
                 self._proposer.start()
+                self._chooser.start()
             case q.Begin():
                 self._proposer.begin(request)
             case q.Write():
                 self._writer.write(request)
+            case q.Choose():
+                self._chooser.choose(request)
             case q.GiveUp(number):
                 self._writer.give_up(number)
             case Withdrawn():

@@ -1,8 +1,9 @@
-"""What must not be forgotten of sequencing (spec/sequencing.md 7).
+"""What must not be forgotten of sequencing (spec/sequencing.md 8).
 
 q/p stream   what this node proposes, until it stands in the log
 q/s stream   the newest Head that this node has signed together with others
 q/a stream   the last intent of this node: author_seq and timestamp
+q/r stream owner   which branch of a fork an owner chose, this node or another
 q/k stream owner   the newest vote of an owner, this node or another
 """
 
@@ -12,7 +13,8 @@ from typing import TypeVar
 
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.ports import Delete, Put, Rows
-from qbix_node.sequencing.messages import LEAVES_MAX, Vote, read_vote
+from qbix_node.sequencing.messages import LEAVES_MAX, Choice, Vote
+from qbix_node.sequencing.packets import read_choice, read_vote
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX
 from qbix_node.streams.messages import Head, read_head
 from qbix_node.streams.records import AuthorState
@@ -25,6 +27,7 @@ PROPOSAL = b"q/p"
 SIGNED = b"q/s"
 WRITTEN = b"q/a"
 VOTE = b"q/k"
+CHOICE = b"q/r"
 
 _SCAN = 256
 
@@ -71,15 +74,19 @@ def put_written(stream: StreamId, last: AuthorState) -> Put:
 
 
 def put_vote(vote: Vote) -> Put:
-    return Put(_vote_key(vote.head.stream, vote.owner), pack(vote.packable()))
+    return Put(_key(VOTE, vote.head.stream, vote.owner), pack(vote.packable()))
 
 
 def delete_vote(stream: StreamId, owner: int) -> Delete:
-    return Delete(_vote_key(stream, owner))
+    return Delete(_key(VOTE, stream, owner))
 
 
-def _vote_key(stream: StreamId, owner: int) -> bytes:
-    return VOTE + stream + owner.to_bytes(1, "big")
+def put_choice(choice: Choice) -> Put:
+    return Put(_key(CHOICE, choice.stream, choice.owner), pack(choice.packable()))
+
+
+def _key(prefix: bytes, stream: StreamId, owner: int) -> bytes:
+    return prefix + stream + owner.to_bytes(1, "big")
 
 
 # ---- reads: all raise DamagedStore ----
@@ -115,6 +122,17 @@ def read_votes(rows: Rows) -> dict[tuple[StreamId, int], Vote]:
 
 def _vote(value: object) -> Vote:
     return read_vote(value, "vote")
+
+
+def read_choices(rows: Rows) -> dict[StreamId, dict[int, Choice]]:
+    found: dict[StreamId, dict[int, Choice]] = {}
+    for choice in _read(rows, CHOICE, _choice).values():
+        found.setdefault(choice.stream, {})[choice.owner] = choice
+    return found
+
+
+def _choice(value: object) -> Choice:
+    return read_choice(*fields.array(value, "choice", size=2))
 
 
 def _read(rows: Rows, prefix: bytes, read: Callable[[object], Row]) -> dict[StreamId, Row]:

@@ -4,6 +4,7 @@ from itertools import combinations, product
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.proposals import exactly_enough
 from qbix_node.streams.authoring import make_intent
 from qbix_node.streams.messages import Head, Header, NewEntry, OfferedSegment, intent_body
@@ -54,10 +55,12 @@ def proposed(state: LogState, headers: list[Header]) -> q.Propose:
 
 def answers(member: Member, said: q.Propose, sender: str = ALICE) -> list[q.Message]:
     """As its bytes would be read; all writes are done."""
-    member.tell(m.Received(m.PeerId(keys_of(sender).public), q.read_message(q.encode(said))))
+    member.tell(
+        m.Received(m.PeerId(keys_of(sender).public), packets.read_message(packets.encode(said)))
+    )
     while member.sync():
         pass
-    sent = [q.read_message(data) for _, data in member.out]
+    sent = [packets.read_message(data) for _, data in member.out]
     member.out.clear()
     return sent
 
@@ -140,7 +143,7 @@ def test_a_run_waits_for_the_entries_before_it() -> None:
     bob.learn_from(alice, stream)
     while bob.sync():
         pass
-    (sent,) = [q.read_message(data) for _, data in bob.out]
+    (sent,) = [packets.read_message(data) for _, data in bob.out]
     assert isinstance(sent, q.Signature)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.gathering import TOO_MUCH, WAITING_BYTES_MAX
 from qbix_node.sequencing.queue import STREAM_ENTRIES_MAX, WRITER_ENTRIES_MAX
 from qbix_node.sequencing.records import Signed, put_signed, read_signed
@@ -26,7 +27,7 @@ def told(member: Member) -> list[tuple[m.PeerId, q.Message]]:
     """What it has sent since, with all writes done."""
     while member.sync():
         pass
-    sent = [(to, q.read_message(data)) for to, data in member.out]
+    sent = [(to, packets.read_message(data)) for to, data in member.out]
     member.out.clear()
     return sent
 
@@ -48,7 +49,7 @@ def hand_in(
     member: Member, header: Header, name: str, number: int = 1, content: bytes | None = CONTENT
 ) -> None:
     peer = m.PeerId(keys_of(name).public)
-    said = q.read_message(q.encode(q.Intent(number, header, content)))
+    said = packets.read_message(packets.encode(q.Intent(number, header, content)))
     member.tell(m.Received(peer, said))
 
 
@@ -290,7 +291,7 @@ def test_many_strangers_fill_their_share_and_an_owner_has_room() -> None:
         alice.tell(m.Connected(peer, outgoing=False))
         header = make_intent(state, keys, 1, NewEntry("note", CONTENT), STAMP_MS)
         alice.tell(m.Received(peer, q.Intent(1, header, CONTENT)))
-        answers += [q.read_message(data) for _, data in alice.out]
+        answers += [packets.read_message(data) for _, data in alice.out]
         alice.out.clear()
     full = [said for said in answers if isinstance(said, q.Declined)]
     assert len(full) == 20 - 1  # one is being put into the log
@@ -406,7 +407,7 @@ def test_what_waits_in_all_streams_has_a_limit() -> None:
             alice.tell(m.Connected(m.PeerId(keys.public), outgoing=False))
             header = make_intent(state, keys, 1, NewEntry("note", content), STAMP_MS)
             alice.tell(m.Received(m.PeerId(keys.public), q.Intent(1, header, content)))
-        answers += [q.read_message(data) for _, data in alice.out]
+        answers += [packets.read_message(data) for _, data in alice.out]
         alice.out.clear()
     assert answers
     assert all(said == q.Declined(1, TOO_MUCH, later=True) for said in answers)

@@ -15,7 +15,7 @@ from qbix_node.net.containment import remote_error
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal
 from qbix_node.net.methods import Methods
 from qbix_node.runtime import InlineExecutor
-from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.service import Sequencing
 from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
@@ -245,11 +245,11 @@ async def test_a_packet_that_is_none_ends_the_link(
     links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
     async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
         nursery.start_soon(alice.attend, link)
-        stream = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        stream = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         await stream.send([Body(BodyKind.BINARY, b"\xc1")])
         await trio.sleep(5)
         assert link.closed_because is not None
-        assert q.METHOD in link.closed_because
+        assert packets.METHOD in link.closed_because
         nursery.cancel_scope.cancel()
 
 
@@ -258,10 +258,10 @@ async def test_who_calls_again_is_refused(autojump_clock: trio.testing.MockClock
     links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
     async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
         nursery.start_soon(alice.attend, link)
-        first = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        first = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         await trio.sleep(1)
         await first.end()
-        again = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        again = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         with pytest.raises(RemoteRefusal, match="once"):
             await again.receive_many()
         nursery.cancel_scope.cancel()

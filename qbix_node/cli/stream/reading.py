@@ -70,6 +70,8 @@ def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
         here = ", here" if branch.here else ""
         yield f"branch      at length {branch.length}, root {branch.root}{here}"
         yield f"            signed up to length {branch.head_length}, proof {branch.proof}"
+        if branch.chosen_by:
+            yield f"            chosen by {', '.join(branch.chosen_by)}"
 
 
 def _about(details: StreamDetails, out: Output) -> Iterator[str]:

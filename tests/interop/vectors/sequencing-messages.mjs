@@ -5,7 +5,7 @@ import { leafHash, rootOf } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { hex, sha256 } from './primitives.mjs'
 import { streamUri } from './references.mjs'
-import { array, bytes, checkIntent, checkSignature, demand, number, readGenesis, readHeader, structure } from './streams.mjs'
+import { array, bytes, checkChoice, checkFork, checkIntent, checkSignature, demand, number, readGenesis, readHeader, structure } from './streams.mjs'
 
 const PACKET_BYTES_MAX = 128 * 1024
 const LENGTH_MAX = 2 ** 30 - 1
@@ -62,6 +62,16 @@ function readVote(value) {
   return { ...readRun(first, leaves, body), owner: number(owner, 'owner', 0, 63) }
 }
 
+function readChoice([signed, proof]) {
+  const [body, signatures] = array(signed, 'choice', 2)
+  const [, stream, forkLength, root] = structure(body, 'choice', 4)
+  const [[owner, signature]] = array(signatures, 'choice: signatures', 1).map((row) => array(row, 'choice: signature', 2))
+  bytes(signature, 'choice: signature', 64)
+  bytes(proof, 'choice: proof', undefined, 64 * 1024)
+  demand(['a', 'b'].includes(checkFork(proof).form), 'choice: proof')
+  return { kind: 'choice', ...identity(stream, forkLength, root), owner: number(owner, 'owner', 0, 63), proof: plain(sha256(proof)) }
+}
+
 function readVotes([stream, votes]) {
   const uri = streamUri(bytes(stream, 'stream', 32))
   const read = array(votes, 'votes', undefined, 2).map(readVote)
@@ -84,6 +94,7 @@ const KINDS = {
   }],
   recall: [1, ([stream]) => ({ kind: 'recall', stream: streamUri(bytes(stream, 'stream', 32)) })],
   votes: [2, readVotes],
+  choice: [2, readChoice],
   refused: [4, ([stream, length, root, reason]) => ({ kind: 'refused', ...identity(stream, length, root), reason: text(reason, 'reason', 200) })],
 }
 
@@ -108,6 +119,10 @@ function holds(genesis, proposed, [, kind, ...rest]) {
     demand(rootOf([...before, ...leaves.map(leafHash)]).equals(body[3]), 'propose: root')
     leaves.forEach((leaf, place) => { if (Number(first) + place) checkIntent(readHeader(leaf)) })
     proposed.set(plain(body[3]), body)
+  } else if (kind === 'choice') {
+    const [[body, [[owner, signature]]], proof] = rest
+    checkChoice(Number(body[2]), body[3], proof)
+    checkSignature(readGenesis(decode(proof)[2]).owners[Number(owner)].key, 'qbix/resolve/1', body, signature)
   } else if (kind === 'votes') {
     for (const [first, leaves, body, owner, signature] of rest[1]) {
       if (leaves.length) holds(genesis, proposed, [1n, 'propose', first, leaves, body])
