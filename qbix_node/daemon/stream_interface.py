@@ -6,6 +6,7 @@ from itertools import chain
 
 import trio
 
+from qbix_node.daemon.handing_over import hand_over
 from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
 from qbix_node.daemon.resolving import Resolver
@@ -14,6 +15,7 @@ from qbix_node.daemon.stream_rows import details_of, row_of
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
+    NewOwner,
     NewStream,
     StreamDetails,
     StreamEntry,
@@ -117,6 +119,15 @@ class StreamInterface:
         require_disk(self._node)
         with trio.move_on_after(CONFIRM_S):
             await self._resolver.resolve(stream, None if root is None else Hash(root))
+            return row_of(self._streams.status(stream))
+        raise _not_confirmed("stream show")
+
+    async def set_owners(
+        self, stream: StreamId, owners: Sequence[NewOwner], threshold: int | None
+    ) -> StreamRow:
+        require_disk(self._node)
+        with trio.move_on_after(CONFIRM_S), self._hinted(stream):
+            await hand_over(self._node, self.known(stream), owners, threshold)
             return row_of(self._streams.status(stream))
         raise _not_confirmed("stream show")
 

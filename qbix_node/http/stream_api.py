@@ -159,6 +159,12 @@ class StreamApi(Protocol):
         """
         ...
 
+    async def set_owners(
+        self, stream: StreamId, owners: Sequence[NewOwner], threshold: int | None
+    ) -> StreamRow:
+        """From the next entry on; so far this node is the only one."""
+        ...
+
     async def resume(self, stream: StreamId, length: int) -> None:
         """The person who runs the node says that an own stream of this length is here whole."""
         ...

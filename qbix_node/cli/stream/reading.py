@@ -62,7 +62,8 @@ def show(context: Context, stream: str) -> None:
     with context.client() as client:
         answer = client.get("/streams/show", {"stream": format_stream(parse_stream(stream))})
     details = read_details(answer)
-    context.out.show(answer, chain(_about(details, context.out), _signing(details)))
+    parts = _about(details, context.out), _branch_lines(details.branches), _signing(details)
+    context.out.show(answer, chain(*parts))
 
 
 def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
