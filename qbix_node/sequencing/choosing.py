@@ -84,7 +84,8 @@ class Chooser:
     def _has_room(self, said: q.Choice) -> bool:
         """What this node has signed itself, and forgotten, has room in any case."""
         mine = said.resolution.fork.genesis.owners.index(self._desk.me)
-        return said.owner == mine or sum(map(len, self.choices.values())) < CHOICES_MAX
+        kept = [len(each) for stream, each in self.choices.items() if self._is_open(stream)]
+        return said.owner == mine or sum(kept) < CHOICES_MAX
 
     def _keep(self, choice: q.Choice, source: m.PeerId | None, *, then: Callable[[], None]) -> None:
         """SPEC sequencing 6: durable before anybody hears of it."""

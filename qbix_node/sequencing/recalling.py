@@ -63,10 +63,13 @@ class Recaller:
         if asking is None:
             asking = self._asking[stream] = _Asking(desk.now)
         self._ask(stream, asking)
-        if genesis.sequencer != desk.author and self._waited(stream, asking):
+        if genesis.sequencer == desk.author:
+            known = not asking.told and self._enough(genesis, asking)  # it needs nobody else
+        else:
+            known = self._waited(stream, asking)
+        if known:
             self.trust(stream)
-            return True
-        return False
+        return known
 
     def trust(self, stream: StreamId) -> None:
         """All is known of it; from now on nothing is forgotten."""
@@ -111,10 +114,15 @@ class Recaller:
             self._ask(stream, asking)
 
     def round(self) -> None:
+        desk = self._desk
         for stream, asking in list(self._asking.items()):
+            genesis = desk.geneses[stream]
+            if not desk.replicates(stream) or desk.why_not(stream, genesis) is not None:
+                del self._asking[stream]  # it is asked anew, should it go on
+                continue
             asking.asked.clear()
             self._ask(stream, asking)
-            if self._desk.geneses[stream].sequencer != self._desk.author:
+            if genesis.sequencer != desk.author:
                 self._go_on(stream)
 
     # ---- asked by others ----

@@ -1,5 +1,7 @@
 """What owners who were put back are told by others, and what a liar among these can't do."""
 
+from dataclasses import replace
+
 import pytest
 
 from qbix_node import machines as m
@@ -11,7 +13,8 @@ from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
 from tests.sequencing.test_cosigning import answers, founded, intents, proposed, state_of
 from tests.sequencing.test_proposing import told
-from tests.sequencing.town import ALICE, BOB, CAROL, DAVE, Member, Town
+from tests.sequencing.town import ALICE, BOB, CAROL, DAVE, Member, Town, genesis_of
+from tests.streams.branches import owned_by
 from tests.streams.logs import keys_of
 
 STAMP_MS = 1_700_000_100_000
@@ -161,6 +164,33 @@ def test_it_proposes_nothing_before_owners_that_reach_the_threshold_have_spoken(
     told(alice)
     assert stream in alice.machine.proposals
     assert alice.machine.unheard(stream) == []
+
+
+def test_a_sequencer_that_decides_alone_waits_for_nobody() -> None:
+    weights = [(keys_of(ALICE), 3), (keys_of(BOB), 1)]
+    genesis = replace(genesis_of(ALICE, BOB, threshold=2), owners=owned_by(*weights, threshold=3))
+    alice = Member(ALICE)
+    alice.begin(genesis)
+    told(alice)
+    alice.restart()
+    request = alice.write(genesis.stream, "one")
+    told(alice)
+    assert alice.outcome(request) == q.Done(request, (1,))
+
+
+def test_nobody_is_asked_about_a_stream_that_ended_meanwhile() -> None:
+    (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=3)
+    alice.restart()
+    connect(alice, bob, carol)
+    alice.write(stream, "one")
+    assert told(alice)
+    alice.stopped[stream] = "forked"
+    alice.tell(m.TimerFired("sequencing/round"))
+    assert told(alice) == []
+    assert "sequencing/round" in alice.alarms  # of before
+    alice.alarms.clear()
+    alice.tell(m.TimerFired("sequencing/round"))
+    assert not alice.alarms
 
 
 def test_of_several_the_run_that_the_most_weight_signed_is_proposed_again() -> None:
