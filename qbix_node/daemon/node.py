@@ -181,6 +181,7 @@ async def _start_streams(
         guarded,
         rng=edges.rng("sequencing"),
         executor=edges.executor,
+        resolve=gossip.submit,
         may_sign=lambda: not edges.brought(),
         observe=edges.observe,
         wall_clock=edges.wall_clock,

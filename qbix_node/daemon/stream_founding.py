@@ -102,6 +102,12 @@ async def handed_in(node: Node, stream: StreamId, entries: tuple[NewEntry, ...])
         return StreamPlace(format_stream(stream), places[0], places[-1] + 1, len(places))
     proposal = node.sequencing.proposal(stream)
     waiting = "the sequencer has not put them into the stream"
+    if silent := node.sequencing.unheard(stream):
+        names = ", ".join([format_feed(key) for key in silent])
+        waiting = (
+            "too few owners have said what they signed before this node started; these have not:"
+            f" {names}"
+        )
     if proposal is not None:
         waiting = f"too few owners have signed; these have not: {_missing(proposal)}"
     raise Temporary(

@@ -7,6 +7,7 @@ from itertools import chain
 
 import trio
 
+from qbix_node.daemon.handing_over import hand_over
 from qbix_node.daemon.importing import Imported
 from qbix_node.daemon.node import Node
 from qbix_node.daemon.resolving import Resolver
@@ -15,6 +16,7 @@ from qbix_node.daemon.stream_rows import details_of, row_of, with_kept_head
 from qbix_node.errors import BadInput, LocalError, Temporary
 from qbix_node.http.stream_api import (
     DoubtRow,
+    NewOwner,
     NewStream,
     StreamDetails,
     StreamEntry,
@@ -138,6 +140,15 @@ class StreamInterface:
             return row_of(self._streams.status(stream))
         raise _not_confirmed("stream show")
 
+    async def set_owners(
+        self, stream: StreamId, owners: Sequence[NewOwner], threshold: int | None
+    ) -> StreamRow:
+        require_disk(self._node)
+        with trio.move_on_after(CONFIRM_S), self._hinted(stream):
+            await hand_over(self._node, self.known(stream), owners, threshold)
+            return row_of(self._streams.status(stream))
+        raise _not_confirmed("stream show")
+
     def require_appendable(self, stream: StreamId) -> None:
         """As far as it can be known before the entry is made. Raises LocalError."""
         require_disk(self._node)
@@ -163,8 +174,9 @@ class StreamInterface:
         require_disk(self._node)
         status = self.known(stream)
         here = status.state.length if status.state else 0
-        if not status.own:
-            raise LocalError("this node is not the only owner of that stream")
+        owners = status.state.owners if status.state else None
+        if owners is None or owners.index(self._node.keys.public) is None:
+            raise LocalError("this node is no owner of that stream")
         if length != here:
             name = format_stream(stream)
             raise LocalError(

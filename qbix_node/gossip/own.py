@@ -90,6 +90,7 @@ class OwnStreams:
         chosen: Iterable[StreamId] = (),
     ) -> None:
         self._geneses, self._logs, self._key = geneses, logs, key
+        self._caution = caution
         self._doubts = dict(caution.doubts)
         self._ahead = dict(caution.ahead)
         self._chosen = dict.fromkeys(chosen)
@@ -130,7 +131,7 @@ class OwnStreams:
         match request:
             case g.Started(alone):
                 self._started(now, effects, alone=alone)
-            case g.Came(stream) if self._is_compared(stream) and stream not in self._doubts:
+            case g.Came(stream) if self._may_lack(stream) and stream not in self._doubts:
                 self._doubts[stream] = Doubt.CAME
                 self._keep([stream], effects)
                 effects.append(m.Emit(Doubted(stream, Doubt.CAME)))
@@ -164,10 +165,17 @@ class OwnStreams:
 
     def _is_own(self, stream: StreamId) -> bool:
         state = self._logs.get(stream)
-        return state is not None and state.owners.only == self._key
+        return state is not None and state.owners.index(self._key) is not None
 
     def _is_compared(self, stream: StreamId) -> bool:
         return self._is_own(stream) and self._geneses[stream].uniqueness is Uniqueness.GOSSIP
+
+    def _may_lack(self, stream: StreamId) -> bool:
+        """A stream that others sent."""
+        genesis = self._geneses.get(stream)
+        if genesis is None or not self._is_compared(stream):
+            return False
+        return not self._caution.began_here(genesis, self._key)
 
     def _doubted(self, *, lasts: bool) -> list[StreamId]:
         return [stream for stream, doubt in self._doubts.items() if doubt.lasts == lasts]
@@ -262,7 +270,7 @@ class OwnStreams:
         stream, head, at = shown.head.stream, shown.head, self._peers[peer]
         if stream in self._chosen and not continued:
             return False  # SPEC streams 6.1: it may be of the branch that was not chosen
-        if not self._is_ahead(shown) or head.length <= self._ahead.get(stream, 0):
+        if not self._is_ahead(shown, answers=answers) or head.length <= self._ahead.get(stream, 0):
             return False
         if at.lies or (at.checks >= CHECKS_MAX and not answers):
             return False
@@ -277,7 +285,7 @@ class OwnStreams:
         effects.append(m.Verify(token, checks))
         return True
 
-    def _is_ahead(self, shown: ShownHead) -> bool:
+    def _is_ahead(self, shown: ShownHead, *, answers: bool) -> bool:
         """Owners of gossip streams never change, so a Head needs no chain, and it is ours. (Of
         others, those before us may have signed anything.)
         """
@@ -285,7 +293,21 @@ class OwnStreams:
         if not self._is_compared(head.stream) or shown.chain:
             return False
         state = self._logs[head.stream]
-        return head.length > state.length and head.identity != state.signed.head.identity
+        if head.length <= state.length or head.identity == state.signed.head.identity:
+            return False
+        return state.owners.only is not None or self._is_news(shown, answers=answers)
+
+    def _is_news(self, shown: ShownHead, *, answers: bool) -> bool:
+        """Of several owners: not what this node knows to have signed, which comes by itself.
+        SPEC streams 10: signatures that were not needed are missing in a Head, so while it asks,
+        any that enough owners signed counts.
+        """
+        head, genesis = shown.head, self._geneses[shown.head.stream]
+        if head.length <= self._caution.signed(head.stream):
+            return False
+        mine = genesis.owners.index(self._key)
+        signed = mine in [owner for owner, _ in shown.signed.signatures]
+        return signed or answers or genesis.sequencer == self._key
 
     def _verified(self, check: _Check, oks: tuple[bool, ...], effects: Effects) -> None:
         stream, length = check.shown.head.stream, check.shown.head.length
@@ -295,7 +317,8 @@ class OwnStreams:
             at.lies = at.lies or not all(oks)
         if not all(oks):
             return
-        if self._is_ahead(check.shown) and length > self._ahead.get(stream, 0):
+        ahead = self._is_ahead(check.shown, answers=check.answers)
+        if ahead and length > self._ahead.get(stream, 0):
             self._ahead[stream] = length
             self._keep([stream], effects)
             effects.append(m.Emit(ShownAhead(stream, length)))

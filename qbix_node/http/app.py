@@ -43,6 +43,7 @@ def control_app(api: Api) -> ASGIApp:
         Route("/streams/create", streams.create, methods=["POST"]),
         Route("/streams/append", streams.append, methods=["POST"]),
         Route("/streams/resolve", streams.resolve, methods=["POST"]),
+        Route("/streams/owners", streams.set_owners, methods=["POST"]),
         Route("/streams/resume", streams.resume, methods=["POST"]),
         Route("/streams/log", streams.log),
         Route("/streams/content", contents.content),

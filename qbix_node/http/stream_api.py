@@ -46,6 +46,7 @@ class BranchRow:
     root: str  # there
     head_length: int  # up to where the owners signed it, at least
     here: bool  # the log here is of this branch
+    chosen_by: list[str] = field(default_factory=list)  # of several owners, those known here
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,15 @@ class StreamApi(Protocol):
     ) -> StreamPlace: ...
 
     async def resolve(self, stream: StreamId, root: bytes | None) -> StreamRow:
-        """Of a fork; the branch with that root goes on, or the one that is here."""
+        """Of a fork; the branch with that root goes on, or the one that is here: once enough owners
+        have chosen it, if there are several.
+        """
+        ...
+
+    async def set_owners(
+        self, stream: StreamId, owners: Sequence[NewOwner], threshold: int | None
+    ) -> StreamRow:
+        """From the next entry on; so far this node is the only one."""
         ...
 
     async def resume(self, stream: StreamId, length: int) -> None:

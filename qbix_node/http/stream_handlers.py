@@ -80,6 +80,12 @@ class StreamHandlers:
         row = await self._api.resolve(parse_stream(text_of(body, "stream")), root)
         return json_answer(asdict(row))
 
+    async def set_owners(self, request: Request) -> Response:
+        body = await read_object(request, "stream", "owners", "threshold")
+        owners = [_owner(each) for each in items_of(body, "owners")]
+        stream, threshold = parse_stream(text_of(body, "stream")), count_of(body, "threshold")
+        return json_answer(asdict(await self._api.set_owners(stream, owners, threshold)))
+
     async def resume(self, request: Request) -> Response:
         body = await read_object(request, "stream", "length")
         length = body.get("length")

@@ -101,6 +101,14 @@ class Desk:
             return None
         return signed
 
+    def has_resolution(self, stream: StreamId) -> bool:
+        return stream in self.book.switching.resolutions
+
+    def disbelieve(self, peer: m.PeerId, reason: str) -> None:
+        if (here := self.peers.get(peer)) and not here.lies:
+            here.lies = True
+            self.emit(q.LiarFound(peer, reason))
+
     def replicates(self, stream: StreamId) -> bool:
         return self.book.replicates(stream)
 

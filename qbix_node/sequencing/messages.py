@@ -1,35 +1,26 @@
 """What writers, the sequencer and owners say to each other (spec/sequencing.md 1), and what is
-asked of and found by a Sequencer.
+asked of and found by a Sequencer. Their bytes: `packets.py`.
 """
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from qbix_node.errors import Malformed
-from qbix_node.machines import PeerId
-from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
+from qbix_node.machines import PeerId, SignatureCheck
+from qbix_node.streams.forks import encode_fork
+from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import (
-    CONTENT_BYTES_MAX,
-    HEADER_BYTES_MAX,
     Head,
     Header,
     NewEntry,
     Segment,
-    read_head,
-    read_header,
 )
-from qbix_node.streams.owners import OWNERS_MAX
-from qbix_node.streams.tree import LENGTH_MAX, Hash
-from qbix_node.wire import fields
-from qbix_node.wire.packing import Packable, pack, unpack
+from qbix_node.streams.owners import Owners
+from qbix_node.streams.resolution import Resolution
+from qbix_node.streams.tree import Hash
+from qbix_node.wire.packing import Packable
 from qbix_node.wire.references import StreamId
-from qbix_node.wire.v8json import JsonValue, compact
 
-METHOD = "qbix.sequence"
-ARGUMENTS: list[JsonValue] = [{"version": 1}]
-PACKET_BYTES_MAX = 128 * 1024
 LEAVES_MAX = 64  # in a proposal
-REASON_BYTES_MAX = 200
 
 
 # ---- between peers ----
@@ -95,7 +86,74 @@ class Refused:
         return self.stream, self.length, self.root
 
 
-Message = Intent | Placed | Declined | Propose | Signature | Refused
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An owner's signature under a Head, and the leaves from `first` to there, or none of them."""
+
+    first: int
+    leaves: tuple[bytes, ...]
+    head: Head
+    owner: int
+    signature: bytes
+
+    @property
+    def bare(self) -> "Vote":
+        return Vote(self.head.length, (), self.head, self.owner, self.signature)
+
+    def check(self, owners: Owners) -> SignatureCheck:
+        return SignatureCheck(owners.weights[self.owner][0], self.head.body, self.signature)
+
+    def packable(self) -> Packable:
+        return self.first, self.leaves, (1, *self.head), self.owner, self.signature
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What have you signed of this stream, and what do you know that I have signed?"""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The newest that is not in the log: of who says it and of who is told."""
+
+    stream: StreamId
+    votes: tuple[Vote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One owner's signature under a Resolve, with the proof that it is about."""
+
+    resolution: Resolution
+
+    @property
+    def stream(self) -> StreamId:
+        return self.resolution.stream
+
+    @property
+    def owner(self) -> int:
+        return self.resolution.signed.signatures[0][0]
+
+    @property
+    def signature(self) -> bytes:
+        return self.resolution.signed.signatures[0][1]
+
+    def checks(self) -> tuple[SignatureCheck, ...]:
+        """Raises Malformed."""
+        fork = self.resolution.fork
+        checks = fork.checks()
+        if not self.resolution.fits or fork.genesis.uniqueness is not Uniqueness.GOSSIP:
+            raise Malformed("a choice is not about the fork that its proof shows")
+        body, key = self.resolution.signed.resolve.body, fork.genesis.owners.weights[self.owner][0]
+        return (*checks, SignatureCheck(key, body, self.signature))
+
+    def packable(self) -> tuple[Packable, bytes]:
+        return self.resolution.signed.packable(), encode_fork(self.resolution.fork)
+
+
+Message = Intent | Placed | Declined | Propose | Signature | Refused | Recall | Votes | Choice
 
 
 # ---- asked by the node itself ----
@@ -121,6 +179,14 @@ class Write:
     request: int
     stream: StreamId
     entries: tuple[NewEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The people of this node choose a branch of a forked stream that several own."""
+
+    request: int
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,115 +250,31 @@ class CoSigningRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerChose:
+    """An owner chose a branch; that it did is durable here."""
+
+    stream: StreamId
+    owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Exactly enough owners chose one branch."""
+
+    resolution: Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Another owner has shown that this node's key signed that, which was forgotten here."""
+
+    stream: StreamId
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiarFound:
     """The peer said what no honest peer says; it is not listened to any more."""
 
     peer: PeerId
     reason: str
-
-
-# ---- bytes ----
-
-
-def encode(message: Message) -> bytes:
-    return pack(_packable(message))
-
-
-def _packable(message: Message) -> Packable:
-    match message:
-        case Intent(number, header, content):
-            return 1, "intent", number, (header.stream, *header[3:]), content
-        case Placed(number, place):
-            return 1, "placed", number, place
-        case Declined(number, reason, later):
-            return 1, "declined", number, later, shortened(reason)
-        case Propose(first, leaves, head):
-            return 1, "propose", first, leaves, (1, *head)
-        case Signature(stream, length, root, owner, signature):
-            return 1, "signature", stream, length, root, owner, signature
-        case Refused(stream, length, root, reason):
-            return 1, "refused", stream, length, root, shortened(reason)
-
-
-def shortened(reason: str) -> str:
-    return reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
-
-
-def read_message(data: bytes) -> Message:
-    """Raises Malformed."""
-    what = METHOD
-    if len(data) > PACKET_BYTES_MAX:
-        raise Malformed(f"{what}: {len(data)} bytes, {PACKET_BYTES_MAX} are allowed")
-    row = fields.array(unpack(data, what), what)
-    if not row or type(row[0]) is not int or row[0] != 1:
-        raise Malformed(f"{what}: expected an array of version 1")
-    match row[1:]:
-        case ("intent", number, said, content):
-            return _read_intent(number, said, content)
-        case ("placed", number, place):
-            named = fields.number(place, f"{what}: index", 1, LENGTH_MAX - 1)
-            return Placed(_number(number), named)
-        case ("declined", number, bool() as later, reason):
-            return Declined(_number(number), _reason(reason), later)
-        case ("propose", first, leaves, body):
-            return _read_propose(first, leaves, body)
-        case ("signature", stream, length, root, owner, signature):
-            return Signature(
-                *_read_identity(stream, length, root),
-                fields.number(owner, f"{what}: owner", 0, OWNERS_MAX - 1),
-                fields.data(signature, f"{what}: signature", size=64),
-            )
-        case ("refused", stream, length, root, reason):
-            return Refused(*_read_identity(stream, length, root), _reason(reason))
-        case _:
-            raise Malformed(f"{what}: a message of no known kind")
-
-
-def _read_intent(number: object, said: object, content: object) -> Intent:
-    what = f"{METHOD}: intent"
-    stream, author, author_seq, base, *rest = fields.array(said, what, size=10)
-    # The place is not decided: right after what the author had seen is one that it could have.
-    header = read_header(pack((1, stream, base, author, author_seq, base, *rest)))
-    if header.author_sig is None:
-        raise Malformed(f"{what}: its author didn't sign it")
-    given = None
-    if content is not None:
-        given = fields.data(content, f"{what}: content", most=CONTENT_BYTES_MAX)
-        if (header.content_size, header.content_hash) != (len(given), sha256(given).digest()):
-            raise Malformed(f"{what}: this is not its content")
-    return Intent(_number(number), header, given)
-
-
-def _read_propose(first: object, leaves: object, body: object) -> Propose:
-    what = f"{METHOD}: propose"
-    begins = fields.number(first, f"{what}: first", 0, LENGTH_MAX - 1)
-    rows = fields.array(leaves, f"{what}: leaves", most=LEAVES_MAX)
-    for place, leaf in enumerate(rows, begins):
-        most = HEADER_BYTES_MAX if place else GENESIS_BYTES_MAX
-        fields.data(leaf, f"{what}: leaf", most=most)
-    head = read_head(body, what)
-    if not rows or begins + len(rows) != head.length:
-        raise Malformed(f"{what}: the Head does not end with the leaves")
-    return Propose(begins, rows, head)
-
-
-def _read_identity(stream: object, length: object, root: object) -> tuple[StreamId, int, Hash]:
-    return (
-        StreamId(fields.data(stream, f"{METHOD}: stream", size=32)),
-        fields.number(length, f"{METHOD}: length", 1, LENGTH_MAX),
-        Hash(fields.data(root, f"{METHOD}: root", size=32)),
-    )
-
-
-def _number(value: object) -> int:
-    return fields.number(value, f"{METHOD}: number")
-
-
-def _reason(value: object) -> str:
-    return fields.text(value, f"{METHOD}: reason", most=REASON_BYTES_MAX)
-
-
-def check_arguments(arguments: list[JsonValue]) -> None:
-    """Raises Malformed."""
-    if compact(arguments) != compact(ARGUMENTS):
-        raise Malformed(f"{METHOD}: expected {{version: 1}}")

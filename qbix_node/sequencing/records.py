@@ -1,8 +1,10 @@
-"""What must not be forgotten of sequencing (spec/sequencing.md 6).
+"""What must not be forgotten of sequencing (spec/sequencing.md 8).
 
 q/p stream   what this node proposes, until it stands in the log
 q/s stream   the newest Head that this node has signed together with others
 q/a stream   the last intent of this node: author_seq and timestamp
+q/r stream owner   which branch of a fork an owner chose, this node or another
+q/k stream owner   the newest vote of an owner, this node or another
 """
 
 from collections.abc import Callable
@@ -11,7 +13,8 @@ from typing import TypeVar
 
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.ports import Delete, Put, Rows
-from qbix_node.sequencing.messages import LEAVES_MAX
+from qbix_node.sequencing.messages import LEAVES_MAX, Choice, Vote
+from qbix_node.sequencing.packets import read_choice, read_vote
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX
 from qbix_node.streams.messages import Head, read_head
 from qbix_node.streams.records import AuthorState
@@ -23,6 +26,8 @@ from qbix_node.wire.references import StreamId, format_stream
 PROPOSAL = b"q/p"
 SIGNED = b"q/s"
 WRITTEN = b"q/a"
+VOTE = b"q/k"
+CHOICE = b"q/r"
 
 _SCAN = 256
 
@@ -68,6 +73,22 @@ def put_written(stream: StreamId, last: AuthorState) -> Put:
     return Put(WRITTEN + stream, pack((last.author_seq, last.timestamp_ms)))
 
 
+def put_vote(vote: Vote) -> Put:
+    return Put(_key(VOTE, vote.head.stream, vote.owner), pack(vote.packable()))
+
+
+def delete_vote(stream: StreamId, owner: int) -> Delete:
+    return Delete(_key(VOTE, stream, owner))
+
+
+def put_choice(choice: Choice) -> Put:
+    return Put(_key(CHOICE, choice.stream, choice.owner), pack(choice.packable()))
+
+
+def _key(prefix: bytes, stream: StreamId, owner: int) -> bytes:
+    return prefix + stream + owner.to_bytes(1, "big")
+
+
 # ---- reads: all raise DamagedStore ----
 
 
@@ -91,6 +112,27 @@ def read_signed_of(rows: Rows, stream: StreamId) -> Signed | None:
 
 def read_written(rows: Rows) -> dict[StreamId, AuthorState]:
     return _read(rows, WRITTEN, _written)
+
+
+def read_votes(rows: Rows) -> dict[tuple[StreamId, int], Vote]:
+    return {
+        (StreamId(key[:32]), vote.owner): vote for key, vote in _read(rows, VOTE, _vote).items()
+    }
+
+
+def _vote(value: object) -> Vote:
+    return read_vote(value, "vote")
+
+
+def read_choices(rows: Rows) -> dict[StreamId, dict[int, Choice]]:
+    found: dict[StreamId, dict[int, Choice]] = {}
+    for choice in _read(rows, CHOICE, _choice).values():
+        found.setdefault(choice.stream, {})[choice.owner] = choice
+    return found
+
+
+def _choice(value: object) -> Choice:
+    return read_choice(*fields.array(value, "choice", size=2))
 
 
 def _read(rows: Rows, prefix: bytes, read: Callable[[object], Row]) -> dict[StreamId, Row]:

@@ -1,7 +1,7 @@
 """Sequencing over links: the world of the Sequencer, and what the daemon asks of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -18,16 +18,27 @@ from qbix_node.ports import Store
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
 from qbix_node.sequencing.proposals import Proposal
-from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.records import (
+    read_choices,
+    read_runs,
+    read_signed,
+    read_votes,
+    read_written,
+)
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.messages import Grown, NewEntry, Segment
+from qbix_node.streams.owners import AuthorId
+from qbix_node.streams.resolution import Resolution
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 
-_LANGUAGE = Language(q.METHOD, q.ARGUMENTS, q.check_arguments, q.encode, q.read_message)
+_LANGUAGE = Language(
+    packets.METHOD, packets.ARGUMENTS, packets.check_arguments, packets.encode, packets.read_message
+)
 
 log = structlog.get_logger()
 
@@ -53,6 +64,7 @@ class Sequencing:
         *,
         rng: m.Rng,
         executor: Executor,
+        resolve: Callable[[Resolution], Awaitable[None]] | None = None,
         may_sign: Callable[[], bool] = lambda: True,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
@@ -67,11 +79,14 @@ class Sequencing:
             replication.switching,
             replication.why_wait,
         )
-        kept = Kept(read_runs(store), read_signed(store), read_written(store))
+        known = read_runs(store), read_signed(store), read_written(store)
+        kept = Kept(*known, read_votes(store), read_choices(store))
         epoch_s = wall_clock() - trio.current_time()
         self._machine = Sequencer(keys, book, kept, epoch_s=epoch_s)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
+        replication.caution.signed = lambda stream: self.signed_length(stream) or 0
         self._talks = Conversations(_LANGUAGE, self._post)
+        self._resolve = resolve or replication.resolve
         self._may_sign = may_sign
         self._observe = observe
         self._wishes: dict[int, _Wish] = {}
@@ -80,6 +95,7 @@ class Sequencing:
         self._withdrawn: list[Withdrawn] = []  # one for each Resolve at most
         self._given_up: list[int] = []  # no more than there are requests
         self._completed: dict[StreamId, Segment] = {}  # to be taken into the log
+        self._resolved: dict[StreamId, Resolution] = {}  # to be made known
         self._news, self._runs = trio.Event(), trio.Event()
         replication.listen(self.hear)
 
@@ -104,7 +120,7 @@ class Sequencing:
 
     async def _post(self, event: m.Event) -> None:
         match event:
-            case m.Received(message=q.Propose() | q.Intent()) if not self._may_sign():
+            case m.Received(message=q.Propose() | q.Intent() | q.Recall()) if not self._may_sign():
                 return  # SPEC sequencing 4: it might sign what it has signed otherwise elsewhere
             case _:
                 await self._runner.post(event)
@@ -141,6 +157,9 @@ class Sequencing:
         while True:
             await self._runs.wait()
             self._runs = trio.Event()
+            resolved, self._resolved = self._resolved, {}
+            for resolution in resolved.values():
+                await self._resolve(resolution)
             completed, self._completed = self._completed, {}
             for segment in completed.values():
                 try:
@@ -154,6 +173,12 @@ class Sequencing:
     def proposal(self, stream: StreamId) -> Proposal | None:
         """What this node has proposed and is not in the log yet."""
         return self._machine.proposals.get(stream)
+
+    def unheard(self, stream: StreamId) -> list[AuthorId]:
+        """Owners for whose word on what they have signed this node waits."""
+        genesis = self._replication.geneses.get(stream)
+        silent = self._machine.unheard(stream) if genesis else []
+        return [genesis.owners.weights[owner][0] for owner in silent] if genesis else []
 
     def signed_length(self, stream: StreamId) -> int | None:
         """Of the newest Head that this node signed together with others."""
@@ -176,6 +201,15 @@ class Sequencing:
         """Their places, once they are in the log here, under a Head."""
         number = next(self._numbers)
         return (await self._wish(number, q.Write(number, stream, entries))).places
+
+    async def choose(self, choice: q.Choice) -> None:
+        """Returns once it is durable; it counts once enough owners have chosen the same."""
+        number = next(self._numbers)
+        await self._wish(number, q.Choose(number, choice))
+
+    def choices(self, stream: StreamId) -> Mapping[int, q.Choice]:
+        """Which branch of its fork owners have chosen, by owner."""
+        return self._machine.choices.get(stream, {})
 
     async def _wish(self, number: int, request: object) -> q.Done:
         wish = self._wishes[number] = _Wish()
@@ -209,11 +243,18 @@ class Sequencing:
             case q.Completed(segment):
                 self._completed[segment.stream] = segment
                 self._runs.set()
+            case q.Resolved(resolution):
+                self._resolved[resolution.stream] = resolution
+                self._runs.set()
+            case q.OwnerChose(stream, owner):
+                log.info("branch.chosen", stream=format_stream(stream), owner=owner)
             case q.Done(request) | q.Failed(request) if request in self._wishes:
                 self._wishes[request].outcome = finding
                 self._wishes[request].decided.set()
             case q.CoSigned(stream, length):
                 log.info("head.cosigned", stream=format_stream(stream), length=length)
+            case q.Recalled(stream, length):
+                log.warning("head.recalled", stream=format_stream(stream), length=length)
             case q.CoSigningRefused(stream, length, reason):
                 named = {"stream": format_stream(stream), "length": length}
                 log.warning("head.not_cosigned", **named, reason=reason)

@@ -61,16 +61,20 @@ class _Request:
 
 
 class Writer:
-    """`written`: what the store holds. `hand_over`: an entry to the sequencer in this node."""
+    """`written`: what the store holds. `knows`: whether this node, the sequencer, knows what it has
+    proposed before. `hand_over`: an entry to the sequencer in this node.
+    """
 
     def __init__(
         self,
         desk: Desk,
         written: dict[StreamId, AuthorState],
+        knows: Callable[[StreamId], bool],
         hand_over: Callable[[m.PeerId, q.Intent], None],
     ) -> None:
         self._desk = desk
         self._written = written
+        self._knows = knows
         self._hand_over = hand_over
         self._requests: dict[int, _Request] = {}
         self._numbers: dict[int, tuple[int, int]] = {}  # request and place in it, by number
@@ -97,13 +101,16 @@ class Writer:
             desk.emit(q.Failed(wish.request, reason, later=True))
             return
         self._requests[wish.request] = _Request(wish, sequencer)
-        self._begin_next(stream)
+        self.begin_next(stream)
 
-    def _begin_next(self, stream: StreamId) -> None:
+    def begin_next(self, stream: StreamId) -> None:
         desk = self._desk
         request = next((e for e in self._requests.values() if e.wish.stream == stream), None)
         if request is None or request.begun:
             return
+        asks = request.sequencer == desk.me and desk.why_wait(stream) is None
+        if asks and not self._knows(stream):
+            return  # entries of this node that are not in the log have numbers, too
         request.begun = True
         if desk.geneses[stream].owners.only == desk.author:  # each Head is its signature
             made = [self._unsigned(stream, entry) for entry in request.wish.entries]
@@ -111,6 +118,17 @@ class Writer:
             return
         question = FactsOf(stream, Needs((desk.author,), ()), desk.length(stream))
         desk.learn(question, partial(self._learned, request))
+
+    def recall(self, said: q.Propose) -> list[m.Write]:
+        """Numbers of this node in what it proposed before; to be durable with that."""
+        stream, none = said.head.stream, AuthorState(0, 0)
+        headers = [read_header(leaf) for leaf in said.leaves]
+        mine = [each for each in headers if each.author == self._desk.author]
+        last = self._written.get(stream, none)
+        seqs = [last.author_seq, *[each.author_seq for each in mine]]
+        stamps = [last.timestamp_ms, *[each.timestamp_ms for each in mine]]
+        self._written[stream] = AuthorState(max(seqs), max(stamps))
+        return [put_written(stream, self._written[stream])] if mine else []
 
     def _why_never(self, stream: StreamId) -> str | None:
         desk, genesis = self._desk, self._desk.geneses.get(stream)
@@ -191,7 +209,7 @@ class Writer:
         over = self._requests.pop(request, None)
         self._numbers = {n: asked for n, asked in self._numbers.items() if asked[0] != request}
         if over is not None:
-            self._begin_next(over.wish.stream)
+            self.begin_next(over.wish.stream)
 
     # ---- answered ----
 

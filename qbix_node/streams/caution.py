@@ -3,7 +3,7 @@
 A StreamBook obeys it. When a doubt begins and ends is decided where Heads are compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -67,10 +67,13 @@ class CautionChanged:
 
 @dataclass(slots=True)
 class Caution:
-    """`ahead`: the greatest length of a Head of our own that somebody has shown."""
+    """`ahead`: the greatest length of a Head of our own that somebody has shown. `signed`: the
+    length of the newest Head that this node knows to have signed together with others, or 0.
+    """
 
     doubts: dict[StreamId, Doubt] = field(default_factory=dict)
     ahead: dict[StreamId, int] = field(default_factory=dict)
+    signed: Callable[[StreamId], int] = lambda stream: 0
 
     def heed(self, word: Doubted | Trusted | ShownAhead) -> None:
         match word:
@@ -81,17 +84,24 @@ class Caution:
             case ShownAhead(stream, length):
                 self.ahead[stream] = max(length, self.ahead.get(stream, 0))
 
+    def began_here(self, genesis: Genesis, key: bytes) -> bool:
+        """Whether this node proposed it to other owners, and nothing since."""
+        alone = genesis.owners.only is not None
+        return not alone and genesis.sequencer == key and self.signed(genesis.stream) == 1
+
     def doubt_what_comes(self, genesis: Genesis, state: LogState, key: AuthorId) -> list[Write]:
         """Of a log that others send from its beginning: if it is ours, we may have signed more."""
         stream = genesis.stream
-        if genesis.uniqueness is not Uniqueness.GOSSIP or state.owners.only != key:
+        if genesis.uniqueness is not Uniqueness.GOSSIP or state.owners.index(key) is None:
+            return []
+        if self.began_here(genesis, key):
             return []
         self.doubts[stream] = Doubt.CAME
         return [put_doubt(stream, self.ahead.get(stream, 0))]
 
     def why_wait(self, stream: StreamId, state: LogState) -> Doubt | str | None:
         """A Doubt, or what is known and only entries can end."""
-        if state.frontier:
+        if state.frontier and state.owners.only is not None:
             return "entries of that stream, which this node signed, are not here again yet"
         if (shown := self.ahead.get(stream, 0)) > state.length:
             return (
@@ -100,6 +110,14 @@ class Caution:
                 " elsewhere, too"
             )
         return self.doubts.get(stream)
+
+
+def owned(
+    geneses: Iterable[Genesis], logs: Mapping[StreamId, LogState], key: bytes
+) -> list[Genesis]:
+    """Those of which it is an owner, be it with others."""
+    now = [(each, logs.get(each.stream, each).owners) for each in geneses]
+    return [genesis for genesis, owners in now if owners.index(key) is not None]
 
 
 def caution_at_start(rows: Rows, own: Iterable[Genesis], *, clean: bool) -> Caution:

@@ -182,12 +182,17 @@ def continue_log(
     return Growth(state, leaves, contents, found.made, intents.authors, *checks)
 
 
-def own_growth(genesis: Genesis, state: LogState | None, segment: Segment) -> Growth:
-    """Of what the only owner, who is us, has just made: nothing of it is checked."""
+def own_growth(
+    genesis: Genesis, state: LogState | None, segment: Segment, heirs: Owners | None = None
+) -> Growth:
+    """Of what the only owner, who is us, has just made: nothing of it is checked. `heirs`: to whom
+    it gives the stream.
+    """
     peaks, length = (state.peaks, state.length) if state else ((), 0)
     peaks, made = grow(peaks, length, leaf_hashes(segment.leaves))
     signed = segment.signed_head
     owners, stamp_ms = (state.owners, signed.head.timestamp_ms) if state else (genesis.owners, 0)
+    owners, stamp_ms = (heirs, 0) if heirs else (owners, stamp_ms)  # they have clocks of their own
     after = LogState(segment.stop, peaks, signed, segment.frontier, owners, stamp_ms)
     return Growth(after, segment.leaves, segment.contents, made, {}, (), ())
 

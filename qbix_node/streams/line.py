@@ -9,7 +9,7 @@ from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Contradicted, Covered, Facts, Growth, Needs
 from qbix_node.streams.headers import Headers
-from qbix_node.streams.messages import Append, Create, Segment
+from qbix_node.streams.messages import Create, Segment, Writing
 from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
 from qbix_node.wire.references import StreamId
@@ -56,12 +56,12 @@ class Line:
     """One piece of work at a time, so that each is judged by the log that it continues."""
 
     offers: deque[Offer] = field(default_factory=deque)
-    wishes: deque[Create | Append] = field(default_factory=deque)  # go first
+    wishes: deque[Create | Writing] = field(default_factory=deque)  # go first
     offer: Offer | None = None  # of what is being done; None: we wrote it
     headers: Headers = field(default_factory=lambda: Headers(0))  # of what is new in it
     covered: Covered | Contradicted | None = None
     growth: Growth | None = None
-    written: tuple[Create | Append, ...] = ()
+    written: tuple[Create | Writing, ...] = ()
     busy: bool = False
     size_bytes: int = 0  # of all offers
     apart: int = 0  # of the offers that come next, so many are taken one by one

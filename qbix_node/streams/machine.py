@@ -12,7 +12,7 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
 from qbix_node.streams import messages as s
-from qbix_node.streams.authoring import make_genesis_segment, make_segment
+from qbix_node.streams.authoring import make_genesis_segment
 from qbix_node.streams.caution import Caution, CautionChanged, Doubt, Doubted, ShownAhead, Trusted
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.growth import (
@@ -36,7 +36,7 @@ from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching, Withdraw, nothing_else
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.streams.wishes import draw_beside, refused, why_never
+from qbix_node.streams.wishes import draw_beside, heirs_of, make_run, refused, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_MAX = 512  # segments of all streams together on their way into logs
@@ -96,7 +96,7 @@ class StreamBook:
                 self._offer(Offer(peer, segment, size_bytes), effects)
             case m.Requested(s.Create() as wish):
                 self._create(wish, effects)
-            case m.Requested(s.Append() as wish):
+            case m.Requested(s.Append() | s.SetOwners() as wish):
                 self._append(wish, effects)
             case m.Requested(Doubted() | Trusted() | ShownAhead() as word):
                 self.caution.heed(word)
@@ -167,13 +167,13 @@ class StreamBook:
             line.wishes.append(wish)
             self._go_on(stream, effects)
 
-    def _append(self, wish: s.Append, effects: Effects) -> None:
+    def _append(self, wish: s.Writing, effects: Effects) -> None:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(refused(wish, reason))
         elif reason := self.why_wait(stream):
             effects.append(refused(wish, reason, for_now=True))
-        elif reason := why_never(wish):
+        elif reason := why_never(wish, self.geneses[stream]):
             effects.append(refused(wish, reason, bad_content=True))
         else:
             line = self._lines.setdefault(stream, Line())
@@ -199,11 +199,11 @@ class StreamBook:
         return None
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
-        """Why nothing is appended for now, though it is an own stream that takes entries."""
-        if not self.owns(stream) or stream in self.stopped:
-            return None
+        """Why nothing is signed for now, though it is an own stream that takes entries."""
         state = self.logs.get(stream)
-        return self.caution.why_wait(stream, state) if state else None
+        if stream in self.stopped or state is None or state.owners.index(self.keys.public) is None:
+            return None
+        return self.caution.why_wait(stream, state)
 
     # ---- one thing after the other ----
 
@@ -239,10 +239,9 @@ class StreamBook:
             return
         line.written = tuple(together)
         state = self.logs[stream]
-        entries = [entry for wish in together for entry in wish.entries]
-        stamp_ms = max([wish.stamp_ms for wish in together])
-        segment = make_segment(state, self.keys, entries, stamp_ms)
-        self._keep(stream, line, own_growth(self.geneses[stream], state, segment), effects)
+        segment = make_run(state, self.keys, together)
+        growth = own_growth(self.geneses[stream], state, segment, heirs_of(first))
+        self._keep(stream, line, growth, effects)
 
     def _read(self, stream: StreamId, line: Line, offer: Offer, effects: Effects) -> None:
         segment, state, length = offer.segment, self.logs.get(stream), self.length(stream)

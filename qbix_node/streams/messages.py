@@ -320,6 +320,18 @@ class Append:
     stamp_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class SetOwners:
+    """Give a stream of which this node is the only owner to others; nothing goes beside it."""
+
+    request: int
+    stream: StreamId
+    owners: Owners
+    stamp_ms: int
+
+
+Writing = Append | SetOwners
+
 # ---- found by a StreamBook ----
 
 

@@ -351,6 +351,11 @@ def read_head_at(rows: Rows, stream: StreamId, length: int) -> SignedHead | None
     return SignedHead(Head(stream, length, root_at(rows, stream, length), stamp_ms), signatures)
 
 
+def read_logs(rows: Rows, streams: Iterable[StreamId]) -> dict[StreamId, LogState]:
+    records = [(stream, rows.get(log_key(stream))) for stream in streams]
+    return {each: read_log_state(record, each) for each, record in records if record is not None}
+
+
 def read_change(rows: Rows, stream: StreamId, first: int) -> int | None:
     """The place of the first change of owners from `first` on."""
     start = place_key(CHANGE, stream, first)

@@ -1,22 +1,34 @@
-"""Why what the node wants to write can never be part of a stream (spec/streams.md 1, 2, 7)."""
+"""What the node wants to write, and why it can never be part of a stream
+(spec/streams.md 1, 2, 7).
+"""
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 from qbix_node import machines as m
+from qbix_node.crypto.keys import KeyPair
 from qbix_node.errors import Malformed
 from qbix_node.streams import messages as s
+from qbix_node.streams.authoring import make_segment
 from qbix_node.streams.genesis import Genesis, Uniqueness, read_genesis
 from qbix_node.streams.growth import RESERVED_KINDS
+from qbix_node.streams.owners import Owners
+from qbix_node.streams.records import LogState
+from qbix_node.streams.succession import OWNERS_SET, OwnersSet
 from qbix_node.wire.fields import NUMBER_MAX, is_name
 
 BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
 ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
 
-def why_never(wish: s.Create | s.Append) -> str | None:
+def why_never(wish: s.Create | s.Writing, genesis: Genesis | None = None) -> str | None:
     """Why nobody would take this: of what the owner says, not of how things are."""
     if not 0 <= wish.stamp_ms <= NUMBER_MAX:
         return "entries can't have that time"
+    if isinstance(wish, s.SetOwners):
+        fixed = genesis is None or genesis.uniqueness is not Uniqueness.NONE
+        return "the owners of that stream never change" if fixed else None
     if isinstance(wish, s.Create):
         return _why_no_stream(wish.genesis)
     if not 1 <= len(wish.entries) <= s.ENTRIES_MAX:
@@ -39,7 +51,7 @@ def _why_no_stream(genesis: Genesis) -> str | None:
 
 
 def refused(
-    wish: s.Create | s.Append, reason: str, *, bad_content: bool = False, for_now: bool = False
+    wish: s.Create | s.Writing, reason: str, *, bad_content: bool = False, for_now: bool = False
 ) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
 
@@ -59,9 +71,11 @@ def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
     return None
 
 
-def draw_beside(first: s.Append, wishes: deque[s.Create | s.Append]) -> list[s.Append]:
+def draw_beside(first: s.Writing, wishes: deque[s.Create | s.Writing]) -> list[s.Writing]:
     """Those that go under one Head with the first one."""
-    drawn, size, count = list[s.Append](), bytes_of(first), len(first.entries)
+    if isinstance(first, s.SetOwners):
+        return []  # SPEC streams 7: a Head ends there
+    drawn, size, count = list[s.Writing](), bytes_of(first), len(first.entries)
     while wishes and isinstance(wish := wishes[0], s.Append):
         size, count = size + bytes_of(wish), count + len(wish.entries)
         if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
@@ -69,6 +83,24 @@ def draw_beside(first: s.Append, wishes: deque[s.Create | s.Append]) -> list[s.A
         drawn.append(wish)
         wishes.popleft()
     return drawn
+
+
+def make_run(state: LogState, keys: KeyPair, wishes: Sequence[s.Writing]) -> s.Segment:
+    """What these say, after the log."""
+    entries = list[s.NewEntry]()
+    for wish in wishes:
+        if isinstance(wish, s.SetOwners):
+            change = OwnersSet(wish.stream, state.length, wish.owners, ())
+            signed = replace(change, signatures=((0, keys.sign(change.body)),))
+            entries.append(s.NewEntry(OWNERS_SET, signed.encoded))
+        else:
+            entries += wish.entries
+    return make_segment(state, keys, entries, max([wish.stamp_ms for wish in wishes]))
+
+
+def heirs_of(wish: s.Writing) -> Owners | None:
+    """To whom it gives the stream."""
+    return wish.owners if isinstance(wish, s.SetOwners) else None
 
 
 def bytes_of(wish: s.Append) -> int:

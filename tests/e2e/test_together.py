@@ -1,5 +1,6 @@
 """Streams of several owners and of further writers, by the commands of real daemons."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,90 @@ async def test_a_stream_that_would_not_do_is_refused(
         early = await alice.is_refused("stream", "append", stream, str(entry), code=75)
         assert "has not begun" in early
         assert keys[0] in early
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["a clean copy", "a copy of a running node"])
+@pytest.mark.parametrize("who", ["alice", "bob"], ids=["the sequencer", "another owner"])
+async def test_an_owner_that_is_put_back_forks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], who: str, killed: bool
+) -> None:
+    homes = [home for home, _ in await people(tmp_path, capsys, "alice", "bob", "carol")]
+    lost, copy = tmp_path / who, tmp_path / "copy"
+    stays = [home for home in homes if home != lost]
+
+    def keep_copy() -> None:
+        shutil.copytree(lost, copy, ignore=shutil.ignore_patterns("control.sock"))
+
+    async with open_node(stays[0]) as one, open_node(stays[1]) as other:
+        async with open_node(lost) as node:
+            nodes = {each.home.name: each for each in (one, other, node)}
+            alice = nodes.pop("alice")
+            wanted = wish(*[each.id for each in nodes.values()])
+            stream = (await alice.tell("/streams/create", **{**wanted, "threshold": 2}))["stream"]
+            for each in nodes.values():
+                await each.follow(stream)
+            await mesh(node, one, other)
+            for each in (alice, *nodes.values()):
+                await begun(each, stream)
+            assert await placed(alice, stream) == 1
+            if killed:
+                await come(node, stream, 1)
+                keep_copy()
+            for index in (2, 3):
+                assert await placed(alice if killed else node, stream) == index
+            if killed:
+                node.process.kill()
+                await node.process.wait()
+        if not killed:
+            keep_copy()
+            async with open_node(lost) as node:
+                await mesh(node, one, other)
+                assert await placed(node, stream) == 4
+        shutil.rmtree(lost)
+        copy.rename(lost)
+        async with open_node(lost) as node:
+            place = await placed(node, stream)  # it calls the others by itself
+            assert place == (4 if killed else 5)
+            for each in (one, other, node):
+                await come(each, stream, place)
+            rows = [await each.ask("/streams/show", stream=stream) for each in (one, other, node)]
+            assert len({row["root"] for row in rows}) == 1
+            assert [await each.ask("/forks") for each in (one, other, node)] == [[], [], []]
+
+
+async def mesh(node: Node, one: Node, other: Node) -> None:
+    await node.dial(one.address)
+    await node.dial(other.address)
+    await one.dial(other.address)
+
+
+async def placed(node: Node, stream: str) -> int:
+    """Append an entry: where it stands."""
+    for _ in range(3):  # who has just come may not be connected yet
+        answer = await node.control.post(
+            "/streams/append", params={"stream": stream}, content=b"next"
+        )
+        if answer.is_success:
+            return int(answer.json()["first"])
+        await trio.sleep(0.5)
+    raise AssertionError(answer.text)
+
+
+async def test_an_owner_that_nobody_answers_is_resumed_by_its_operator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (a, alice), (b, _) = await people(tmp_path, capsys, "alice", "bob")
+    async with open_node(b) as two, open_node(a) as one:
+        stream = (await one.tell("/streams/create", **wish(two.id)))["stream"]
+        await two.follow(stream)
+        await two.dial(one.address)
+        await begun(two, stream)
+        await begun(one, stream)
+        one.process.kill()
+        await one.process.wait()
+    async with open_node(a):
+        assert "cut off or put back" in await alice.types("stream", "show", stream)
+        wrong = await alice.is_refused("stream", "resume", stream, "2", code=1)
+        assert "length 1 here" in wrong
+        await alice.types("stream", "resume", stream, "1")
+        assert (await alice.asks("stream", "show", stream))["doubt"] is None

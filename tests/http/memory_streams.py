@@ -7,6 +7,7 @@ import trio
 
 from qbix_node.errors import BadInput, LocalError
 from qbix_node.http.stream_api import (
+    NewOwner,
     NewStream,
     StreamDetails,
     StreamEntry,
@@ -79,6 +80,18 @@ class MemoryStreams:
         self.known(stream)
         chosen = encode_base64(root or b"r" * 32)
         row = replace(self.rows[stream], resolved_length=1, resolved_root=chosen)
+        self.rows[stream] = row
+        return row
+
+    async def set_owners(
+        self, stream: StreamId, owners: Sequence[NewOwner], threshold: int | None
+    ) -> StreamRow:
+        self.known(stream)
+        named = [format_feed(owner.key) for owner in owners]
+        weights = [owner.weight for owner in owners]
+        row = replace(
+            self.rows[stream], owners=named, weights=weights, threshold=threshold, own=False
+        )
         self.rows[stream] = row
         return row
 

@@ -117,6 +117,18 @@ async def test_a_branch_is_chosen_by_its_root_or_as_it_is_here(control: httpx.As
         assert (answer.status_code, answer.json()["resolved_root"]) == (200, chosen)
 
 
+async def test_owners_are_named_with_their_weights(control: httpx.AsyncClient) -> None:
+    key = format_feed(bytes(range(32)))
+    body = {"stream": NAME, "owners": [{"key": key, "weight": 2}], "threshold": 1}
+    answer = await control.post("/streams/owners", json=body)
+    assert answer.status_code == 200, answer.text
+    row = answer.json()
+    assert (row["owners"], row["weights"], row["threshold"]) == ([key], [2], 1)
+    for wrong in ({"owners": [{"key": key, "weight": 0}]}, {"owners": key}, {"threshold": "1"}):
+        answer = await control.post("/streams/owners", json={**body, **wrong})
+        assert told(answer)[0::2] == (400, 65)
+
+
 @pytest.mark.parametrize("root", ["", "AAAA", "A" * 44, 7])
 async def test_what_is_no_root_is_refused(control: httpx.AsyncClient, root: object) -> None:
     answer = await control.post("/streams/resolve", json={"stream": NAME, "root": root})

@@ -40,7 +40,12 @@ SMALL = {
     ),
     "dht_large": ("run.nodes=150", "dht.lookups=60"),
     "dht_liars": ("run.nodes=100", "dht.lookups=40", "dht.gets=40", "dht.publishers=20"),
-    "dht_mass_death": ("run.nodes=133", "dht.lookups=60", "run.duration_s=60", "dht.asked_s=[22,55]"),
+    "dht_mass_death": (
+        "run.nodes=133",
+        "dht.lookups=60",
+        "run.duration_s=60",
+        "dht.asked_s=[22,55]",
+    ),
     "dht_partition": (
         "run.nodes=90",
         "fault.0.pick=30",

@@ -8,11 +8,17 @@ from hashlib import sha256
 from typing import Any
 
 from qbix_node.sequencing import messages as q
-from qbix_node.streams.messages import Head, Header, intent_body
+from qbix_node.sequencing import packets
+from qbix_node.streams.authoring import sign_resolve
+from qbix_node.streams.forks import encode_fork, fork_id
+from qbix_node.streams.messages import Head, Header, Resolve, intent_body
+from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.tree import Hash, bag, grow, leaf_hash
 from qbix_node.wire.packing import pack, unpack
 from qbix_node.wire.references import format_stream
 from tests.streams import long_hex
+from tests.streams.forking import log_of_two, proof_a, proof_b, proof_r
+from tests.streams.logs import Log
 from tests.streams.make_vectors import FOLDER, text_of
 from tests.streams.vectors_of_bytes import ALICE, BOB, GENESES, changed, forms
 
@@ -50,6 +56,7 @@ RUN = proposal(intent(1, CONTENT), intent(2, b""))
 BEGINNING = q.Propose(0, (GENESIS.encoded,), Head(STREAM, 1, ROOT, STAMP_MS))
 BY_BOB = GENESIS.owners.index(BOB.public) or 0
 SIGNED = q.Signature(*RUN.head.identity, BY_BOB, BOB.sign(RUN.head.body))
+VOTE = q.Vote(RUN.first, RUN.leaves, RUN.head, BY_BOB, SIGNED.signature)
 
 
 def valid() -> Valid:
@@ -71,7 +78,36 @@ def valid() -> Valid:
         ("a signature", SIGNED),
         ("a signature of the sequencer itself", _by_alice()),
         ("refused", q.Refused(*RUN.head.identity, "it does not continue what was signed")),
+        ("what have you signed?", q.Recall(STREAM)),
+        ("nothing that is not in the log", q.Votes(STREAM, ())),
+        ("one vote with its leaves", q.Votes(STREAM, (VOTE,))),
+        ("that of somebody else, without", q.Votes(STREAM, (VOTE, _vote_of_alice()))),
+        ("a choice about a fork of form a", choice(*forked(), 4)),
+        ("a choice about one of form b", choice(*forked(), 5)),
     ]
+
+
+def forked() -> tuple[Log, Log]:
+    """Of two owners, the same up to length 2."""
+    log = log_of_two()
+    log.write("same")
+    twin = log.twin(2)
+    for text in ("x", "xx", "xxx"):
+        twin.write(text)
+    return log.write_many(2), twin
+
+
+def choice(log: Log, twin: Log, longer: int) -> q.Choice:
+    """Of the first owner, who chooses `log`."""
+    fork = proof_a(log, twin, 4) if longer == 4 else proof_b(log, 4, twin, longer, at=3)
+    length = fork.compared_length
+    resolve = sign_resolve(Resolve(log.stream, length, log.root(length)), log.signers[0])
+    return q.Choice(Resolution(resolve, fork))
+
+
+def _vote_of_alice() -> q.Vote:
+    signed = _by_alice()
+    return q.Vote(1, (), BEGINNING.head, signed.owner, signed.signature)
 
 
 def _by_alice() -> q.Signature:
@@ -83,16 +119,18 @@ def _by_alice() -> q.Signature:
 
 
 def row_of(message: q.Message) -> Any:  # noqa: ANN401  (msgpack)
-    return unpack(q.encode(message), "message")
+    return unpack(packets.encode(message), "message")
 
 
 def invalid() -> Invalid:
     kinds: list[q.Message] = [ONE, q.Placed(NUMBER, 1), q.Declined(NUMBER, "no"), RUN, SIGNED]
     kinds.append(q.Refused(*RUN.head.identity, "no"))
+    kinds += [q.Recall(STREAM), q.Votes(STREAM, (VOTE, _vote_of_alice())), choice(*forked(), 5)]
     rows = [row_of(message) for message in kinds]
     found = [(f"{row[1]}: {rule}", data) for row in rows for rule, data in forms(list(row))]
     wrong = [wrong_intents(rows[0]), wrong_answers(rows[1], rows[2]), wrong_proposals(rows[3])]
-    wrong.append(wrong_votes(rows[4], rows[5]))
+    wrong.append(wrong_signatures(rows[4], rows[5]))
+    wrong += [wrong_votes(rows[6], rows[7]), wrong_choices(rows[8])]
     found += [(rule, pack(bad)) for part in wrong for rule, bad in part]
     return [
         *found,
@@ -177,7 +215,40 @@ def _large_genesis() -> Any:  # noqa: ANN401  (msgpack)
     return changed(row, (3, [bytes(16 * 1024 + 1)]))
 
 
-def wrong_votes(signed: Any, refused: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+def wrong_votes(recall: Any, row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+    one, other = row[3]
+
+    def with_one(*change: tuple[int, Any]) -> Any:  # noqa: ANN401  (msgpack)
+        return changed(row, (3, [changed(one, *change)]))
+
+    return [
+        ("recall: a stream of 31 bytes", changed(recall, (2, recall[2][:31]))),
+        ("votes: a stream of 33 bytes", changed(row, (2, row[2] + b"\0"))),
+        ("votes: of another stream", changed(row, (2, bytes(32)))),
+        ("votes: three", changed(row, (3, [one, other, changed(one, (3, 2))]))),
+        ("votes: two of one owner", changed(row, (3, [one, one]))),
+        ("votes: a vote of four fields", changed(row, (3, [one[:4]]))),
+        ("votes: the Head ends after the leaves", with_one((0, 0))),
+        ("votes: without leaves, and begins before its Head", with_one((1, []))),
+        ("votes: of owner 64", with_one((3, 64))),
+        ("votes: a signature of 63 bytes", with_one((4, one[4][:63]))),
+    ]
+
+
+def wrong_choices(row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
+    body, signatures = row[2]
+    two = [signatures[0], [1, signatures[0][1]]]
+    return [
+        ("choice: two owners", changed(row, (2, [body, two]))),
+        ("choice: no owner", changed(row, (2, [body, []]))),
+        ("choice: a Resolve of version 2", changed(row, (2, [changed(body, (0, 2)), signatures]))),
+        ("choice: fork_length 0", changed(row, (2, [changed(body, (2, 0)), signatures]))),
+        ("choice: the proof is nil", changed(row, (3, None))),
+        ("choice: the proof is of form r", changed(row, (3, encode_fork(proof_r(log_of_two()))))),
+    ]
+
+
+def wrong_signatures(signed: Any, refused: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  (msgpack)
     rows = [
         ("a stream of 31 bytes", (2, signed[2][:31])),
         ("length 0", (3, 0)),
@@ -222,12 +293,28 @@ def fields_of(message: q.Message) -> dict[str, Any]:
             return {"kind": "declined", "number": number, "later": later, "reason": reason}
         case q.Propose(first, leaves, head):
             hashes = [leaf_hash(leaf).hex() for leaf in leaves]
-            said = {"kind": "propose", "first": first, "leaf_hashes": hashes}
-            return {**said, **_told(head.stream, head.length, head.root), "timestamp": head[3]}
+            begun = {"kind": "propose", "first": first, "leaf_hashes": hashes}
+            return {**begun, **_told(head.stream, head.length, head.root), "timestamp": head[3]}
         case q.Signature(stream, length, root, owner):
             return {"kind": "signature", **_told(stream, length, root), "owner": owner}
         case q.Refused(stream, length, root, reason):
             return {"kind": "refused", **_told(stream, length, root), "reason": reason}
+        case q.Recall(stream):
+            return {"kind": "recall", "stream": format_stream(stream)}
+        case q.Choice(resolution):
+            resolve = resolution.signed.resolve
+            told = _told(*resolve)
+            proof = fork_id(encode_fork(resolution.fork)).hex()
+            return {"kind": "choice", **told, "owner": message.owner, "proof": proof}
+        case q.Votes(stream, votes):
+            said = [vote_fields(vote) for vote in votes]
+            return {"kind": "votes", "stream": format_stream(stream), "votes": said}
+
+
+def vote_fields(vote: q.Vote) -> dict[str, Any]:
+    said = fields_of(q.Propose(vote.first, vote.leaves, vote.head))
+    del said["kind"]
+    return {**said, "owner": vote.owner}
 
 
 def _told(stream: Any, length: int, root: Hash) -> dict[str, Any]:  # noqa: ANN401  (an id)
@@ -247,7 +334,7 @@ def make() -> dict[str, str]:
             "invalid": [[], [{}], [{"version": 2}], [{"version": "1"}], [1], [None], ["1"]],
         },
         "valid": [
-            {"what": what, "message": fields_of(said), "hex": long_hex.write(q.encode(said))}
+            {"what": what, "message": fields_of(said), "hex": long_hex.write(packets.encode(said))}
             for what, said in valid()
         ],
         "invalid": [{"rule": rule, "hex": long_hex.write(data)} for rule, data in invalid()],

@@ -1,9 +1,10 @@
 """What an owner signs, and what it never does: the sequencer is the attacker here."""
 
-from itertools import product
+from itertools import combinations, product
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.proposals import exactly_enough
 from qbix_node.streams.authoring import make_intent
 from qbix_node.streams.messages import Head, Header, NewEntry, OfferedSegment, intent_body
@@ -25,7 +26,10 @@ def founded(*names: str, threshold: int) -> tuple[list[Member], StreamId]:
     members[0].begin(genesis)
     for member in members[1:]:
         member.follow(genesis.stream)
-    Town(*members, stream=genesis.stream).live()
+    town = Town(*members, stream=genesis.stream)
+    town.live()
+    for one, other in combinations(members[1:], 2):
+        town.cut(one.id, other.id)  # so they don't wait for what the other knows of them
     assert {member.length(genesis.stream) for member in members} == {1}
     for member in members:
         member.signed.clear()
@@ -51,10 +55,12 @@ def proposed(state: LogState, headers: list[Header]) -> q.Propose:
 
 def answers(member: Member, said: q.Propose, sender: str = ALICE) -> list[q.Message]:
     """As its bytes would be read; all writes are done."""
-    member.tell(m.Received(m.PeerId(keys_of(sender).public), q.read_message(q.encode(said))))
+    member.tell(
+        m.Received(m.PeerId(keys_of(sender).public), packets.read_message(packets.encode(said)))
+    )
     while member.sync():
         pass
-    sent = [q.read_message(data) for _, data in member.out]
+    sent = [packets.read_message(data) for _, data in member.out]
     member.out.clear()
     return sent
 
@@ -137,7 +143,7 @@ def test_a_run_waits_for_the_entries_before_it() -> None:
     bob.learn_from(alice, stream)
     while bob.sync():
         pass
-    (sent,) = [q.read_message(data) for _, data in bob.out]
+    (sent,) = [packets.read_message(data) for _, data in bob.out]
     assert isinstance(sent, q.Signature)
 
 

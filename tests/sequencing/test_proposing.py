@@ -7,7 +7,8 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
-from qbix_node.sequencing.proposing import TOO_MUCH, WAITING_BYTES_MAX
+from qbix_node.sequencing import packets
+from qbix_node.sequencing.gathering import TOO_MUCH, WAITING_BYTES_MAX
 from qbix_node.sequencing.queue import STREAM_ENTRIES_MAX, WRITER_ENTRIES_MAX
 from qbix_node.sequencing.records import Signed, put_signed, read_signed
 from qbix_node.streams.authoring import make_intent
@@ -26,7 +27,7 @@ def told(member: Member) -> list[tuple[m.PeerId, q.Message]]:
     """What it has sent since, with all writes done."""
     while member.sync():
         pass
-    sent = [(to, q.read_message(data)) for to, data in member.out]
+    sent = [(to, packets.read_message(data)) for to, data in member.out]
     member.out.clear()
     return sent
 
@@ -48,8 +49,15 @@ def hand_in(
     member: Member, header: Header, name: str, number: int = 1, content: bytes | None = CONTENT
 ) -> None:
     peer = m.PeerId(keys_of(name).public)
-    said = q.read_message(q.encode(q.Intent(number, header, content)))
+    said = packets.read_message(packets.encode(q.Intent(number, header, content)))
     member.tell(m.Received(peer, said))
+
+
+def has_signed_nothing(name: str, member: Member, stream: StreamId) -> None:
+    """So that owner says, if it is one."""
+    peer = m.PeerId(keys_of(name).public)
+    member.tell(m.Connected(peer, outgoing=False))
+    member.tell(m.Received(peer, q.Votes(stream, ())))
 
 
 def answer_to(
@@ -283,7 +291,7 @@ def test_many_strangers_fill_their_share_and_an_owner_has_room() -> None:
         alice.tell(m.Connected(peer, outgoing=False))
         header = make_intent(state, keys, 1, NewEntry("note", CONTENT), STAMP_MS)
         alice.tell(m.Received(peer, q.Intent(1, header, CONTENT)))
-        answers += [q.read_message(data) for _, data in alice.out]
+        answers += [packets.read_message(data) for _, data in alice.out]
         alice.out.clear()
     full = [said for said in answers if isinstance(said, q.Declined)]
     assert len(full) == 20 - 1  # one is being put into the log
@@ -304,6 +312,10 @@ def test_what_a_log_contradicts_is_never_completed() -> None:
     alice.disk.roll_back(before)
     alice.restart()
     other = alice.write(stream, "other")
+    told(alice)
+    has_signed_nothing(DAVE, alice, stream)
+    assert not alice.machine.proposals
+    has_signed_nothing(BOB, alice, stream)  # says one who has forgotten it, too
     told(alice)
     proposal = alice.machine.proposals[stream]
     alice.learn_from(carol, stream)
@@ -333,7 +345,8 @@ def test_a_log_that_moves_while_a_run_is_put_together_is_not_contradicted() -> N
     alice.tell(m.Connected(m.PeerId(keys_of(CAROL).public), outgoing=False))
     header = intent(alice, stream, CAROL)
     hand_in(alice, header, CAROL)
-    alice.do_work()  # its signature; what the log says of it is looked up now
+    alice.do_work()  # its signature
+    has_signed_nothing(CAROL, alice, stream)  # what the log says of it is looked up now
     alice.learn_from(bob, stream)
     while alice.do_work(alice.book) or alice.sync():
         pass
@@ -371,6 +384,8 @@ def test_what_this_node_has_signed_and_does_not_have_ends_the_stream_here() -> N
         alice.restart()
         request = alice.write(stream, "one")
         told(alice)
+        has_signed_nothing(BOB, alice, stream)
+        told(alice)
         failed = alice.outcome(request)
         assert isinstance(failed, q.Failed)
         assert "another log" in failed.reason
@@ -392,7 +407,7 @@ def test_what_waits_in_all_streams_has_a_limit() -> None:
             alice.tell(m.Connected(m.PeerId(keys.public), outgoing=False))
             header = make_intent(state, keys, 1, NewEntry("note", content), STAMP_MS)
             alice.tell(m.Received(m.PeerId(keys.public), q.Intent(1, header, content)))
-        answers += [q.read_message(data) for _, data in alice.out]
+        answers += [packets.read_message(data) for _, data in alice.out]
         alice.out.clear()
     assert answers
     assert all(said == q.Declined(1, TOO_MUCH, later=True) for said in answers)

@@ -10,16 +10,16 @@ import trio
 import trio.testing
 
 from qbix_node.errors import LocalError, Temporary
+from qbix_node.gossip.service import Gossip
 from qbix_node.net.containment import remote_error
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal
 from qbix_node.net.methods import Methods
 from qbix_node.runtime import InlineExecutor
-from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.service import Sequencing
 from qbix_node.sequencing.withdrawing import withdraw
 from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.authoring import make_genesis, sign_resolve
-from qbix_node.streams.caution import Trusted
 from qbix_node.streams.forks import ShownHead, unequal_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Resolve
@@ -38,6 +38,9 @@ class Node(Holder):
     def __init__(self, name: str, store: MemoryStore | None = None) -> None:
         super().__init__(name, store, withdraw=withdraw)
         self.may_sign = True
+        self.gossip = Gossip(
+            self.streams, self.store, rng=random.Random(name), executor=InlineExecutor()
+        )
         self.sequencing = Sequencing(
             self.keys,
             self.streams,
@@ -49,12 +52,14 @@ class Node(Holder):
         )
 
     def methods(self) -> Methods:
-        return {**self.streams.methods(), **self.sequencing.methods()}
+        parts = self.streams, self.gossip, self.sequencing
+        return {name: each for part in parts for name, each in part.methods().items()}
 
     async def attend(self, link: Link) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.streams.on_link, link)
+                nursery.start_soon(self.gossip.on_link, link)
                 nursery.start_soon(self.sequencing.on_link, link)
         except Exception as error:  # what peers cause ends with the link
             if (refusal := remote_error(error)) is None:
@@ -64,6 +69,7 @@ class Node(Holder):
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.streams.run)
+            await nursery.start(self.gossip.run)
             await nursery.start(self.sequencing.run)
             task_status.started()
 
@@ -192,8 +198,7 @@ async def test_the_only_owner_goes_on_after_it_chose_the_other_branch(
             await node.streams.resolve(choice)
         async with joined((again, bob)):
             await again.streams.wait_beyond(stream, 2)
-            await again.streams.heed(Trusted(stream))  # which bob has said
-            await trio.sleep(1)
+            await again.streams.hold(stream)  # until bob has said that this is all
             assert await again.sequencing.append(stream, entries("on")) == (3,)
             await bob.streams.wait_beyond(stream, 3)
         contents = [content for _, content in bob.log(stream)[1:]]
@@ -240,11 +245,11 @@ async def test_a_packet_that_is_none_ends_the_link(
     links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
     async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
         nursery.start_soon(alice.attend, link)
-        stream = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        stream = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         await stream.send([Body(BodyKind.BINARY, b"\xc1")])
         await trio.sleep(5)
         assert link.closed_because is not None
-        assert q.METHOD in link.closed_because
+        assert packets.METHOD in link.closed_because
         nursery.cancel_scope.cancel()
 
 
@@ -253,10 +258,10 @@ async def test_who_calls_again_is_refused(autojump_clock: trio.testing.MockClock
     links = linked({}, alice.methods(), keys_a=keys_of("mallory"), keys_b=alice.keys)
     async with running(alice), links as (peer, link), trio.open_nursery() as nursery:
         nursery.start_soon(alice.attend, link)
-        first = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        first = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         await trio.sleep(1)
         await first.end()
-        again = await peer.open(q.METHOD, q.ARGUMENTS, "duplex")
+        again = await peer.open(packets.METHOD, packets.ARGUMENTS, "duplex")
         with pytest.raises(RemoteRefusal, match="once"):
             await again.receive_many()
         nursery.cancel_scope.cancel()

@@ -14,9 +14,16 @@ from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.runtime.runner import verify_checks
 from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
-from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.records import (
+    read_choices,
+    read_runs,
+    read_signed,
+    read_votes,
+    read_written,
+)
 from qbix_node.sequencing.withdrawing import Withdrawn, withdraw
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.genesis import Genesis, Uniqueness
@@ -96,7 +103,8 @@ class Member:
             self.book.accept(stream)
         switching, doubts = self.book.switching, self.doubts.get
         view = Book(geneses, logs, self.stopped, self.replicates, switching, doubts)
-        kept = Kept(read_runs(self.disk), read_signed(self.disk), read_written(self.disk))
+        known = read_runs(self.disk), read_signed(self.disk), read_written(self.disk)
+        kept = Kept(*known, read_votes(self.disk), read_choices(self.disk))
         self.machine = Sequencer(self.keys, view, kept, epoch_s=START_S)
         self.out: deque[tuple[m.PeerId, bytes]] = deque()
         self.writes: deque[tuple[m.Machine, m.Persist]] = deque()
@@ -150,13 +158,15 @@ class Member:
                 self.signed.append((head.length, head.root))
             case _:
                 pass
-        self.out.append((to, q.encode(message)))
+        self.out.append((to, packets.encode(message)))
 
     def _found(self, finding: object) -> None:
         self.found.append(finding)
         match finding:
             case q.Completed(segment):
                 self.tell(m.Received(m.PeerId(b"export"), OfferedSegment(segment)), self.book)
+            case q.Resolved(resolution):
+                self.resolve(resolution)
             case Withdrawn():
                 self.tell(m.Requested(finding))
             case Grown(stream, first, stop):
@@ -293,7 +303,7 @@ class Town:
         wire = self.wires.get((sender, to))
         if not wire:
             return False
-        message = q.read_message(wire.popleft())
+        message = packets.read_message(wire.popleft())
         self.members[to].tell(m.Received(sender, message))
         return True
 

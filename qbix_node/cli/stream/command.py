@@ -12,6 +12,7 @@ _COMMANDS: program.Table = {
     "create": (f"{_HERE}.writing:create", "Begin a stream of this node. Prints its id."),
     "append": (f"{_HERE}.writing:append", "Put entries at the end of a stream."),
     "resume": (f"{_HERE}.writing:resume", "Say that an own stream is here whole."),
+    "owners": (f"{_HERE}.owning:owners", "Give an own stream to another owner."),
     "list": (f"{_HERE}.reading:list_", "All streams that are stored or followed."),
     "show": (f"{_HERE}.reading:show", "How one stream is."),
     "log": (f"{_HERE}.reading:log", "The entries of a stream, oldest first."),

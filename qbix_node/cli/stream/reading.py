@@ -64,7 +64,8 @@ def show(context: Context, stream: str) -> None:
     with context.client() as client:
         answer = client.get("/streams/show", {"stream": format_stream(parse_stream(stream))})
     details = read_details(answer)
-    context.out.show(answer, chain(_about(details, context.out), _signing(details)))
+    parts = _about(details, context.out), _branch_lines(details.branches), _signing(details)
+    context.out.show(answer, chain(*parts))
 
 
 def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
@@ -72,6 +73,8 @@ def _branch_lines(branches: list[BranchRow]) -> Iterator[str]:
         here = ", here" if branch.here else ""
         yield f"branch      at length {branch.length}, root {branch.root}{here}"
         yield f"            signed up to length {branch.head_length}, proof {branch.proof}"
+        if branch.chosen_by:
+            yield f"            chosen by {', '.join(branch.chosen_by)}"
 
 
 def _about(details: StreamDetails, out: Output) -> Iterator[str]:

@@ -59,7 +59,7 @@ def create(
         "uniqueness": uniqueness,
         "threshold": threshold,
         "readers": _keys(said["readers"]),
-        "owners": [_owner(text) for text in _texts(said["owner"])],
+        "owners": [read_owner(text) for text in _texts(said["owner"])],
         "writers": _keys(said["writer"]),
         "anybody_writes": bool(said["anybody_writes"]),
     }
@@ -79,7 +79,7 @@ def _texts(said: Said) -> tuple[str, ...]:
     return said if isinstance(said, tuple) else ()
 
 
-def _owner(text: str) -> JsonValue:
+def read_owner(text: str) -> JsonValue:
     key, _, weight = text.rpartition(":")
     if not (key and weight.isascii() and weight.isdigit()):
         key, weight = text, "1"

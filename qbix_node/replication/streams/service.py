@@ -45,6 +45,7 @@ from qbix_node.streams.caution import (
     ShownAhead,
     Trusted,
     caution_at_start,
+    owned,
 )
 from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.inclusion import Inclusion, prove
@@ -59,9 +60,11 @@ from qbix_node.streams.messages import (
     Segment,
     SegmentRefused,
     SegmentSettled,
+    SetOwners,
+    Writing,
 )
-from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.records import LogState, log_key, read_log_state, read_streams
+from qbix_node.streams.owners import AuthorId, Owners
+from qbix_node.streams.records import LogState, read_logs, read_streams
 from qbix_node.streams.resolution import CLOSED, Resolution, read_resolutions, read_stopped
 from qbix_node.streams.serving import Entry, read_entries
 from qbix_node.streams.switching import LogDropped, ResolveStream, Switching, Withdraw, nothing_else
@@ -98,7 +101,7 @@ class StreamReplication:
             keys,
             choice=read_choice(store),
             geneses=geneses,
-            logs=dict(_read_logs(store, geneses)),
+            logs=read_logs(store, geneses),
             stopped=read_stopped(store),
             resolutions=read_resolutions(store),
             withdraw=withdraw,
@@ -106,7 +109,7 @@ class StreamReplication:
         book = self._machine.book
         if clean is not None:
             unclosed = [geneses[each] for each in geneses if book.stopped.get(each) != CLOSED]
-            own = [genesis for genesis in unclosed if book.owns(genesis.stream)]
+            own = owned(unclosed, book.logs, keys.public)
             book.caution = caution_at_start(store, own, clean=clean)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
@@ -267,9 +270,15 @@ class StreamReplication:
         """All together; returns once they are durable under a Head. Where that is not safe, wait a
         while for it to be; then Temporary.
         """
-        await self.hold(stream)
-        number = next(self._numbers)
-        done = await self._wishes.ask(number, Append(number, stream, entries, self._now_ms()))
+        return await self._write(Append(next(self._numbers), stream, entries, self._now_ms()))
+
+    async def set_owners(self, stream: StreamId, owners: Owners) -> Appended:
+        """As `append`; from then on this node signs nothing of it, unless it is among them."""
+        return await self._write(SetOwners(next(self._numbers), stream, owners, self._now_ms()))
+
+    async def _write(self, wish: Writing) -> Appended:
+        await self.hold(wish.stream)
+        done = await self._wishes.ask(wish.request, wish)
         assert done is not None
         return done
 
@@ -321,7 +330,7 @@ class StreamReplication:
         return state
 
     def why_wait(self, stream: StreamId) -> Doubt | str | None:
-        """Why nothing is appended for now to a stream of which this node is the only owner."""
+        """Why this node, an owner, signs nothing of it for now."""
         return self._machine.book.why_wait(stream)
 
     async def hold(self, stream: StreamId) -> None:
@@ -388,12 +397,3 @@ class StreamReplication:
             case LogDropped(stream):
                 self._drops[stream] += 1
                 log.warning("log.dropped", stream=format_stream(stream))
-
-
-def _read_logs(
-    store: Store, geneses: dict[StreamId, Genesis]
-) -> Iterator[tuple[StreamId, LogState]]:
-    for stream in geneses:
-        record = store.get(log_key(stream))
-        if record is not None:
-            yield stream, read_log_state(record, stream)

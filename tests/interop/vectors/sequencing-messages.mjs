@@ -5,7 +5,7 @@ import { leafHash, rootOf } from './merkle.mjs'
 import { decode, encode } from './msgpack.mjs'
 import { hex, sha256 } from './primitives.mjs'
 import { streamUri } from './references.mjs'
-import { array, bytes, checkIntent, checkSignature, demand, number, readGenesis, readHeader, structure } from './streams.mjs'
+import { array, bytes, checkChoice, checkFork, checkIntent, checkSignature, demand, number, readGenesis, readHeader, structure } from './streams.mjs'
 
 const PACKET_BYTES_MAX = 128 * 1024
 const LENGTH_MAX = 2 ** 30 - 1
@@ -41,14 +41,43 @@ function readIntent([asked, said, content]) {
   }
 }
 
-function readPropose([first, leaves, body]) {
-  const begins = number(first, 'first', 0, LENGTH_MAX - 1)
+function readRun(first, leaves, body) {
+  const begins = number(first, 'first', 0, LENGTH_MAX)
   const rows = array(leaves, 'leaves', undefined, 64)
   rows.forEach((leaf, place) => bytes(leaf, 'leaf', undefined, begins + place ? 512 : 16 * 1024))
   const [, stream, length, root, timestamp] = structure(body, 'Head', 5)
   const head = identity(stream, length, root)
-  demand(rows.length > 0 && begins + rows.length === head.length, 'propose: length')
-  return { kind: 'propose', first: begins, leaf_hashes: rows.map((leaf) => plain(leafHash(leaf))), ...head, timestamp: number(timestamp, 'timestamp') }
+  demand(begins + rows.length === head.length, 'run: length')
+  return { first: begins, leaf_hashes: rows.map((leaf) => plain(leafHash(leaf))), ...head, timestamp: number(timestamp, 'timestamp') }
+}
+
+function readPropose([first, leaves, body]) {
+  demand(leaves.length > 0, 'propose: leaves')
+  return { kind: 'propose', ...readRun(first, leaves, body) }
+}
+
+function readVote(value) {
+  const [first, leaves, body, owner, signature] = array(value, 'vote', 5)
+  bytes(signature, 'signature', 64)
+  return { ...readRun(first, leaves, body), owner: number(owner, 'owner', 0, 63) }
+}
+
+function readChoice([signed, proof]) {
+  const [body, signatures] = array(signed, 'choice', 2)
+  const [, stream, forkLength, root] = structure(body, 'choice', 4)
+  const [[owner, signature]] = array(signatures, 'choice: signatures', 1).map((row) => array(row, 'choice: signature', 2))
+  bytes(signature, 'choice: signature', 64)
+  bytes(proof, 'choice: proof', undefined, 64 * 1024)
+  demand(['a', 'b'].includes(checkFork(proof).form), 'choice: proof')
+  return { kind: 'choice', ...identity(stream, forkLength, root), owner: number(owner, 'owner', 0, 63), proof: plain(sha256(proof)) }
+}
+
+function readVotes([stream, votes]) {
+  const uri = streamUri(bytes(stream, 'stream', 32))
+  const read = array(votes, 'votes', undefined, 2).map(readVote)
+  demand(new Set(read.map((vote) => vote.owner)).size === read.length, 'votes: owners')
+  demand(read.every((vote) => vote.stream === uri), 'votes: stream')
+  return { kind: 'votes', stream: uri, votes: read }
 }
 
 const KINDS = {
@@ -63,6 +92,9 @@ const KINDS = {
     bytes(signature, 'signature', 64)
     return { kind: 'signature', ...identity(stream, length, root), owner: number(owner, 'owner', 0, 63) }
   }],
+  recall: [1, ([stream]) => ({ kind: 'recall', stream: streamUri(bytes(stream, 'stream', 32)) })],
+  votes: [2, readVotes],
+  choice: [2, readChoice],
   refused: [4, ([stream, length, root, reason]) => ({ kind: 'refused', ...identity(stream, length, root), reason: text(reason, 'reason', 200) })],
 }
 
@@ -87,6 +119,15 @@ function holds(genesis, proposed, [, kind, ...rest]) {
     demand(rootOf([...before, ...leaves.map(leafHash)]).equals(body[3]), 'propose: root')
     leaves.forEach((leaf, place) => { if (Number(first) + place) checkIntent(readHeader(leaf)) })
     proposed.set(plain(body[3]), body)
+  } else if (kind === 'choice') {
+    const [[body, [[owner, signature]]], proof] = rest
+    checkChoice(Number(body[2]), body[3], proof)
+    checkSignature(readGenesis(decode(proof)[2]).owners[Number(owner)].key, 'qbix/resolve/1', body, signature)
+  } else if (kind === 'votes') {
+    for (const [first, leaves, body, owner, signature] of rest[1]) {
+      if (leaves.length) holds(genesis, proposed, [1n, 'propose', first, leaves, body])
+      checkSignature(genesis.owners[Number(owner)].key, 'qbix/head/1', body, signature)
+    }
   } else if (kind === 'signature') {
     const [, , root, owner, signature] = rest
     checkSignature(genesis.owners[Number(owner)].key, 'qbix/head/1', proposed.get(plain(root)), signature)

@@ -416,10 +416,14 @@ function branchesOf([, form, , one, other, length, peaks, otherPeaks]) {
 
 /** A Resolve with the proof that shows between which branches it chooses. */
 export function checkResolution(signed, proof) {
+  const { forkLength, root } = checkResolve(readGenesis(decode(proof)[2]), signed)
+  return checkChoice(forkLength, root, proof)
+}
+
+/** The same without who signed it. */
+export function checkChoice(forkLength, root, proof) {
   checkFork(proof)
   const row = decode(proof)
-  const genesis = readGenesis(row[2])
-  const { forkLength, root } = checkResolve(genesis, signed)
   const { length, roots } = branchesOf(row)
   demand(row.at(-1) === null, 'resolve: the proof is of a second fork')
   demand(length === forkLength, 'resolve: length')
