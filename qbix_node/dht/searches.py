@@ -90,7 +90,7 @@ class Searches:
 
     def get(self, wish: Get, turn: Turn) -> None:
         def done(lookup: Lookup, turn: Turn) -> None:
-            records = self._newest(wish.key, wish.signer, lookup.records(), turn)
+            records = self.newest(wish.key, wish.signer, lookup.records(), turn)
             got = Got(wish.number, wish.key, records, lookup.evidence(turn.now))
             turn.effects.append(m.Emit(got))
 
@@ -102,7 +102,7 @@ class Searches:
 
         self.place(wish.record, placed, turn)
 
-    def _newest(
+    def newest(
         self, key: NodeId, signer: PeerId | None, came: list[bytes], turn: Turn
     ) -> tuple[Record, ...]:
         """SPEC dht 8: of each signer and kind the newest that is right and not over."""

@@ -10,13 +10,14 @@ from qbix_node.dht.calls import Call, Calls
 from qbix_node.dht.endpoints import Endpoint, network_of
 from qbix_node.dht.ids import Identity, NodeId, identity
 from qbix_node.dht.lookup import Lookup
-from qbix_node.dht.messages import FindNode, Message, Ping, Pong, Told
+from qbix_node.dht.messages import FindNode, GetRecord, Message, Ping, Pong, Told
 from qbix_node.dht.records import Content, Record, make_record
 from qbix_node.dht.requests import Evidence, Publish, PublishSigned, Withdraw
 from qbix_node.dht.searches import Searches
 from qbix_node.dht.state import State, Turn
 from qbix_node.dht.table import Bucket, Contact
 from qbix_node.machines import PeerId
+from qbix_node.wire import fields
 
 TIMER = "dht/upkeep"
 
@@ -44,6 +45,7 @@ class _Own:
     record: Record | None
     due: float
     under_way: bool = False
+    patience_s: float = TICK_S  # until the next attempt, when nobody kept it
 
 
 class Upkeep:
@@ -235,12 +237,29 @@ class Upkeep:
 
         def placed(kept_by: int, _: Evidence, turn: Turn) -> None:
             own.under_way = False
-            if not kept_by:
-                own.due = turn.now + TICK_S
+            if kept_by:
+                own.patience_s = TICK_S
+            else:
+                own.due = turn.now + own.patience_s
+                own.patience_s = min(2 * own.patience_s, REPUBLISH_S)
+            if kept_by <= 1 and own.record is None:  # perhaps by this node itself
+                self._catch_up(own, record.key, turn)
 
         self._searches.place(record, placed, turn)
 
+    def _catch_up(self, own: _Own, key: NodeId, turn: Turn) -> None:
+        """Others may hold one of a greater sequence, if our clock was ahead once."""
+
+        def done(lookup: Lookup, turn: Turn) -> None:
+            found = self._searches.newest(key, self._state.own.key, lookup.records(), turn)
+            sequence = max((each.sequence for each in found), default=0)
+            if sequence > self._sequence:
+                self._sequence, own.due = sequence, turn.now
+
+        self._searches.search(GetRecord(key, self._state.own.key), done, turn)
+
     def _sign(self, content: Content, unix_s: float) -> Record:
-        self._sequence = max(self._sequence + 1, int(unix_s * 1000))
+        ascending = max(self._sequence + 1, int(unix_s * 1000))
+        self._sequence = min(ascending, fields.NUMBER_MAX)
         expires_s = int(unix_s + LIFETIME_S)
         return make_record(self._state.sealing.keys, content, self._sequence, expires_s)

@@ -6,6 +6,7 @@ from qbix_node.dht import requests as r
 from qbix_node.dht.endpoints import Endpoint
 from qbix_node.dht.ids import NodeId
 from qbix_node.dht.limits import Limits
+from qbix_node.dht.machine import Dht
 from qbix_node.dht.messages import Told
 from qbix_node.dht.records import NodeContent, ProviderContent, make_record, provider_key
 from qbix_node.dht.upkeep import LIFETIME_S, REPUBLISH_S
@@ -169,6 +170,40 @@ def test_the_newest_record_wins_wherever_old_ones_lie() -> None:
     assert network.store(writer, old).kept_by == 0
     got = network.get(network.nodes[40], new.key)
     assert got.records == (new,)
+
+
+def test_a_node_whose_clock_was_ahead_once_is_heard_though_it_forgot_that() -> None:
+    network = Network(21, 12)
+    network.join(network.nodes, network.nodes[0])
+    node = network.nodes[3]
+    node.want(r.ClockSet(UNIX_S + 12 * 3600))
+    node.want(r.Publish(NodeContent((ADDRESS,), ())))
+    network.run(20)
+    node.dht, node.timers = Dht(network.sealing(node.keys)), {}
+    node.want(r.ClockSet(UNIX_S))
+    node.want(r.Bootstrap((told(network.nodes[0]),)))
+    node.want(r.Publish(NodeContent((), ("dht",))))
+    network.run(60)
+    (record,) = network.get(network.nodes[8], node.id).records
+    assert record.content == NodeContent((), ("dht",))
+
+
+class Refusing(Node):
+    """Keeps no record."""
+
+    def __init__(self, network: Network, number: int, limits: Limits) -> None:
+        super().__init__(network, number, limits)
+        self.dht._state.shelf.put = lambda *_: False  # type: ignore[method-assign]
+
+
+def test_what_nobody_keeps_is_offered_ever_more_rarely() -> None:
+    network = Network(22, 45, node=Refusing)
+    network.warm()
+    node = network.nearest(provider_key("stream", STREAM), 45)[-1]
+    before = node.dht.figures().get("lookups", 0)
+    node.want(r.Publish(PROVIDER))
+    network.run(600)
+    assert 6 < node.dht.figures()["lookups"] - before < 30
 
 
 def test_records_outlive_who_keeps_them_and_end_with_who_published_them() -> None:
