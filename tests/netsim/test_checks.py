@@ -75,7 +75,9 @@ def test_each_check_has_a_name_of_its_own() -> None:
     assert len({check.name for check in checks}) == len(checks)
 
 
-@pytest.mark.parametrize("guarded", [*[check.guards for check in (*ALWAYS, *DHT_CHECKS)], *settling.RESTS_ON])
+@pytest.mark.parametrize(
+    "guarded", [*[check.guards for check in (*ALWAYS, *DHT_CHECKS)], *settling.RESTS_ON]
+)
 def test_what_a_check_guards_stands_in_the_page_that_it_names(guarded: str) -> None:
     assert strays(guarded) == []
 
