@@ -25,6 +25,7 @@ from qbix_node.dht.ids import NodeId
 from qbix_node.dht.machine import Dht
 from qbix_node.dht.wire import Sealing
 from qbix_node.errors import BadInput
+from qbix_node.wire.v8json import JsonValue
 
 # As the library has them, but small and short.
 SMALL = {
@@ -106,14 +107,15 @@ def test_a_warm_table_knows_all_who_are_near_and_no_more_of_others_than_there_is
 
 
 def test_warm_tables_serve_lookups_as_grown_ones_do() -> None:
-    """The same network twice: with warm tables, and with nodes who all know one, and look around."""
+    """The same network twice: with warm tables, and with nodes who first know one."""
     asked = DhtPlan(lookups=60, asked_s=(30.0, 42.0), goals=Goals(exact=1.0))
     warm = dhtplans.network("warm", 1, asked, nodes=50, duration_s=45.0)
     grown = replace(warm, dht=replace(asked, warm=False))
     kept = [run(each, make_driver("lean")) for each in (warm, grown)]
     for outcome in kept:
         assert outcome.figures["lookups"] == outcome.figures["lookups exact"] == 60
-        assert outcome.violations == outcome.stalled == ()
+        assert outcome.violations == ()
+        assert outcome.stalled == ()
     calls = [number(outcome, "calls") / 60 for outcome in kept]
     contacts = [number(outcome, "contacts") for outcome in kept]
     assert calls[0] == pytest.approx(calls[1], rel=0.15)
@@ -170,17 +172,17 @@ def test_memory_is_all_that_is_reached_but_no_code() -> None:
     assert kib_of([Dht]) < 1
 
 
-GOALS = {"exact": 0.99, "calls": 30, "memory_kib": 100}
+GOALS: dict[str, JsonValue] = {"exact": 0.99, "calls": 30, "memory_kib": 100}
 
 
-def figures(exact: int, **others: float) -> dict[str, object]:
+def figures(exact: int, **others: float) -> dict[str, JsonValue]:
     return {"goals": GOALS, "lookups": 200, "lookups exact": exact, "calls": 5000, **others}
 
 
 def test_a_run_is_not_blamed_for_what_chance_does_and_a_sweep_is() -> None:
     one = {**figures(195), "memory_kib": 90.0}
     assert missed_in_a_run(one) == ()
-    sums: dict = {}
+    sums: dict[str, JsonValue] = {}
     for _ in range(10):
         add_up(sums, one)
     assert [each.goal for each in reached(sums) if not each.met()] == ["exact"]
