@@ -7,7 +7,7 @@ PEERS := tests/interop/peers
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sweep bench lint format install peers lock clean
+.PHONY: help demo test check sweep sweep-dht bench lint format install peers lock clean
 
 help:
 	@echo "make demo    three nodes (and a JavaScript peer) exchange feeds on this machine"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   what continuous integration runs: format, lint, types, contracts, tests"
 	@echo "make sweep   2,000 simulated networks, 200 of them in the trio driver, too; then the slow tests: every"
 	@echo "             scenario in both drivers, every planted defect"
+	@echo "make sweep-dht  the hash table at a thousand nodes and more: churn, liars, partitions, floods"
 	@echo "make bench   speed, each figure beside a limit measured in the same run"
 
 install: .venv/installed
@@ -54,6 +55,13 @@ sweep: install
 	$(BIN)/python -m netsim sweep swarm --seeds 0:2000 --out sweeps/swarm-$$(git rev-parse --short HEAD).jsonl
 	$(BIN)/python -m netsim sweep swarm --driver trio --seeds 0:200 --out sweeps/swarm-trio-$$(git rev-parse --short HEAD).jsonl
 	$(BIN)/python -m pytest --slow -m slow tests/netsim
+
+sweep-dht: install
+	mkdir -p sweeps
+	set -e; for name in churn colluders; do \
+	  $(BIN)/python -m netsim sweep dht_$$name --seeds 0:10 --out sweeps/dht_$$name-$$(git rev-parse --short HEAD).jsonl; done
+	set -e; for name in large liars records partition mass_death crowd flood; do $(BIN)/python -m netsim run dht_$$name --seed 0; done
+	$(BIN)/python -m netsim run dht_large --seed 0 --set dht.paths=1 --set dht.goals.calls=26
 
 bench: install
 	$(BIN)/python -m bench

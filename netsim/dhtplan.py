@@ -30,6 +30,7 @@ class Goals:
 
 @dataclass(frozen=True, slots=True)
 class DhtPlan:
+    warm: bool = True  # tables are as after a long time; else all that a node knows is node 0
     churn: float = 0.0  # so many of the others come newly, and as many leave
     churn_s: tuple[float, float] = (0.0, 0.0)  # when
     lookups: int = 0

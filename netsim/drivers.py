@@ -19,8 +19,8 @@ def refuse_unheeded(name: str, plan: Plan) -> None:
     """Settings that this driver would ignore. Raises BadInput."""
     if plan.dht is not None and name != "lean":
         raise BadInput(
-            f"{plan.scenario}: [dht]: its nodes have no links, disks or people, and so nothing that "
-            f"the {name} driver brings",
+            f"{plan.scenario}: [dht]: its nodes have no links, disks or people, "
+            f"and so nothing that the {name} driver brings",
             hint="--driver lean runs it",
         )
     unheeded = [each for each in _UNHEEDED_BY_LEAN if each in plan.settings and name == "lean"]

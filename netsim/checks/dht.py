@@ -10,7 +10,7 @@ from qbix_node.dht.table import PER_SUBNET_AND_BUCKET_MAX, PER_SUBNET_MAX
 
 class OnlyWhoAnsweredIsFound(Check):
     name = "who is found was there"
-    guards = "dht 7: only nodes that answered are found"
+    guards = "spec/dht.md 7: only nodes that answered are found"
     watches: ClassVar[Facts] = (facts.DhtFound,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -21,7 +21,7 @@ class OnlyWhoAnsweredIsFound(Check):
 
 class RecordsCount(Check):
     name = "records that come out count"
-    guards = "dht 8: a record counts until then, by the local clock"
+    guards = "spec/dht.md 8: a record counts until then, by the local clock"
     watches: ClassVar[Facts] = (facts.DhtGot,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -32,9 +32,7 @@ class RecordsCount(Check):
 
 class NothingForTheUnproven(Check):
     name = "nothing for who proved no address"
-    guards = (
-        "dht 4: nothing is computed with public keys, and nothing longer than the request is sent."
-    )
+    guards = "spec/dht.md 4: nothing longer than the request is sent"
     watches: ClassVar[Facts] = (facts.DhtUnproven,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -49,7 +47,7 @@ class NothingForTheUnproven(Check):
 
 class FewOfANetwork(Check):
     name = "few contacts of a network"
-    guards = "dht 6: at most 2 nodes are in a bucket and 10 in the table"
+    guards = "spec/dht.md 6: at most 2 nodes are in a bucket and 10 in the table"
     watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -65,7 +63,7 @@ class FewOfANetwork(Check):
 
 class NearestAreTold(Check):
     name = "the nearest are told"
-    guards = "dht 5: the nearest that the sender knows"
+    guards = "spec/dht.md 5: the nearest that the sender knows"
     watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -78,7 +76,7 @@ class NearestAreTold(Check):
 
 class LongKnownStay(Check):
     name = "who is known longest stays"
-    guards = "dht 6: Who is known longest stays"
+    guards = "spec/dht.md 6: Who is known longest stays"
     watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:
@@ -90,7 +88,7 @@ class LongKnownStay(Check):
 
 class ShelvesBounded(Check):
     name = "shelves are bounded"
-    guards = "dht 9: 32 of a key and 8192 in all are kept"
+    guards = "spec/dht.md 9: 32 of a key and 8192 in all are kept"
     watches: ClassVar[Facts] = (facts.DhtShelf,)
 
     def handle(self, node: int, fact: object) -> None:

@@ -73,7 +73,9 @@ def reached(figures: Figures) -> list[Reached]:
 def missed_in_a_run(figures: Figures) -> tuple[Complaint, ...]:
     return tuple(
         [
-            Complaint("dht 7: A lookup is over when each path has asked the nearest", str(each))
+            Complaint(
+                "spec/dht.md 7: A lookup is over when each path has asked the nearest", str(each)
+            )
             for each in reached(figures)
             if not each.met(alone=True)
         ]

@@ -51,14 +51,14 @@ class DhtMember:
         self.face.down_since = math.inf
         self.net.world.fabric.hear(self.site.number, self._arrive)
         self.net.world.journal.tell(self.site.number, facts.Started(clean=False))
-        if now > 0:
-            self.face.since = now
+        if now == 0 and self.net.plan.warm:
+            self.face.since = -math.inf  # it has been here for long
+            self._warming.warm(self.dht, self.face, now, self._rng)
             self.want(r.ClockSet(self.net.ahead_s))
-            self.want(r.Bootstrap(self._ways_in or self.net.ways_in(WAYS_IN)))
             return
-        self.face.since = -math.inf  # it has been here for long
-        self._warming.warm(self.dht, self.face, now, self._rng)
+        self.face.since = now
         self.want(r.ClockSet(self.net.ahead_s))
+        self.want(r.Bootstrap(self._ways_in or self.net.ways_in(WAYS_IN)))
 
     def make(self) -> Dht:
         return Dht(Swift(self.face.keys), self.net.limits)

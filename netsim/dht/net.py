@@ -105,6 +105,8 @@ class Net:
         return [each for each in self.faces if each.honest and self.members[each.number].up]
 
     def ways_in(self, count: int) -> tuple[Told, ...]:
+        if self.now == 0:
+            return (self.faces.by_number[0].told,)
         settled = [each for each in self.there() if each.since < self.now]
         return tuple([each.told for each in self._draws.sample(settled, count)])
 

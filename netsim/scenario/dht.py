@@ -16,6 +16,7 @@ def read_dht(table: Table, nodes: int, duration_s: float) -> DhtPlan | None:
         return None
     usual = DhtPlan()
     plan = DhtPlan(
+        warm=table.flag("warm", default=usual.warm),
         churn=table.number("churn", usual.churn, low=0, high=1),
         churn_s=_span(table, "churn_s", duration_s),
         lookups=table.count("lookups", usual.lookups, high=1_000_000),
