@@ -18,6 +18,7 @@ OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait to become part of t
 OFFERS_PER_STREAM_BYTES_MAX = 8 * 1024 * 1024  # of them
 TOGETHER_MAX = 2048  # entries of several offers that are judged and written as one
 TOGETHER_BYTES_MAX = 1024 * 1024  # of them
+_NONE = Headers(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Line:
     offers: deque[Offer] = field(default_factory=deque)
     wishes: deque[Create | Writing] = field(default_factory=deque)  # go first
     offer: Offer | None = None  # of what is being done; None: we wrote it
-    headers: Headers = field(default_factory=lambda: Headers(0))  # of what is new in it
+    headers: Headers = field(default_factory=lambda: _NONE)  # of what is new in it
     covered: Covered | Contradicted | None = None
     growth: Growth | None = None
     written: tuple[Create | Writing, ...] = ()
@@ -99,7 +100,7 @@ class Line:
     def rest(self) -> None:
         """Nothing is being done."""
         self.offer, self.covered, self.growth = None, None, None
-        self.headers, self.busy = Headers(0), False
+        self.headers, self.busy = _NONE, False
 
     def earlier(self) -> list[Segment]:
         """Those in the offer whose Heads are others than that over all of it."""

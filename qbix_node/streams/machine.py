@@ -139,7 +139,7 @@ class StreamBook:
         if not self._takes(stream):
             effects.append(m.Emit(s.SegmentSettled(offer.peer, offer.size_bytes)))
             return
-        line = self._lines.get(stream, Line())
+        line = self._lines.get(stream) or Line()
         more_bytes = self._waiting_bytes + offer.size_bytes
         if self.waiting >= OFFERS_MAX or more_bytes > OFFERS_BYTES_MAX or not line.has_room(offer):
             effects.append(m.Emit(s.SegmentSkipped(offer.peer, stream)))

@@ -20,9 +20,9 @@ def small() -> tuple[Log, list[Segment]]:
 def large() -> tuple[Log, list[Segment]]:
     """A peer has but few of these at a time."""
     log = Log(genesis_of())
-    for _ in range(60):
+    for _ in range(120):
         log.write("x" * CONTENT_BYTES_MAX)
-    return log, [log.segment(first, first + 6) for first in range(0, 60, 6)]
+    return log, [log.segment(first, first + 6) for first in range(0, 120, 6)]
 
 
 @pytest.mark.parametrize("kind", ["small", "large"])
