@@ -207,6 +207,11 @@ class Gossip:
         """Why nothing further is found out of it."""
         return self._machine.stopped(stream)
 
+    @property
+    def proofs_elsewhere(self) -> int:
+        """How many are kept of streams that are not here."""
+        return self._machine.proofs_elsewhere
+
     def accused(self) -> list[StreamId]:
         """The streams of which proofs are kept."""
         return self._machine.accused()
