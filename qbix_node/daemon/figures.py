@@ -72,6 +72,11 @@ def _segments(node: Node) -> list[Metric]:
             "segments_refused", "Segments that no peer should send.", counted.segments_refused
         ),
         _counter("entries_appended", "Entries added to streams.", counted.entries_appended),
+        _gauge(
+            "proofs_elsewhere",
+            "Proofs of forks of streams that are not here.",
+            node.gossip.proofs_elsewhere,
+        ),
         _counter(
             "contents_fetched",
             "Contents that came after their entries.",

@@ -62,7 +62,6 @@ class Listeners:
             state = self.kept.logs.get(stream)
             effects.append(self._persist(self.kept.end(stream)))
             effects += [m.Send(peer, g.Listen((), (stream,))) for peer in self.known.peers]
-            effects.append(m.Emit(g.EntriesCame(stream)))
             if state is not None:
                 yield state
 

@@ -72,6 +72,10 @@ class Gossiper:
     def proofs(self, stream: StreamId) -> list[bytes]:
         return self._known.proofs(stream)
 
+    @property
+    def proofs_elsewhere(self) -> int:
+        return self._known.early.count + self._known.others.count
+
     def accused(self) -> list[StreamId]:
         """The streams of which proofs are kept."""
         known = self._known.streams

@@ -216,13 +216,6 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class EntriesCame:
-    """Of a stream of which only Heads were kept: it stands as its proofs say."""
-
-    stream: StreamId
-
-
-@dataclass(frozen=True, slots=True)
 class LiarFound:
     """The peer said what no honest peer says; it is not listened to any more."""
 

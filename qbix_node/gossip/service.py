@@ -111,6 +111,7 @@ class Gossip:
                 self._news.set()
             case Grown(stream, 0, _, source) if source is not None:
                 self._came[stream] = None
+                self._changed[stream] = None  # there may be proofs already
                 self._news.set()
             case _:
                 pass
@@ -206,6 +207,11 @@ class Gossip:
         """Why nothing further is found out of it."""
         return self._machine.stopped(stream)
 
+    @property
+    def proofs_elsewhere(self) -> int:
+        """How many are kept of streams that are not here."""
+        return self._machine.proofs_elsewhere
+
     def accused(self) -> list[StreamId]:
         """The streams of which proofs are kept."""
         return self._machine.accused()
@@ -246,9 +252,6 @@ class Gossip:
                 if refused is not None:
                     self._refused[number] = refused
                 self._submitted[number].set()
-            case g.EntriesCame(stream):
-                self._changed[stream] = None
-                self._news.set()
             case Doubted() | Trusted() | ShownAhead():
                 self._words.append(finding)
                 self._news.set()

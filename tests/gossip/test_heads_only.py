@@ -19,6 +19,7 @@ from tests.gossip import ahead
 from tests.gossip.circles import Circle
 from tests.gossip.desk import Desk
 from tests.gossip.gossips import Author
+from tests.gossip.test_resolving import CHOICE, FORK, STREAM, told
 from tests.replication.network import keys_of
 from tests.streams.branches import Branch
 
@@ -434,5 +435,26 @@ def test_a_stream_that_is_followed_after_all_is_judged_by_its_entries(author: Au
     alice.round()
     assert read_heads_only(alice.rows).streams == {}
     assert (BOB, g.Listen((), (author.stream,))) in alice.said
-    assert g.EntriesCame(author.stream) in alice.found
     assert proven(alice, author)
+
+
+# ---- a choice between branches ----
+
+
+def test_a_choice_is_kept_and_told_and_heads_are_looked_at_no_more() -> None:
+    """Which of them are of the chosen branch is for those who have entries."""
+    alice = Desk()
+    alice.hear_of(STREAM)
+    alice.meet(BOB)
+    alice.hear(BOB, g.Geneses((FORK.genesis.encoded,)))
+    alice.meet(CAROL, STREAM)
+    alice.said = []
+    alice.hear(BOB, told(CHOICE))
+    assert alice.gossiper.resolution(STREAM) == CHOICE
+    assert [to for to, _ in alice.take_said(g.Resolve)] == [CAROL]
+    checked = alice.checked
+    alice.hear(BOB, g.Heads((FORK.other,)))
+    assert (alice.checked, alice.heads_only.logs) == (checked, {})
+    again = Desk(rows=alice.rows)
+    assert again.gossiper.resolution(STREAM) == CHOICE
+    assert not again.gossiper.stopped(STREAM)

@@ -88,12 +88,14 @@ def test_it_is_handed_on_to_who_announced_the_stream_before() -> None:
     assert desk.take_said() == [(CAROL, g.Proofs((proof,)))]
 
 
-def test_it_counts_once_the_node_follows_the_stream_itself() -> None:
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_it_counts_once_the_node_follows_the_stream_itself(rounds: int) -> None:
     author, desk = Author(), Desk()
     desk.meet(BOB)
     desk.hear(BOB, g.Proofs((proof_between(author, A, B),)))
     desk.followed.add(author.stream)
-    desk.round()
+    for _ in range(rounds):
+        desk.round()
     assert desk.gossiper.stopped(author.stream) is None
     desk.take(author.genesis, author.write(*A))
     desk.round()

@@ -4,11 +4,13 @@ import pytest
 import trio
 import trio.testing
 
-from qbix_node.gossip.messages import ARGUMENTS, METHOD
+from qbix_node.errors import LocalError
+from qbix_node.gossip.messages import ARGUMENTS, LISTENED_MAX, METHOD
 from qbix_node.net.link import Body, BodyKind, RemoteRefusal, Stream
 from qbix_node.replication.streams.messages import Format, format_arguments, format_stream_notes
 from qbix_node.streams.forks import HeadFork, ShownHead, check_fork, equal_fork, read_fork
 from qbix_node.streams.messages import Segment
+from qbix_node.wire.references import StreamId
 from tests.gossip import ahead
 from tests.gossip.gossips import Author, Node, joined, running
 from tests.net.links import linked
@@ -154,3 +156,54 @@ async def test_who_follows_a_forked_stream_later_learns_that_it_is_forked(
     assert proven(bob, author) is not None
     assert bob.streams.status(author.stream).stopped
     assert bob.length(author.stream) == 4
+
+
+# ---- Heads only ----
+
+
+async def until_head(node: Node, author: Author, length: int) -> None:
+    state = node.gossip.heads_only.logs.get(author.stream)
+    while state is None or state.signed.head.length < length:
+        await trio.sleep(0.5)
+        state = node.gossip.heads_only.logs.get(author.stream)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_stream_of_which_a_fork_is_known_stops_once_something_of_it_is_here(
+    restarted: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    author = Author()
+    alice, bob, carol = nodes = [Node(name) for name in ("alice", "bob", "carol")]
+    async with running(*nodes):
+        await bob.streams.follow(author.stream)
+        await show(bob, author.write(*X), "mallory")
+        await carol.streams.follow(author.stream)
+        await show(carol, author.write(*LONGER), "mallory")
+        await alice.gossip.hear_of(author.stream, wanted=True)
+        async with joined((alice, bob)):
+            await until_head(alice, author, 4)
+        async with joined((alice, carol)):
+            await trio.sleep(20)
+        assert proven(alice, author)
+        assert author.stream not in alice.streams.geneses
+    again = Node("alice", alice.store) if restarted else alice
+    dave = Node("dave")
+    async with running(again, dave):
+        await dave.streams.follow(author.stream)
+        await show(dave, author.write(*X), "mallory")
+        assert again.gossip.proofs(author.stream)
+        await again.streams.follow(author.stream)
+        async with joined((again, dave)):
+            await again.streams.wait_beyond(author.stream, 0)
+            await trio.sleep(10)
+            assert again.streams.status(author.stream).stopped
+            assert author.stream not in again.gossip.heads_only
+
+
+async def test_how_many_there_may_be_is_said(autojump_clock: trio.testing.MockClock) -> None:
+    alice = Node("alice")
+    async with running(alice):
+        for number in range(LISTENED_MAX):
+            await alice.gossip.hear_of(StreamId(number.to_bytes(32, "big")), wanted=True)
+        with pytest.raises(LocalError, match="1024"):
+            await alice.gossip.hear_of(Author().stream, wanted=True)

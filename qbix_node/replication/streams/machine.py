@@ -68,7 +68,8 @@ class StreamReplicator:
             self._tokens,
             geneses,
             logs,
-            stopped,
+            # What is to come stops once something of it is here (SPEC gossip 6).
+            {stream: reason for stream, reason in stopped.items() if stream in geneses},
             resolutions=resolutions,
             withdraw=withdraw,
         )
