@@ -180,14 +180,6 @@ class Settled:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class LiarFound:
-    """The peer said what no honest peer says; it is not listened to any more."""
-
-    peer: PeerId
-    reason: str
-
-
 # ---- bytes ----
 
 

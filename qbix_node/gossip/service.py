@@ -20,6 +20,7 @@ from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
 from qbix_node.streams.records import LogState
@@ -215,7 +216,7 @@ class Gossip:
                 self._words.append(finding)
                 self._news.set()
                 self._warn(finding)
-            case g.LiarFound(peer, reason):
+            case LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from qbix_node.errors import Malformed
-from qbix_node.machines import PeerId
 from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis
 from qbix_node.streams.messages import (
     CONTENT_BYTES_MAX,
@@ -180,14 +179,6 @@ class CoSigned:
 class CoSigningRefused:
     stream: StreamId
     length: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LiarFound:
-    """The peer said what no honest peer says; it is not listened to any more."""
-
-    peer: PeerId
     reason: str
 
 

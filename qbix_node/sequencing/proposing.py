@@ -327,7 +327,7 @@ class Proposer:
     def _signature_checked(self, peer: m.PeerId, said: q.Signature, oks: tuple[bool, ...]) -> None:
         proposal = self._of(peer, said)
         if not all(oks):
-            self._disbelieve(peer, "its signature under what was proposed does not match")
+            self._desk.disbelieve(peer, "its signature under what was proposed does not match")
         elif proposal is not None and proposal.whole is None:
             proposal.signatures[said.owner] = said.signature
             proposal.refused.pop(said.owner, None)
@@ -345,11 +345,6 @@ class Proposer:
         if proposal is None or not proposal.durable or not proposal.ends_with(said):
             return None
         return proposal
-
-    def _disbelieve(self, peer: m.PeerId, reason: str) -> None:
-        if (here := self._desk.peers.get(peer)) and not here.lies:
-            here.lies = True
-            self._desk.emit(q.LiarFound(peer, reason))
 
     # ---- and in the log ----
 

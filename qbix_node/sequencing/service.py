@@ -24,6 +24,7 @@ from qbix_node.sequencing.proposals import Proposal
 from qbix_node.sequencing.records import read_runs, read_signed, read_written
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Grown, NewEntry, Segment
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 
@@ -217,7 +218,7 @@ class Sequencing:
             case q.CoSigningRefused(stream, length, reason):
                 named = {"stream": format_stream(stream), "length": length}
                 log.warning("head.not_cosigned", **named, reason=reason)
-            case q.LiarFound(peer, reason):
+            case LiarFound(peer, reason):
                 log.info("sequencing.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass

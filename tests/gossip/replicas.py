@@ -137,7 +137,8 @@ class Replica:
         match message:
             case c.WantContents(stream, places):
                 assert c.read_question(c.encode_question(message)) == message
-                self.said.append((peer, c.Contents(answer_contents(self.disk, stream, places))))
+                answered = answer_contents(self.disk, stream, places)
+                self.said.append((peer, c.Contents(answered.contents)))
             case c.Contents():
                 self.do(STREAMS, m.Received(peer, c.read_answer(c.encode_answer(message))))
             case _:

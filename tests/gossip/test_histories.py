@@ -33,6 +33,7 @@ from qbix_node.replication.streams.contents import messages as c
 from qbix_node.streams.forks import HeadFork, ShownHead, encode_fork, equal_fork, unequal_fork
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.lacking import read_lacking
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Append, Appended, Create, NewEntry, Segment, SignedHead
 from qbix_node.streams.records import read_contents, read_runs, root_at
 from qbix_node.streams.resolution import CLOSED
@@ -113,6 +114,7 @@ class Histories(RuleBasedStateMachine):
             (each.peer, name): Belief() for each in self.replicas for name in self.streams
         }
         self.wishes = 0
+        self.resolves = set[bytes]()  # that mallory signed
 
     def make_disk(self, number: int) -> Disk:
         return DiskInMemory()
@@ -199,8 +201,11 @@ class Histories(RuleBasedStateMachine):
         length=st.integers(1, 20),
         partings=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 8)), min_size=1, max_size=3),
         spread=st.sampled_from((True, True, True, False)),
+        size=small,
     )
-    def begin_forked(self, length: int, partings: list[tuple[int, int]], spread: bool) -> None:
+    def begin_forked(
+        self, length: int, partings: list[tuple[int, int]], spread: bool, size: int
+    ) -> None:
         """Mallory has prepared branches, and shown each replica the beginning of another."""
         branches = self.branches[FORKED.stream]
         self.write(1, 0, length - 1, intent=False)
@@ -208,7 +213,7 @@ class Histories(RuleBasedStateMachine):
             self.fork(0, at)
             self.write(1, -1, more, intent=at % 2 == 0)
         for at in range(len(NAMES) if spread else 0):
-            self.offer(at, 1, at % len(branches), [(0, 12, at, False), (9, at, 1, True)])
+            self.offer(at, 1, at % len(branches), [(0, size, 12, False), (9, at, 1, True)])
 
     @rule(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3))
     def append(self, sizes: list[int]) -> None:
@@ -270,7 +275,10 @@ class Histories(RuleBasedStateMachine):
         if forks:
             fork = forks[number % len(forks)]
             chosen = self.branch_of(FORKED.stream, fork.compared_length, fork.roots[side])
-            given = g.Submitted(1, resolution(fork, chosen))
+            choice = resolution(fork, chosen)
+            given = g.Submitted(1, choice)
+            if FORKED.stream in self.replicas[at].book.geneses:
+                self.resolves.add(choice.signed.resolve.body)
             self.replicas[at].do(GOSSIP, m.Requested(given))
             self.follow_choices()
 
@@ -295,6 +303,12 @@ class Histories(RuleBasedStateMachine):
         self.expect(replica, *segments)
         replica.offer(PETE, *segments)
         self.follow_choices()
+
+    @rule(at=replicas, one=small, other=small, more=small)
+    def show_further(self, at: int, one: int, other: int, more: int) -> None:
+        """Heads far ahead of their entries, one after the other, perhaps of two branches."""
+        for branch in (one, other, other):
+            self.offer(at, 1, branch, [(9, 0, more, False)])
 
     @rule(at=replicas, to=replicas, stream=small, back=small, size=st.integers(1, 9))
     def pass_on(self, at: int, to: int, stream: int, back: int, size: int) -> None:
@@ -487,7 +501,7 @@ class Histories(RuleBasedStateMachine):
                 FORKED.stream
             )
             named = {other.peer for other in self.replicas} | {PETE}
-            liars = [each for each in replica.found if isinstance(each, g.LiarFound)]
+            liars = [each for each in replica.found if isinstance(each, LiarFound)]
             assert [each for each in liars if each.peer in named] == []
 
     def check_fork(self, proof: HeadFork) -> None:
@@ -532,6 +546,8 @@ class Histories(RuleBasedStateMachine):
         stopped = {each.book.stopped.get(stream) for each in holding}
         chosen = {each.gossiper.resolution(stream) for each in holding}
         assert len(stopped) <= 1
+        if len(self.resolves) > 1:
+            assert stopped == {CLOSED}
         if CLOSED in stopped:
             return
         assert len(chosen) <= 1

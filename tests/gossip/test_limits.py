@@ -18,6 +18,7 @@ from qbix_node.gossip.peers import (
 from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head, SignedHead
 from qbix_node.streams.resolution import put_proof, read_forks
 from qbix_node.streams.tree import Hash
@@ -210,7 +211,7 @@ def test_a_forged_proof_of_a_stream_that_is_to_come_makes_a_liar(desk: Desk) -> 
     proof = bytearray(forked(author))
     proof[-20] ^= 1
     desk.hear(BOB, g.Proofs((bytes(proof),)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
 
 
 def test_proofs_of_streams_that_are_to_come_are_bounded() -> None:
