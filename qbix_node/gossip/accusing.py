@@ -12,7 +12,14 @@ from qbix_node.gossip import messages as g
 from qbix_node.gossip.early import EarlyProofs
 from qbix_node.gossip.knowledge import Knowledge
 from qbix_node.gossip.work import Accused, Decided, Workbench
-from qbix_node.streams.forks import HeadFork, StreamFork, encode_fork, read_fork, two_resolves
+from qbix_node.streams.forks import (
+    HeadFork,
+    StreamFork,
+    encode_fork,
+    read_fork,
+    stream_of_fork,
+    two_resolves,
+)
 from qbix_node.streams.messages import SignedResolve
 from qbix_node.streams.resolution import (
     CLOSED,
@@ -54,6 +61,8 @@ class Accuser:
 
     def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
         try:
+            if not self._is_of_use(stream_of_fork(encoded)):
+                return  # unread
             fork = read_fork(encoded)
             checks = fork.checks()
         except Malformed as error:
@@ -65,6 +74,8 @@ class Accuser:
         self._check(Accused(peer, fork), checks, now, effects)
 
     def _hear_resolve(self, peer: m.PeerId, said: g.Resolve, now: float, effects: Effects) -> None:
+        if not self._is_of_use(said.signed.resolve.stream):
+            return
         try:
             resolution = resolution_of(said.signed, said.proof)
             checks = resolution.checks()
@@ -73,6 +84,12 @@ class Accuser:
             return
         self.known.peers[peer].tell_proof(resolution.encoded)
         self._check(Decided(peer, resolution), checks, now, effects)
+
+    def _is_of_use(self, stream: StreamId) -> bool:
+        """Whether anything that is proven of it can matter."""
+        if self.known.awaits(stream):
+            return True
+        return self.known.speaks_of(stream) and self.known.stopped(stream) != CLOSED
 
     def _check(
         self,

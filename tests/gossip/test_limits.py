@@ -177,6 +177,28 @@ def test_endless_proofs_of_strange_streams_cost_nothing_that_lasts(desk: Desk) -
     assert dict(desk.rows.scan(b"", b"\xff", limit=9999)) == rows
 
 
+def test_of_a_proof_about_a_strange_stream_no_more_is_read_than_of_which_it_is(
+    desk: Desk, author: Author
+) -> None:
+    """What is wrong with the rest is seen only where it matters."""
+    for each, liars in ((Author("stranger"), 0), (author, 1)):
+        proof = bytearray(forked(each))
+        proof[-1:] = b"\xc1"  # in the place of nil: no msgpack
+        desk.hear(BOB, g.Proofs((bytes(proof),)))
+        assert [type(found) for found in desk.found] == [LiarFound] * liars
+    assert desk.checked == 0
+
+
+def test_what_names_no_stream_makes_a_liar_however_it_is_cut(author: Author) -> None:
+    proof = forked(author)
+    for size in (0, 1, 2, 5, 40):
+        desk = Desk()
+        desk.take(author.genesis, author.write(["1"]))
+        desk.meet(BOB, author.stream)
+        desk.hear(BOB, g.Proofs((proof[:size],)))
+        assert [type(found) for found in desk.found] == [LiarFound]
+
+
 def test_endless_proofs_of_one_stream_cost_two_writes(desk: Desk, author: Author) -> None:
     for number in range(300):
         one, other = (author.write([*"x" * number, word]) for word in ("1", "2"))

@@ -134,6 +134,16 @@ def resolve(
     return g.Resolve(sign_resolve(body, *signers), encode_fork(FORK))
 
 
+def test_a_resolve_with_the_proof_of_another_stream_is_a_lie_where_the_stream_is_here() -> None:
+    for here in (False, True):
+        desk = holding(ONE, ALICE, BOB)
+        if here:
+            desk.take(TWO.genesis, TWO.segments(TWO.length))
+        desk.hear(BOB, g.Resolve(ELSEWHERE, encode_fork(FORK)))
+        assert [type(each) for each in desk.found] == [LiarFound] * here
+        assert desk.checked == 0
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -142,7 +152,6 @@ def resolve(
         resolve(root=bytes(32)),
         resolve(signer=STRANGER),
         g.Resolve(CHOICE.signed._replace(signatures=()), encode_fork(FORK)),
-        g.Resolve(ELSEWHERE, encode_fork(FORK)),
         g.Resolve(CHOICE.signed, encode_fork(FORK)[:-1]),
         g.Resolve(CHOICE.signed, b""),
         g.Resolve(CHOICE.signed, encode_fork(proof_r(ONE))),
