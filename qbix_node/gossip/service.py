@@ -18,7 +18,7 @@ from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
-from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
+from qbix_node.streams.caution import PATIENCE_S, Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
 from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.line import HeadReplaced
@@ -46,6 +46,7 @@ class Gossip:
         rng: m.Rng,
         executor: Executor,
         alone: bool = False,
+        patience_s: float = PATIENCE_S,
         observe: Callable[[object], None] = lambda finding: None,
         verify: Verifier = verify_checks,
     ) -> None:
@@ -55,7 +56,8 @@ class Gossip:
         self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
-        own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
+        shown = replication.geneses, logs, replication.key, caution, kept[1]
+        own = OwnStreams(*shown, patience_s=patience_s)
         self._own = Runner(own, self, store, rng, executor, verify)
         self._alone = alone
         self._observe = observe
