@@ -56,8 +56,8 @@ class Gossip:
         self._machine = Gossiper(*known)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
-        shown = replication.geneses, logs, replication.key, caution, kept[1]
-        own = OwnStreams(*shown, patience_s=patience_s)
+        held = replication.geneses, logs, replication.key, caution, kept[1]
+        own = OwnStreams(*held, patience_s=patience_s)
         self._own = Runner(own, self, store, rng, executor, verify)
         self._alone = alone
         self._observe = observe
