@@ -14,7 +14,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make check   what continuous integration runs: format, lint, types, contracts, tests"
 	@echo "make sweep   2,000 simulated networks, 200 of them in the trio driver, too; then the slow tests: every"
-	@echo "             scenario in both drivers, every planted defect"
+	@echo "             scenario in both drivers, every planted defect, long histories of streams"
 	@echo "make sweep-dht  the hash table at a thousand nodes and more: churn, liars, partitions, floods"
 	@echo "make bench   speed, each figure beside a limit measured in the same run"
 
@@ -54,7 +54,7 @@ sweep: install
 	mkdir -p sweeps
 	$(BIN)/python -m netsim sweep swarm --seeds 0:2000 --out sweeps/swarm-$$(git rev-parse --short HEAD).jsonl
 	$(BIN)/python -m netsim sweep swarm --driver trio --seeds 0:200 --out sweeps/swarm-trio-$$(git rev-parse --short HEAD).jsonl
-	$(BIN)/python -m pytest --slow -m slow tests/netsim
+	$(BIN)/python -m pytest --slow -m slow tests/netsim tests/gossip
 
 sweep-dht: install
 	mkdir -p sweeps

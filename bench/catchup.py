@@ -1,15 +1,12 @@
 """A stream between two processes on loopback, stored durably; beside bare checks of signatures.
 
-The processes are this module too: `author FOLDER ENTRIES` writes the stream and serves it until its
-input ends, `reader FOLDER ENTRIES ADDRESS STREAM` gets it. Each prints what it spent, as JSON.
+The processes are this module too, as `bench.pairs` has it.
 Another number of entries is asked for by name: `python -m bench.catchup 1000000`.
 """
 
 import json
 import random
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ from nacl import bindings as sodium
 
 from bench import Figure
 from bench.idle import resident_mib
+from bench.pairs import AUTHOR, NETWORK_KEY, READER, exchange, serve
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.net.address import parse_address
 from qbix_node.replication.streams.service import StreamReplication
@@ -38,8 +36,6 @@ ENTRIES = 100_000
 CONTENT_BYTES = 300
 ROUNDS = 3
 CHECKS = 5000
-NETWORK_KEY = b"bench".ljust(32, b".")
-AUTHOR, READER = KeyPair.from_seed(b"a" * 32), KeyPair.from_seed(b"r" * 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +74,7 @@ async def author(folder: Path, count: int) -> None:
             AUTHOR, store, executor, streams, network_key=NETWORK_KEY
         ) as opened:
             stream = await write_stream(streams, count)
-            print(opened[1], format_stream(stream), flush=True)
-            start_s = time.process_time()
-            await trio.to_thread.run_sync(sys.stdin.read)
-            print(json.dumps({"cpu_s": time.process_time() - start_s}))
+            await serve(str(opened[1]), format_stream(stream))
 
 
 async def reader(folder: Path, count: int, address: str, stream: StreamId) -> Received:
@@ -116,21 +109,8 @@ def disk_bytes(folder: Path) -> int:
 
 def catch_up(count: int) -> tuple[Received, float]:
     """What the reader did, and seconds of the author's processor time for it."""
-    me = [sys.executable, "-m", "bench.catchup"]
-    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
-        serving = subprocess.Popen(  # noqa: S603  (this module)
-            [*me, "author", f"{folder}/author", str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with serving:
-            assert serving.stdout is not None
-            where = serving.stdout.readline().split()
-            command = [*me, "reader", f"{folder}/reader", str(count), *where]
-            received = subprocess.check_output(command, text=True)  # noqa: S603  (the same)
-            served, _ = serving.communicate()
-    return Received(**json.loads(received)), json.loads(served)["cpu_s"]
+    received, served_s = exchange("bench.catchup", count)
+    return Received(**received), served_s
 
 
 def check_s() -> float:

@@ -1,13 +1,10 @@
 """A feed over EBT between two processes on loopback, stored durably; beside bare checks.
 
-The processes are this module too: `author FOLDER MESSAGES` writes the feed and serves it until its
-input ends, `reader FOLDER MESSAGES ADDRESS` gets it. Each prints what it spent, as JSON.
+The processes are this module too, as `bench.pairs` has it.
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -16,7 +13,7 @@ import structlog
 import trio
 
 from bench import Figure
-from qbix_node.crypto.keys import KeyPair
+from bench.pairs import AUTHOR, NETWORK_KEY, READER, exchange, serve
 from qbix_node.feeds.authoring import make_message
 from qbix_node.feeds.messages import ClassicMessage
 from qbix_node.feeds.records import put_head, put_message
@@ -32,8 +29,6 @@ MESSAGES = 10_000
 ROUNDS = 3
 CHECKS = 2000
 TEXT = "x" * 200
-NETWORK_KEY = b"bench".ljust(32, b".")
-AUTHOR, READER = KeyPair.from_seed(b"a" * 32), KeyPair.from_seed(b"r" * 32)
 FEED = FeedId(AUTHOR.public)
 
 
@@ -53,10 +48,7 @@ async def author(folder: Path, count: int) -> None:
         await store.write([put_message(message, 0) for message in messages])
         await store.write([put_head(FEED, messages[-1].head)])
         async with open_wired(AUTHOR, store, ThreadExecutor(), network_key=NETWORK_KEY) as wired:
-            print(wired.address, flush=True)
-            start_s = time.process_time()
-            await trio.to_thread.run_sync(sys.stdin.read)
-            print(json.dumps({"cpu_s": time.process_time() - start_s}))
+            await serve(str(wired.address))
 
 
 async def reader(folder: Path, count: int, address: str) -> None:
@@ -79,25 +71,6 @@ async def reader(folder: Path, count: int, address: str) -> None:
         print(json.dumps(spent))
 
 
-def replicate(count: int) -> tuple[dict[str, float], dict[str, float]]:
-    """What the reader spent, and what the author spent on it."""
-    me = [sys.executable, "-m", "bench.replicate"]
-    with tempfile.TemporaryDirectory(prefix="qbix-bench-") as folder:
-        serving = subprocess.Popen(  # noqa: S603  (this module)
-            [*me, "author", f"{folder}/author", str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with serving:
-            assert serving.stdout is not None
-            address = serving.stdout.readline().strip()
-            command = [*me, "reader", f"{folder}/reader", str(count), address]
-            received = subprocess.check_output(command, text=True)  # noqa: S603  (the same)
-            served, _ = serving.communicate()
-    return json.loads(received), json.loads(served)
-
-
 def check_s() -> float:
     """Processor time of one bare check of such a message."""
     checks = [signature_check(message) for message in write_feed(CHECKS)]
@@ -107,7 +80,7 @@ def check_s() -> float:
 
 
 def run() -> dict[str, Figure]:
-    rounds = [(check_s(), *replicate(MESSAGES)) for _ in range(ROUNDS)]
+    rounds = [(check_s(), *exchange("bench.replicate", MESSAGES)) for _ in range(ROUNDS)]
     bare_us = 1e6 * median([bare for bare, _, _ in rounds])
 
     def figure(spent: list[float], goal: float | None) -> Figure:
@@ -121,7 +94,7 @@ def run() -> dict[str, Figure]:
         "the same, time on the clock": figure(
             [received["wall_s"] for _, received, _ in rounds], None
         ),
-        "serve a message": figure([served["cpu_s"] for _, _, served in rounds], 0.5),
+        "serve a message": figure([served for _, _, served in rounds], 0.5),
     }
 
 

@@ -13,6 +13,7 @@ from qbix_node.machines import PeerId
 from qbix_node.replication.messages import Granted
 from qbix_node.replication.streams.messages import UnfollowStream
 from qbix_node.streams.forks import HeadFork
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Grown, HeadContradicts, SegmentRefused, SegmentSkipped
 from qbix_node.wire.references import StreamId
 
@@ -22,7 +23,7 @@ _NAMED = {
     SegmentRefused: "segment refused",
     SegmentSkipped: "segment skipped",
     HeadContradicts: "Head contradicted",
-    g.LiarFound: "gossip refused",
+    LiarFound: "gossip refused",
 }
 
 
@@ -34,7 +35,7 @@ class StreamEvents:
         facts.SaidOfStreams,
         facts.Started,
         g.ForkProven,
-        g.LiarFound,
+        LiarFound,
         Granted,
         Grown,
         HeadContradicts,

@@ -33,7 +33,7 @@ class Contents:
             case c.WantContents(stream, places):
                 found: tuple[bytes | None, ...] = (None,) * len(places)
                 if self._serves(link.peer, stream):
-                    found = answer_contents(self._process.site.disk, stream, places)
+                    found = answer_contents(self._process.site.disk, stream, places).contents
                 link.say(c.Contents(found))
             case c.Contents() | c.NoContents():
                 self._answered(link.peer, message)

@@ -17,8 +17,9 @@ from qbix_node.replication.streams.choice import read_choice
 from qbix_node.replication.streams.contents.messages import WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FollowStream, StopStream, UnfollowStream
-from qbix_node.replication.streams.service import CAUTION_S
 from qbix_node.streams.caution import (
+    APPEND_WAITS,
+    PATIENCE_S,
     CautionChanged,
     Doubted,
     ShownAhead,
@@ -77,7 +78,7 @@ class Streaming:
             self._append(wish)
         else:
             self._waiting.append(wish)
-            self._process.later(CAUTION_S, self._wait_no_longer, wish)
+            self._process.later(APPEND_WAITS * PATIENCE_S, self._wait_no_longer, wish)
 
     def _wait_no_longer(self, wish: "_Waiting") -> None:
         if wish in self._waiting:

@@ -22,6 +22,7 @@ MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "console", "json")
 FILE_BYTES_MAX = 1 << 20
+SECONDS_MAX = 3600
 EXAMPLE = "configs/node.example.toml"
 
 T = TypeVar("T", Limits, BlobLimits)
@@ -80,6 +81,12 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _seconds(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= SECONDS_MAX:
+        raise ValueError(f"whole seconds are expected, 1 to {SECONDS_MAX}")
+    return value
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in choices:
@@ -130,6 +137,7 @@ class Config:
     peers: tuple[Address, ...] = ()
     lan_discovery: bool = False
     announce_forks: bool = True
+    own_streams_wait: int = 10  # seconds
     status_page: Endpoint | None = None
     log_level: str = "info"
     log_format: str = "auto"
@@ -144,6 +152,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "peers": _peers,
     "lan_discovery": _flag,
     "announce_forks": _flag,
+    "own_streams_wait": _seconds,
     "status_page": _loopback,
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),

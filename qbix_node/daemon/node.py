@@ -159,6 +159,7 @@ async def _start_streams(
         rng=edges.rng("streams"),
         executor=edges.executor,
         clean=edges.store.was_clean and not edges.brought(),
+        patience_s=config.own_streams_wait,
         withdraw=withdraw,
         observe=edges.observe,
         wall_clock=edges.wall_clock,
@@ -171,6 +172,7 @@ async def _start_streams(
         rng=edges.rng("gossip"),
         executor=edges.executor,
         alone=knows_nobody(guarded, config),
+        patience_s=config.own_streams_wait,
         observe=edges.observe,
         verify=edges.verify,
     )

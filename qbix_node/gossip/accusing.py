@@ -11,7 +11,14 @@ from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.gossip.knowledge import Knowledge, Pending
 from qbix_node.gossip.work import Accused, Decided, Workbench
-from qbix_node.streams.forks import HeadFork, StreamFork, encode_fork, read_fork, two_resolves
+from qbix_node.streams.forks import (
+    HeadFork,
+    StreamFork,
+    encode_fork,
+    read_fork,
+    stream_of_fork,
+    two_resolves,
+)
 from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import SignedResolve
 from qbix_node.streams.resolution import (
@@ -53,6 +60,8 @@ class Accuser:
 
     def _hear_proof(self, peer: m.PeerId, encoded: bytes, now: float, effects: Effects) -> None:
         try:
+            if not self._is_of_use(stream_of_fork(encoded), Accused):
+                return  # unread
             fork = read_fork(encoded)
             checks = fork.checks()
         except Malformed as error:
@@ -64,6 +73,8 @@ class Accuser:
         self._check(Accused(peer, fork), checks, now, effects)
 
     def _hear_resolve(self, peer: m.PeerId, said: g.Resolve, now: float, effects: Effects) -> None:
+        if not self._is_of_use(said.signed.resolve.stream, Decided):
+            return
         try:
             resolution = resolution_of(said.signed, said.proof)
             checks = resolution.checks()
@@ -72,6 +83,12 @@ class Accuser:
             return
         self.known.peers[peer].tell_proof(resolution.encoded)
         self._check(Decided(peer, resolution), checks, now, effects)
+
+    def _is_of_use(self, stream: StreamId, kind: type[Accused | Decided]) -> bool:
+        """Whether another one of its kind can matter."""
+        if stream not in self.known.geneses:
+            return not any(kept.has(stream, kind) for kept in (self.known.early, self.known.others))
+        return self.known.speaks_of(stream) and self.known.stopped(stream) != CLOSED
 
     def _check(
         self,
@@ -87,8 +104,7 @@ class Accuser:
 
     def _matters(self, work: Accused | Decided) -> bool:
         if work.stream not in self.known.geneses:
-            others = self.known.early, self.known.others
-            new = not any(kept.has(work) for kept in others)
+            new = self._is_of_use(work.stream, type(work))
             return new and work.peer is not None and work.genesis.uniqueness is Uniqueness.GOSSIP
         if isinstance(work, Decided):
             return self.known.wants_resolve(work.resolution.signed)

@@ -41,9 +41,8 @@ class KeptProofs:
             most = max(self._bytes, key=lambda peer: self._bytes[peer])
             self._remove(next(iter(self._peers[most])))
 
-    def has(self, work: Accused | Decided) -> bool:
-        """Whether there is one of its kind about its stream."""
-        return (work.stream, type(work)) in self._sources
+    def has(self, stream: StreamId, kind: type[Accused | Decided]) -> bool:
+        return (stream, kind) in self._sources
 
     def use(self, stream: StreamId) -> list[Accused | Decided]:
         """Those about this stream; they count as the newest now."""

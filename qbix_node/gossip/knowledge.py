@@ -22,6 +22,7 @@ from qbix_node.streams.forks import (
     fork_id,
 )
 from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head, SignedResolve
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import CLOSED, Resolution, closes, standing
@@ -287,7 +288,7 @@ class Knowledge:
 
     def disbelieve(self, peer: m.PeerId, reason: str) -> m.Emit:
         self.peers[peer].lies = True
-        return m.Emit(g.LiarFound(peer, reason))
+        return m.Emit(LiarFound(peer, reason))
 
     # ---- what a peer has not been told ----
 

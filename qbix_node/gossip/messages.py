@@ -215,14 +215,6 @@ class Settled:
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LiarFound:
-    """The peer said what no honest peer says; it is not listened to any more."""
-
-    peer: PeerId
-    reason: str
-
-
 # ---- bytes ----
 
 

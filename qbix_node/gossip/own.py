@@ -11,6 +11,7 @@ from qbix_node import machines as m
 from qbix_node.errors import Malformed
 from qbix_node.gossip import messages as g
 from qbix_node.streams.caution import (
+    PATIENCE_S,
     Caution,
     Doubt,
     Doubted,
@@ -27,7 +28,6 @@ from qbix_node.streams.records import LogState
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
 
-PATIENCE_S = 10.0  # after a clean stop nobody is waited for longer
 AGAIN_S = 1.0  # how often questions that brought nothing are asked again
 GIVEN_UP_S = 6.0  # an answer that has not come by then does not come
 QUESTIONS_MAX = 4  # of a peer at a time; the Gossiper has questions, too
@@ -88,12 +88,15 @@ class OwnStreams:
         key: AuthorId,
         caution: Caution,
         chosen: Iterable[StreamId] = (),
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._geneses, self._logs, self._key = geneses, logs, key
         self._caution = caution
         self._doubts = dict(caution.doubts)
         self._ahead = dict(caution.ahead)
         self._chosen = dict.fromkeys(chosen)
+        self._patience_s = patience_s  # after a clean stop nobody is waited for longer
         self._peers: dict[m.PeerId, _Peer] = {}
         self._tokens = m.Tokens()
         self._number = _FIRST_NUMBER
@@ -161,7 +164,7 @@ class OwnStreams:
         if alone:
             self._trust(self._doubted(lasts=False), effects)
         elif self._doubted(lasts=False):
-            effects.append(m.SetTimer(_PATIENCE, now + PATIENCE_S))
+            effects.append(m.SetTimer(_PATIENCE, now + self._patience_s))
 
     def _is_own(self, stream: StreamId) -> bool:
         state = self._logs.get(stream)

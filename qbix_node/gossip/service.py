@@ -20,8 +20,9 @@ from qbix_node.ports import Store
 from qbix_node.replication.streams.messages import PeerHolds
 from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
-from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
+from qbix_node.streams.caution import PATIENCE_S, Doubted, ShownAhead, Trusted
 from qbix_node.streams.forks import StreamFork
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import Grown, HeadContradicts, SignedHead
 from qbix_node.streams.records import LogState
@@ -47,6 +48,7 @@ class Gossip:
         rng: m.Rng,
         executor: Executor,
         alone: bool = False,
+        patience_s: float = PATIENCE_S,
         observe: Callable[[object], None] = lambda finding: None,
         verify: Verifier = verify_checks,
     ) -> None:
@@ -57,7 +59,8 @@ class Gossip:
         self._machine = Gossiper(*known, heads_only=self._heads_only)
         self._runner = Runner(self._machine, self, store, rng, executor, verify)
         logs, caution = replication.logs, replication.caution
-        own = OwnStreams(replication.geneses, logs, replication.key, caution, kept[1])
+        held = replication.geneses, logs, replication.key, caution, kept[1]
+        own = OwnStreams(*held, patience_s=patience_s)
         self._own = Runner(own, self, store, rng, executor, verify)
         self._alone = alone
         self._observe = observe
@@ -256,7 +259,7 @@ class Gossip:
                 self._words.append(finding)
                 self._news.set()
                 self._warn(finding)
-            case g.LiarFound(peer, reason):
+            case LiarFound(peer, reason):
                 log.info("gossip.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass

@@ -9,6 +9,7 @@ from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.records import Signed
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import Facts
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.streams.switching import Switching
@@ -104,11 +105,6 @@ class Desk:
     def has_resolution(self, stream: StreamId) -> bool:
         return stream in self.book.switching.resolutions
 
-    def disbelieve(self, peer: m.PeerId, reason: str) -> None:
-        if (here := self.peers.get(peer)) and not here.lies:
-            here.lies = True
-            self.emit(q.LiarFound(peer, reason))
-
     def replicates(self, stream: StreamId) -> bool:
         return self.book.replicates(stream)
 
@@ -137,6 +133,11 @@ class Desk:
 
     def emit(self, finding: object) -> None:
         self.effects.append(m.Emit(finding))
+
+    def disbelieve(self, peer: m.PeerId, reason: str) -> None:
+        if (here := self.peers.get(peer)) and not here.lies:
+            here.lies = True
+            self.emit(LiarFound(peer, reason))
 
     def send(self, to: m.PeerId, message: q.Message, *, after: m.Token | None = None) -> None:
         self.effects.append(m.Send(to, message, after))

@@ -5,7 +5,7 @@ asked of and found by a Sequencer. Their bytes: `packets.py`.
 from dataclasses import dataclass
 
 from qbix_node.errors import Malformed
-from qbix_node.machines import PeerId, SignatureCheck
+from qbix_node.machines import SignatureCheck
 from qbix_node.streams.forks import encode_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import (
@@ -270,11 +270,3 @@ class Recalled:
 
     stream: StreamId
     length: int
-
-
-@dataclass(frozen=True, slots=True)
-class LiarFound:
-    """The peer said what no honest peer says; it is not listened to any more."""
-
-    peer: PeerId
-    reason: str

@@ -31,6 +31,7 @@ from qbix_node.sequencing.records import (
 )
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.genesis import Genesis
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Grown, NewEntry, Segment
 from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.resolution import Resolution
@@ -258,7 +259,7 @@ class Sequencing:
             case q.CoSigningRefused(stream, length, reason):
                 named = {"stream": format_stream(stream), "length": length}
                 log.warning("head.not_cosigned", **named, reason=reason)
-            case q.LiarFound(peer, reason):
+            case LiarFound(peer, reason):
                 log.info("sequencing.refused", peer=format_feed(peer), reason=reason)
             case _:
                 pass

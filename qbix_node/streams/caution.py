@@ -14,6 +14,9 @@ from qbix_node.streams.owners import AuthorId
 from qbix_node.streams.records import LogState
 from qbix_node.wire.references import StreamId
 
+PATIENCE_S = 10.0  # after a clean stop nobody is waited for longer, if nothing else is set
+APPEND_WAITS = 1.2  # of that, so that a stream is trusted before an append is given up
+
 _UNSURE = b"s/u"
 _SCAN = 256
 

@@ -12,7 +12,13 @@ from qbix_node.crypto.boxes import sha256
 from qbix_node.crypto.keys import verify
 from qbix_node.errors import Malformed
 from qbix_node.machines import SignatureCheck
-from qbix_node.streams.genesis import GENESIS_BYTES_MAX, Genesis, Uniqueness, read_genesis
+from qbix_node.streams.genesis import (
+    GENESIS_BYTES_MAX,
+    Genesis,
+    Uniqueness,
+    read_genesis,
+    stream_of,
+)
 from qbix_node.streams.messages import (
     Head,
     SignedHead,
@@ -26,7 +32,7 @@ from qbix_node.streams.owners import AuthorId, Owners, Signatures
 from qbix_node.streams.succession import Chain, read_chain, reign
 from qbix_node.streams.tree import Hash, Prefix, bag, lead, places
 from qbix_node.wire import fields
-from qbix_node.wire.packing import Packable, pack, unpack
+from qbix_node.wire.packing import Packable, pack, unpack, unpack_beginning
 from qbix_node.wire.references import StreamId
 
 PROOF_BYTES_MAX = 64 * 1024
@@ -232,6 +238,12 @@ def read_fork(encoded: bytes) -> StreamFork:
             return ResolveFork(known, read_signed_resolve(signed), read_signed_resolve(other))
         case _:
             raise Malformed("fork proof: its form is none of a, b and r")
+
+
+def stream_of_fork(encoded: bytes) -> StreamId:
+    """What it is about, if it is a proof: that costs little to know. Raises Malformed."""
+    _, _, genesis = unpack_beginning(encoded, 3, "fork proof")
+    return stream_of(fields.data(genesis, "fork proof: genesis", most=GENESIS_BYTES_MAX))
 
 
 def check_fork(

@@ -43,7 +43,7 @@ class Genesis:
 
     @cached_property
     def stream(self) -> StreamId:
-        return StreamId(domains.hashed(domains.STREAM, self.encoded))
+        return stream_of(self.encoded)
 
     def param(self, name: str) -> bytes | None:
         return dict(self.params).get(name)
@@ -90,6 +90,11 @@ class Genesis:
         if self.writers is None or not self.may_read(key):
             return False
         return not self.writers or key in self.writers
+
+
+def stream_of(genesis: bytes) -> StreamId:
+    """The name of the stream that begins with it."""
+    return StreamId(domains.hashed(domains.STREAM, genesis))
 
 
 def read_genesis(encoded: bytes) -> Genesis:

@@ -218,9 +218,15 @@ def _runs(rows: Rows, stream: StreamId, first: int, stop: int) -> Iterator[Run]:
 # ---- for peers ----
 
 
-def answer_contents(
-    rows: Rows, stream: StreamId, places: tuple[int, ...]
-) -> tuple[bytes | None, ...]:
+@dataclass(frozen=True, slots=True)
+class AnsweredContents:
+    """In the order of the places; `read`: how many bytes were, to make it out."""
+
+    contents: tuple[bytes | None, ...]
+    read: int
+
+
+def answer_contents(rows: Rows, stream: StreamId, places: tuple[int, ...]) -> AnsweredContents:
     """Of these places, as far as they are here and one answer holds them. What is read for it is
     bounded, however far apart they lie.
     """
@@ -241,7 +247,7 @@ def answer_contents(
             if size > ANSWER_BYTES_MAX:
                 break
             found[place] = content
-    return tuple([found.get(place) for place in places])
+    return AnsweredContents(tuple([found.get(place) for place in places]), read)
 
 
 # ---- for people ----

@@ -41,6 +41,22 @@ def unpack_fields(data: bytes, what: str) -> Any:
     return value
 
 
+def unpack_beginning(data: bytes, count: int, what: str) -> list[Any]:
+    """The first items of an array. Of what follows, and of the form, nothing is known. Raises
+    Malformed.
+    """
+    unpacker = msgpack.Unpacker(raw=False, use_list=False, max_buffer_size=len(data))
+    try:
+        unpacker.feed(data)
+        size = unpacker.read_array_header()
+        items = [unpacker.unpack() for _ in range(min(size, count))]
+    except Exception as error:  # as below
+        raise Malformed(f"{what}: not valid msgpack ({type(error).__name__})") from error
+    if size < count:
+        raise Malformed(f"{what}: expected an array of more items")
+    return items
+
+
 def _decode(data: bytes, what: str) -> Any:
     try:
         return msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True)

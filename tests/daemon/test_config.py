@@ -69,6 +69,7 @@ def test_all_kinds_of_values_are_read() -> None:
         peers = ["net:example.org:8008~shs:{KEY}"]
         lan_discovery = true
         announce_forks = false
+        own_streams_wait = 30
         status_page = "127.0.0.1:8989"
         log_level = "debug"
         log_format = "json"
@@ -83,6 +84,7 @@ def test_all_kinds_of_values_are_read() -> None:
     assert str(config.peers[0]) == f"net:example.org:8008~shs:{KEY}"
     assert (len(config.network_key), config.lan_discovery) == (32, True)
     assert not config.announce_forks
+    assert config.own_streams_wait == 30
     assert config.status_page == Endpoint("127.0.0.1", 8989)
     assert (config.limits.connections_max, config.limits.handshake_patience_s) == (7, 2)
     assert config.limits.packet_bytes_max == Limits().packet_bytes_max
@@ -106,6 +108,10 @@ def test_a_misspelt_limit_is_told_with_the_nearest_one() -> None:
     ("text", "reason"),
     [
         ("listen = ", "not TOML"),
+        ("own_streams_wait = 0", "own_streams_wait = 0: whole seconds are expected, 1 to 3600"),
+        ("own_streams_wait = 3601", "whole seconds"),
+        ("own_streams_wait = 1.5", "whole seconds"),
+        ("own_streams_wait = true", "whole seconds"),
         ("listen = 8008", "listen = 8008: a text in quotes"),
         ('listen = "localhost"', "no HOST:PORT"),
         ('listen = "::1:8008"', "stands in brackets"),

@@ -22,7 +22,6 @@ from qbix_node.daemon.node import Node, knows_nobody, open_node
 from qbix_node.daemon.stream_interface import StreamInterface
 from qbix_node.errors import LocalError, Temporary
 from qbix_node.feeds.messages import Appended, Published
-from qbix_node.gossip.own import PATIENCE_S
 from qbix_node.http.stream_api import NewStream
 from qbix_node.net.address import Address
 from qbix_node.net.lan import UdpLan
@@ -31,6 +30,7 @@ from qbix_node.net.records import remember
 from qbix_node.replication.clocks import clock_key
 from qbix_node.runtime import InlineExecutor, verify_checks
 from qbix_node.store.memory import MemoryDisk, MemoryStore
+from qbix_node.streams.caution import PATIENCE_S
 from qbix_node.wire.references import FeedId, StreamId, format_stream, parse_stream
 from tests.net.nodes import Internet
 

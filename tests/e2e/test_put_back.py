@@ -132,6 +132,8 @@ async def test_of_two_nodes_with_one_key_the_second_sees_it_before_it_appends(
 
 
 async def test_without_anybody_who_answers_it_is_up_to_a_person(town: Town) -> None:
+    with (town.alices / "node.toml").open("a") as settings:
+        settings.write("own_streams_wait = 1\n")  # she is told as soon
     async with open_node(town.bobs) as bob, open_node(town.alices) as alice:
         await town.begin(alice, bob)
         await kill(alice)

@@ -14,7 +14,7 @@ from qbix_node.feeds.validation import (
     read_message,
     validate,
 )
-from qbix_node.wire.references import MessageId, encode_base64
+from qbix_node.wire.references import MessageId, decode_base64, encode_base64
 from qbix_node.wire.v8json import JsonValue, parse, stringify
 from tests.feeds.authors import Author, value_of
 
@@ -146,6 +146,20 @@ def test_signature_must_be_the_only_form_of_64_bytes(alice: Author) -> None:
     assert verdict({**value, "signature": 1}) == "signature is not text"
     other = encode_base64(bytes(64)) + ".sig.ed25519"
     assert verdict({**value, "signature": other}) == "signature does not match"
+
+
+def test_a_malleable_signature_is_no_second_form_of_a_message(alice: Author) -> None:
+    """S and S + L satisfy one equation; with another signature the message had another id, and
+    would seem forked.
+    """
+    order = 2**252 + 27742317777372353535851937790883648493
+    value = value_of(alice.write())
+    signature = decode_base64(str(value["signature"]).removesuffix(".sig.ed25519"), 64)
+    assert signature is not None
+    other_s = int.from_bytes(signature[32:], "little") + order
+    malleable = signature[:32] + other_s.to_bytes(32, "little")
+    named = encode_base64(malleable) + ".sig.ed25519"
+    assert verdict({**value, "signature": named}) == "signature does not match"
 
 
 def test_message_of_another_author_or_network_does_not_match(alice: Author, bob: Author) -> None:

@@ -13,6 +13,7 @@ from qbix_node.net.methods import Methods
 from qbix_node.runtime import InlineExecutor
 from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.authoring import make_genesis_segment, make_segment
+from qbix_node.streams.caution import PATIENCE_S
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.growth import Growth, continue_log, read_headers
 from qbix_node.streams.messages import NewEntry, Segment
@@ -36,8 +37,9 @@ class Node(Holder):
         *,
         clean: bool | None = None,
         alone: bool = False,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        super().__init__(name, store, clean=clean)
+        super().__init__(name, store, clean=clean, patience_s=patience_s)
         self.told: list[object] = []
         self.gossip = Gossip(
             self.streams,
@@ -45,6 +47,7 @@ class Node(Holder):
             rng=random.Random(name),
             executor=InlineExecutor(),
             alone=alone,
+            patience_s=patience_s,
             observe=self.told.append,
         )
 

@@ -15,6 +15,7 @@ from qbix_node.streams.forks import (
     equal_fork,
     read_fork,
 )
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.tree import Prefix
 from tests.gossip.ahead import COMMON, GENESIS, LONGEST, SIGNED, STREAM, branch_off
 from tests.gossip.desk import Desk
@@ -89,7 +90,7 @@ def test_a_fork_is_proven_wherever_both_know_where_they_differ(
         assert fork.compared_length in differ
         assert fork.forked_length <= fork.compared_length
     # Nobody is called a liar for what the owner did.
-    assert not [each for each in bob.found + carol.found if isinstance(each, g.LiarFound)]
+    assert not [each for each in bob.found + carol.found if isinstance(each, LiarFound)]
 
 
 @given(lengths(), lengths())
@@ -200,7 +201,7 @@ def test_what_is_shown_and_does_not_lead_to_its_head_is_a_lie() -> None:
     desk.meet(BOB, STREAM)
     shown = COMMON.shown(SIGNED, 12)
     desk.hear(BOB, g.Compare(1, shown, branch_off(9).prefix(10, 12)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
 
 
 def test_a_head_that_is_looked_at_while_a_proof_comes_does_not_wait() -> None:

@@ -13,6 +13,7 @@ from qbix_node.gossip.messages import LISTENED_MAX
 from qbix_node.ports import Put
 from qbix_node.streams.forks import ShownHead, check_fork, read_fork
 from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.tree import Hash, Prefix
 from qbix_node.wire.references import StreamId
 from tests.gossip import ahead
@@ -223,7 +224,7 @@ def test_a_genesis_of_another_stream_is_passed_over(author: Author) -> None:
     alice.hear(BOB, g.Geneses((Author("mallory").genesis.encoded,)))
     assert alice.heads_only.geneses == {}
     alice.hear(BOB, g.Geneses((b"junk",)))
-    assert [each for each in alice.found if isinstance(each, g.LiarFound)]
+    assert [each for each in alice.found if isinstance(each, LiarFound)]
 
 
 def test_peaks_that_are_not_those_of_the_head_are_a_lie(author: Author) -> None:
@@ -240,7 +241,7 @@ def test_peaks_that_are_not_those_of_the_head_are_a_lie(author: Author) -> None:
     peaks = bob.logs[author.stream].peaks
     alice.hear(BOB, g.Continues(question.number, shown, (), peaks, wrong))
     assert author.stream not in alice.heads_only.logs
-    assert [each for each in alice.found if isinstance(each, g.LiarFound)]
+    assert [each for each in alice.found if isinstance(each, LiarFound)]
 
 
 def test_a_branch_that_a_liar_swears_to_continue_does_not_take_the_place_of_the_head(

@@ -18,6 +18,7 @@ from qbix_node.gossip.peers import (
 from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head, SignedHead
 from qbix_node.streams.resolution import put_proof, read_forks
 from qbix_node.streams.tree import Hash
@@ -166,6 +167,31 @@ def test_proofs_of_many_streams_are_told_some_a_round_until_all_are_told(desk: D
     assert again.take_said(g.Proofs) == []
 
 
+def test_of_another_proof_about_a_strange_stream_no_more_is_read_than_of_which_it_is(
+    desk: Desk, author: Author
+) -> None:
+    """What is wrong with the rest is seen only where it matters."""
+    stranger = Author("stranger")
+    desk.hear(BOB, g.Proofs((forked(stranger),)))
+    checked = desk.checked
+    for each, liars in ((stranger, 0), (author, 1)):
+        proof = bytearray(forked(each))
+        proof[-1:] = b"\xc1"  # in the place of nil: no msgpack
+        desk.hear(BOB, g.Proofs((bytes(proof),)))
+        assert [type(found) for found in desk.found] == [LiarFound] * liars
+    assert desk.checked == checked > 0
+
+
+def test_what_names_no_stream_makes_a_liar_however_it_is_cut(author: Author) -> None:
+    proof = forked(author)
+    for size in (0, 1, 2, 5, 40):
+        desk = Desk()
+        desk.take(author.genesis, author.write(["1"]))
+        desk.meet(BOB, author.stream)
+        desk.hear(BOB, g.Proofs((proof[:size],)))
+        assert [type(found) for found in desk.found] == [LiarFound]
+
+
 def test_endless_proofs_of_one_stream_cost_two_writes(desk: Desk, author: Author) -> None:
     for number in range(300):
         one, other = (author.write([*"x" * number, word]) for word in ("1", "2"))
@@ -200,7 +226,7 @@ def test_a_forged_proof_of_a_stream_that_is_to_come_makes_a_liar(desk: Desk) -> 
     proof = bytearray(forked(author))
     proof[-20] ^= 1
     desk.hear(BOB, g.Proofs((bytes(proof),)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
 
 
 def test_proofs_of_streams_that_are_to_come_are_bounded() -> None:

@@ -10,6 +10,7 @@ from qbix_node.gossip.peers import CHECKS_BURST, QUESTIONS_MAX
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, check_fork, encode_fork, equal_fork, read_fork
 from qbix_node.streams.genesis import Uniqueness
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head, Segment
 from qbix_node.streams.tree import EMPTY_ROOT, Hash, Prefix, grow, leaf_hash
 from qbix_node.wire.v8json import JsonValue
@@ -201,7 +202,7 @@ def test_who_claims_that_its_head_continues_ours_and_cant_show_it_lies(
     [(_, question)] = desk.take_said(g.Compare)
     assert isinstance(question, g.Compare)
     desk.hear(BOB, g.Continues(question.number, head_of(longer), (EMPTY_ROOT,)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     assert len(desk.gossiper.pending(author.stream)) == 1
 
 
@@ -235,7 +236,7 @@ def test_a_known_head_costs_no_signature(desk: Desk, author: Author) -> None:
 def test_who_sends_a_wrong_signature_is_not_listened_to(desk: Desk, author: Author) -> None:
     forged = sign_head(Head(author.stream, 4, Hash(b"r" * 32), STAMP_MS), (0, keys_of("mallory")))
     desk.hear(BOB, g.Heads((ShownHead(forged),)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     desk.hear(BOB, g.Heads((head_of(author.write(*B)),)))
     assert len(desk.found) == 1
     desk.hear(CAROL, g.Heads((head_of(author.write(*B)),)))
@@ -276,7 +277,7 @@ def test_two_that_compare_come_to_the_same_proof(author: Author, other: list[lis
 def test_peaks_that_are_not_those_of_the_head_are_a_lie(desk: Desk, author: Author) -> None:
     branch = author.write(*B)
     desk.hear(BOB, g.Compare(1, head_of(branch), whole(author.write(*A))))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     desk.hear(BOB, g.Compare(2, head_of(branch), whole(branch)))
     assert desk.take_said() == [(BOB, g.Unknown(2))]
 
@@ -379,7 +380,7 @@ def test_what_proves_nothing_makes_a_liar(desk: Desk, author: Author) -> None:
     proof = bytearray(proof_between(author, A, B))
     proof[-20] ^= 1
     desk.hear(BOB, g.Proofs((bytes(proof),)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     assert desk.gossiper.proofs(author.stream) == []
 
 

@@ -12,6 +12,7 @@ from qbix_node.gossip.work import Accused
 from qbix_node.streams.authoring import sign_head
 from qbix_node.streams.forks import ShownHead, encode_fork, equal_fork, read_fork
 from qbix_node.streams.genesis import Genesis, Uniqueness
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.tree import Hash
@@ -120,7 +121,7 @@ def test_a_forged_one_makes_a_liar_and_is_not_kept() -> None:
     desk.meet(CAROL, stream)
     proof[-20] ^= 1
     desk.hear(BOB, g.Proofs((bytes(proof),)))
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     assert desk.said == []
 
 

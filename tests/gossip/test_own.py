@@ -11,7 +11,6 @@ from qbix_node.gossip.own import (
     AGAIN_S,
     CHECKS_MAX,
     GIVEN_UP_S,
-    PATIENCE_S,
     QUESTIONS_MAX,
     OwnStreams,
 )
@@ -19,6 +18,7 @@ from qbix_node.runtime import verify_checks
 from qbix_node.store.memory import MemoryDisk
 from qbix_node.streams.authoring import make_genesis, make_genesis_segment, sign_head
 from qbix_node.streams.caution import (
+    PATIENCE_S,
     Caution,
     Doubt,
     Doubted,

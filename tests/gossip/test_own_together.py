@@ -6,9 +6,8 @@ import pytest
 
 from qbix_node import machines as m
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.own import PATIENCE_S
 from qbix_node.streams.authoring import make_genesis, sign_head
-from qbix_node.streams.caution import Doubt, ShownAhead, Trusted
+from qbix_node.streams.caution import PATIENCE_S, Doubt, ShownAhead, Trusted
 from qbix_node.streams.forks import ShownHead
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import Head, Segment

@@ -7,12 +7,10 @@ from trio.testing import MockClock
 
 from qbix_node.errors import Temporary
 from qbix_node.gossip import messages as g
-from qbix_node.gossip.own import PATIENCE_S
 from qbix_node.net.link import Body, BodyKind
-from qbix_node.replication.streams.service import CAUTION_S
 from qbix_node.store.memory import MemoryDisk, MemoryStore
 from qbix_node.streams.authoring import sign_head
-from qbix_node.streams.caution import Doubt, read_doubts
+from qbix_node.streams.caution import APPEND_WAITS, PATIENCE_S, Doubt, read_doubts
 from qbix_node.streams.forks import ShownHead, equal_fork
 from qbix_node.streams.messages import Head
 from qbix_node.streams.tree import Hash
@@ -86,6 +84,20 @@ async def test_after_a_clean_stop_nobody_is_waited_for_longer_than_ten_seconds(
         assert await appended_at(alice, owner.stream) == pytest.approx(PATIENCE_S, abs=0.1)
 
 
+async def test_the_operator_may_set_how_long_it_waits(
+    owner: Owner, autojump_clock: MockClock
+) -> None:
+    patient = Node("alice", owner.alice.store, clean=True, patience_s=60.0)
+    async with running(patient):
+        assert await appended_at(patient, owner.stream) == pytest.approx(60.0, abs=0.1)
+    hasty = Node("alice", patient.store, clean=False, patience_s=1.0)
+    async with running(hasty):
+        began = trio.current_time()
+        with pytest.raises(Temporary, match="cut off or put back"):
+            await hasty.append(owner.stream, 1)
+        assert trio.current_time() - began == pytest.approx(APPEND_WAITS, abs=0.1)
+
+
 async def test_who_knows_nobody_appends_at_once(owner: Owner, autojump_clock: MockClock) -> None:
     alice = Node("alice", owner.alice.store, clean=True, alone=True)
     async with running(alice):
@@ -109,7 +121,7 @@ async def test_after_any_other_stop_it_is_refused_after_a_while(
         began = trio.current_time()
         with pytest.raises(Temporary, match="cut off or put back"):
             await alice.append(owner.stream, 1)
-        assert trio.current_time() - began == pytest.approx(CAUTION_S, abs=0.1)
+        assert trio.current_time() - began == pytest.approx(APPEND_WAITS * PATIENCE_S, abs=0.1)
         assert alice.streams.status(owner.stream).waits is Doubt.CUT_OFF
         await alice.gossip.end_doubt(owner.stream)
         assert await appended_at(alice, owner.stream) < SOON_S

@@ -21,6 +21,7 @@ from qbix_node.streams.forks import (
     read_fork,
     two_resolves,
 )
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Resolve
 from qbix_node.streams.resolution import CLOSED, FORKED, Resolution
 from qbix_node.streams.tree import Hash, Prefix
@@ -133,6 +134,16 @@ def resolve(
     return g.Resolve(sign_resolve(body, *signers), encode_fork(FORK))
 
 
+def test_a_resolve_with_the_proof_of_another_stream_is_a_lie() -> None:
+    for here in (False, True):
+        desk = holding(ONE, ALICE, BOB)
+        if here:
+            desk.take(TWO.genesis, TWO.segments(TWO.length))
+        desk.hear(BOB, g.Resolve(ELSEWHERE, encode_fork(FORK)))
+        assert [type(each) for each in desk.found] == [LiarFound]
+        assert desk.checked == 0
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -141,7 +152,6 @@ def resolve(
         resolve(root=bytes(32)),
         resolve(signer=STRANGER),
         g.Resolve(CHOICE.signed._replace(signatures=()), encode_fork(FORK)),
-        g.Resolve(ELSEWHERE, encode_fork(FORK)),
         g.Resolve(CHOICE.signed, encode_fork(FORK)[:-1]),
         g.Resolve(CHOICE.signed, b""),
         g.Resolve(CHOICE.signed, encode_fork(proof_r(ONE))),
@@ -157,7 +167,7 @@ def test_what_does_not_count_is_a_lie_and_changes_nothing(said: g.Resolve) -> No
     desk = holding(ONE, ALICE, BOB)
     before = desk.rows.scan(b"", b"\xff", limit=999)
     desk.hear(BOB, said)
-    assert [type(each) for each in desk.found] == [g.LiarFound]
+    assert [type(each) for each in desk.found] == [LiarFound]
     assert desk.rows.scan(b"", b"\xff", limit=999) == before
     assert desk.take_said() == []
 
@@ -290,7 +300,7 @@ def test_in_whatever_order_they_are_heard_nodes_think_the_same(heard: list[g.Mes
         CLOSED if closed else FORKED if forked and not (chosen or rivals) else None
     )
     assert len(desk.gossiper.proofs(STREAM)) <= 5
-    assert not [each for each in desk.found if isinstance(each, g.LiarFound)]
+    assert not [each for each in desk.found if isinstance(each, LiarFound)]
 
 
 # ---- second forks that nodes find out ----
@@ -339,7 +349,7 @@ def test_nodes_prove_a_second_fork_by_themselves(name: str) -> None:
         assert stopped(desk) == CLOSED
         *_, fork = map(read_fork, desk.gossiper.proofs(STREAM))
         check_fork(fork)
-        assert not [each for each in desk.found if isinstance(each, g.LiarFound)]
+        assert not [each for each in desk.found if isinstance(each, LiarFound)]
 
 
 def test_a_head_that_was_replaced_proves_a_second_fork_without_anybody_else() -> None:

@@ -10,6 +10,7 @@ from qbix_node.sequencing import packets
 from qbix_node.sequencing.choosing import CHOICES_MAX
 from qbix_node.sequencing.records import read_choices
 from qbix_node.streams.authoring import sign_resolve
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import OfferedSegment, Resolve
 from qbix_node.streams.resolution import FORKED, Resolution
 from tests.sequencing.test_proposing import told
@@ -189,7 +190,7 @@ def test_a_choice_that_its_owner_did_not_sign_is_a_lie() -> None:
     carol = member(CAROL, BOB)
     hears(carol, FORK.choice(ALICE, by=BOB), BOB)
     told(carol)
-    assert any(isinstance(each, q.LiarFound) for each in carol.found)
+    assert any(isinstance(each, LiarFound) for each in carol.found)
     assert read_choices(carol.disk) == {}
 
 
@@ -199,7 +200,7 @@ def test_a_choice_about_another_fork_than_its_proof_shows_is_a_lie() -> None:
     signed = sign_resolve(body, (index_of(BOB), keys_of(BOB)))
     hears(carol, q.Choice(Resolution(signed, proof_b(FORK.one, 3, FORK.other, 4))), BOB)
     told(carol)
-    assert any(isinstance(each, q.LiarFound) for each in carol.found)
+    assert any(isinstance(each, LiarFound) for each in carol.found)
     assert read_choices(carol.disk) == {}
 
 
@@ -211,7 +212,7 @@ def test_an_owner_that_does_not_exist_is_a_lie_and_ends_nothing() -> None:
         signed=choice.resolution.signed._replace(signatures=((63, choice.signature),)),
     )
     hears(carol, q.Choice(signed), BOB)
-    assert any(isinstance(each, q.LiarFound) for each in carol.found)
+    assert any(isinstance(each, LiarFound) for each in carol.found)
 
 
 @pytest.mark.parametrize("case", ["a stranger", "not followed"])

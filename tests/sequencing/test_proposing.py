@@ -12,6 +12,7 @@ from qbix_node.sequencing.gathering import TOO_MUCH, WAITING_BYTES_MAX
 from qbix_node.sequencing.queue import STREAM_ENTRIES_MAX, WRITER_ENTRIES_MAX
 from qbix_node.sequencing.records import Signed, put_signed, read_signed
 from qbix_node.streams.authoring import make_intent
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Header, NewEntry, intent_body
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
@@ -137,7 +138,7 @@ def test_a_wrong_signature_completes_nothing(wrong: str) -> None:
         alice.tell(m.Received(bob.id, bad))
     told(alice)
     assert alice.length(stream) == 1
-    lies = [found for found in alice.found if isinstance(found, q.LiarFound)]
+    lies = [found for found in alice.found if isinstance(found, LiarFound)]
     assert len(lies) == (1 if wrong == "signature" else 0)
     if lies:  # it is not listened to any more
         alice.tell(m.Received(bob.id, good))

@@ -8,6 +8,7 @@ from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.recalling import PATIENCE_S
 from qbix_node.sequencing.records import Signed, read_signed, read_votes
+from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Head, Header
 from qbix_node.streams.tree import Hash
 from qbix_node.wire.references import StreamId
@@ -230,7 +231,7 @@ def test_what_no_sequencer_proposed_is_not_taken_for_its_own(wrong: str) -> None
     alice.tell(m.Received(carol.id, q.Votes(stream, ())))
     told(alice)
     if wrong == "signature":
-        assert q.LiarFound(bob.id, "a signature of an owner does not match") in alice.found
+        assert LiarFound(bob.id, "a signature of an owner does not match") in alice.found
         assert not alice.machine.proposals
     else:
         assert alice.machine.proposals[stream].run.head != one.head

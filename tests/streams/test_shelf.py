@@ -211,7 +211,7 @@ def log_of(count: int, size: int) -> Log:
 def test_an_answer_holds_so_much_and_no_more() -> None:
     log = log_of(20, CONTENT_BYTES_MAX)
     disk = stored(log, 3, here=range(99))
-    answer = answer_contents(disk, log.stream, tuple(range(20, 0, -1)))
+    answer = answer_contents(disk, log.stream, tuple(range(20, 0, -1))).contents
     assert [each is not None for each in answer] == [False] * 5 + [True] * 15
     assert sum([len(each or b"") for each in answer]) <= ANSWER_BYTES_MAX
     empty = stored(log, 3)
@@ -223,7 +223,7 @@ def test_an_answer_holds_so_much_and_no_more() -> None:
 def test_little_is_read_for_an_answer_however_far_apart_the_places_lie() -> None:
     log = log_of(300, 30_000)
     disk = CountingDisk(stored(log, *[30] * 10, here=range(999)))
-    answer = answer_contents(disk, log.stream, tuple(range(1, 300, 30)))
+    answer = answer_contents(disk, log.stream, tuple(range(1, 300, 30))).contents
     assert [each is not None for each in answer] == [True] * 5 + [False] * 5
     assert disk.bytes_read < 2 * shelf.READ_BYTES_MAX
 

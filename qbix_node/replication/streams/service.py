@@ -38,6 +38,8 @@ from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.replication.streams.wishes.service import Wishes
 from qbix_node.runtime import Executor, Runner, Verifier, verify_checks
 from qbix_node.streams.caution import (
+    APPEND_WAITS,
+    PATIENCE_S,
     Caution,
     CautionChanged,
     Doubt,
@@ -71,10 +73,6 @@ from qbix_node.streams.switching import LogDropped, ResolveStream, Switching, Wi
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
-# How long an append waits for a stream to be trusted: a little longer than that takes at the most
-# after a clean stop (SPEC streams 10).
-CAUTION_S = 12.0
-
 log = structlog.get_logger()
 
 
@@ -91,6 +89,7 @@ class StreamReplication:
         rng: m.Rng,
         executor: Executor,
         clean: bool | None = None,
+        patience_s: float = PATIENCE_S,
         withdraw: Withdraw = nothing_else,
         observe: Callable[[object], None] = lambda finding: None,
         wall_clock: Callable[[], float] = time.time,
@@ -115,6 +114,7 @@ class StreamReplication:
         self.contents = StreamContents(store, self._machine.serves, self._runner.post)
         self._around = Surroundings(store, book.logs, book.resolutions, self._runner.post)
         self._store = store
+        self._patience_s = patience_s
         self._wall_clock = wall_clock
         self._observe = observe
         self._listeners: list[Callable[[object], None]] = []
@@ -335,7 +335,7 @@ class StreamReplication:
 
     async def hold(self, stream: StreamId) -> None:
         """Wait a while for what keeps the node from appending to end."""
-        with trio.move_on_after(CAUTION_S):
+        with trio.move_on_after(APPEND_WAITS * self._patience_s):
             while self.why_wait(stream) is not None or stream in self.caution.doubts:
                 await self._caution_changed.wait()
 

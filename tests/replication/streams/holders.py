@@ -13,6 +13,7 @@ from qbix_node.replication.streams.service import StreamReplication
 from qbix_node.runtime import InlineExecutor
 from qbix_node.store.memory import MemoryStore
 from qbix_node.streams.archive import ArchiveReader
+from qbix_node.streams.caution import PATIENCE_S
 from qbix_node.streams.genesis import Genesis, Uniqueness
 from qbix_node.streams.messages import NewEntry, Segment
 from qbix_node.streams.owners import AuthorId, Owners
@@ -35,6 +36,7 @@ class Holder:
         *,
         clean: bool | None = None,
         withdraw: Withdraw = nothing_else,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.keys = keys_of(name)
         self.store = store or MemoryStore()
@@ -45,6 +47,7 @@ class Holder:
             rng=random.Random(1),
             executor=InlineExecutor(),
             clean=clean,
+            patience_s=patience_s,
             withdraw=withdraw,
             observe=self.findings.append,
             wall_clock=lambda: START_S + trio.current_time(),

@@ -12,13 +12,23 @@ from qbix_node.errors import BadInput
 from qbix_node.net.link import Body, BodyKind, Link, RemoteRefusal, Stream
 from qbix_node.net.methods import Method
 from qbix_node.replication.streams.contents import messages as c
+from qbix_node.replication.streams.contents.allowance import (
+    BURST_BYTES,
+    BYTES_A_SECOND,
+    PEERS_MAX,
+    QUESTION_BYTES,
+    Allowances,
+)
+from qbix_node.replication.streams.contents.service import ANSWER_S
 from qbix_node.streams.messages import NewEntry
-from qbix_node.streams.shelf import AskFor, Drop, Fill
+from qbix_node.streams.shelf import READ_BYTES_MAX, AskFor, Drop, Fill
 from qbix_node.wire.references import StreamId
 from qbix_node.wire.v8json import JsonValue
 from tests.replication.network import keys_of
 from tests.replication.streams.content_peers import CALL, Peer, answered, nothing
 from tests.replication.streams.holders import Holder, joined, peer_of, running, segments_of
+
+PEER = m.PeerId(bytes(32))
 
 
 @pytest.fixture
@@ -486,3 +496,49 @@ async def test_an_answer_that_is_late_does_not_bring_back_what_was_dropped(
         done = await bob.streams.contents.change(Fill(stream, {2: here[2] or b""}))
     assert done.contents == 0
     assert contents(bob, stream) == [None] * 6
+
+
+async def test_who_asks_for_large_contents_for_ever_is_slowed_and_others_are_not(
+    alice: Holder, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Also over a new connection; nothing is refused. Contents that lie far apart make a node read
+    more than it answers.
+    """
+    async with running(alice):
+        stream = await alice.create()
+        for _ in range(11):
+            await alice.streams.append(stream, (NewEntry("post", bytes(60_000)),) * 8)
+        far_apart = c.WantContents(stream, tuple(range(1, 89, 8)))
+        began = trio.current_time()
+        for _ in range(2):
+            async with peer_of(alice, {}, dials=True, name="greedy") as greedy:
+                for _ in range(40):
+                    assert None not in (await asked(greedy, far_apart))[:5]
+        read_too_much = 80 * READ_BYTES_MAX - BURST_BYTES
+        assert trio.current_time() - began >= read_too_much / BYTES_A_SECOND > 3
+        async with peer_of(alice, {}, dials=True, name="honest") as honest:
+            began = trio.current_time()
+            assert None not in (await asked(honest, far_apart))[:5]
+            assert trio.current_time() == began
+
+
+def test_a_peer_never_waits_for_longer_than_one_question_cost() -> None:
+    allowances, now = Allowances(), 0.0
+    for _ in range(1000):
+        waits = allowances.wait_s(PEER, now)
+        assert waits <= (READ_BYTES_MAX + 2**20) / BYTES_A_SECOND < ANSWER_S
+        now += waits
+        allowances.charge(PEER, READ_BYTES_MAX + 2**20, now)
+    assert now == pytest.approx(
+        (1000 * (READ_BYTES_MAX + 2**20) - BURST_BYTES) / BYTES_A_SECOND, rel=0.02
+    )
+
+
+def test_questions_about_nothing_cost_something_too_and_peers_are_remembered_in_bounds() -> None:
+    allowances = Allowances()
+    for number in range(3 * PEERS_MAX):
+        allowances.charge(m.PeerId(number.to_bytes(32)), 0, 0.0)
+    assert len(allowances._accounts) == PEERS_MAX
+    for _ in range(BURST_BYTES // QUESTION_BYTES + 1):
+        allowances.charge(PEER, 0, 0.0)
+    assert allowances.wait_s(PEER, 0.0) > 0

@@ -15,8 +15,16 @@ from qbix_node.net.link import Body, BodyKind, Link, LinkClosed, RemoteRefusal, 
 from qbix_node.net.methods import Method, Methods
 from qbix_node.ports import Store
 from qbix_node.replication.streams.contents import messages as c
+from qbix_node.replication.streams.contents.allowance import Allowances
 from qbix_node.streams.messages import Segment
-from qbix_node.streams.shelf import Edit, Fill, Gaps, answer_contents, count_gaps
+from qbix_node.streams.shelf import (
+    AnsweredContents,
+    Edit,
+    Fill,
+    Gaps,
+    answer_contents,
+    count_gaps,
+)
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
@@ -38,6 +46,7 @@ class StreamContents:
         self._serves = serves
         self._post = post
         self._askers: dict[m.PeerId, _Asker] = {}
+        self._allowances = Allowances()
         self._turns: WeakKeyDictionary[Link, trio.Lock] = WeakKeyDictionary()
         self._numbers = count(1)
         self._changes: dict[int, _Change] = {}
@@ -68,7 +77,9 @@ class StreamContents:
             while bodies := await stream.receive_many():
                 for body in bodies:
                     async with turn:  # however many conversations the peer opens
-                        answer = self._read(link.peer, c.read_question(_binary(body)))
+                        question = c.read_question(_binary(body))
+                        await trio.sleep(self._allowances.wait_s(link.peer, trio.current_time()))
+                        answer = self._read(link.peer, question)
                         await stream.send([Body(BodyKind.BINARY, c.encode_answer(answer))])
         except (StreamEnded, RemoteRefusal, LinkClosed):
             pass  # nobody waits for an answer any more
@@ -76,9 +87,11 @@ class StreamContents:
 
     def _read(self, peer: m.PeerId, question: c.WantContents) -> c.Contents:
         """Who may not read the stream is answered as if nothing of it were here."""
-        if not self._serves(peer, question.stream):
-            return c.Contents((None,) * len(question.places))
-        return c.Contents(answer_contents(self._store, question.stream, question.places))
+        answered = AnsweredContents((None,) * len(question.places), 0)
+        if self._serves(peer, question.stream):
+            answered = answer_contents(self._store, question.stream, question.places)
+        self._allowances.charge(peer, answered.read, trio.current_time())
+        return c.Contents(answered.contents)
 
     # ---- the StreamReplicator's decisions ----
 
