@@ -100,6 +100,10 @@ def _endpoint(value: object) -> Endpoint:
     return parse_endpoint(_text(value))
 
 
+def _endpoint_or_none(value: object) -> Endpoint | None:
+    return None if value == "" else _endpoint(value)
+
+
 def _loopback(value: object) -> Endpoint | None:
     if value == "":
         return None
@@ -123,6 +127,14 @@ def _peers(value: object) -> tuple[Address, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class DhtConfig:
+    enabled: bool = True
+    listen: Endpoint | None = None  # UDP; None: where the node listens for peers
+    bootstrap: tuple[Address, ...] = ()
+    dial_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: Endpoint = DEFAULT_LISTEN
     announce: str = ""
@@ -133,6 +145,7 @@ class Config:
     status_page: Endpoint | None = None
     log_level: str = "info"
     log_format: str = "auto"
+    dht: DhtConfig = field(default_factory=DhtConfig)
     limits: Limits = field(default_factory=Limits)
     blobs: BlobLimits = field(default_factory=BlobLimits)
 
@@ -148,6 +161,13 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }
+_DHT_READERS: Mapping[str, Callable[[object], object]] = {
+    "enabled": _flag,
+    "listen": _endpoint_or_none,
+    "bootstrap": _peers,
+    "dial_private": _flag,
+}
+_TABLES = ("dht", "limits", "blobs")
 
 
 def load_config(path: Path) -> Config:
@@ -179,20 +199,38 @@ def parse_config(data: bytes, file: str) -> Config:
 
 
 def _read_config(table: Mapping[str, object], file: str) -> Config:
+    plain = {key: value for key, value in table.items() if key not in _TABLES}
+    values = _read_values(plain, _READERS, file, [*_READERS, *_TABLES])
+    if "dht" in table:
+        values["dht"] = _read_dht(table["dht"], f"{file}: dht")
+    if "limits" in table:
+        values["limits"] = _read_limits(table["limits"], f"{file}: limits")
+    if "blobs" in table:
+        values["blobs"] = _read_table(table["blobs"], BlobLimits(), f"{file}: blobs")
+    return Config(**values)
+
+
+def _read_values(
+    table: Mapping[str, object],
+    readers: Mapping[str, Callable[[object], object]],
+    where: str,
+    known: Iterable[str],
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key == "limits":
-            values[key] = _read_limits(value, f"{file}: {key}")
-        elif key == "blobs":
-            values[key] = _read_table(value, BlobLimits(), f"{file}: {key}")
-        elif read := _READERS.get(key):
-            try:
-                values[key] = read(value)
-            except (ValueError, Malformed) as error:
-                raise ConfigError(f"{file}: {key} = {_shown(value)}: {error}") from error
-        else:
-            raise _unknown(key, [*_READERS, "limits", "blobs"], file)
-    return Config(**values)
+        if key not in readers:
+            raise _unknown(key, known, where)
+        try:
+            values[key] = readers[key](value)
+        except (ValueError, Malformed) as error:
+            raise ConfigError(f"{where}: {key} = {_shown(value)}: {error}") from error
+    return values
+
+
+def _read_dht(table: object, where: str) -> DhtConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
+    return DhtConfig(**_read_values(table, _DHT_READERS, where, _DHT_READERS))
 
 
 def _read_limits(table: object, where: str) -> Limits:

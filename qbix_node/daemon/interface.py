@@ -70,7 +70,7 @@ class Interface:
     def peers(self) -> list[api.PeerRow]:
         node = self._node
         rows = {
-            peer: api.PeerRow(format_feed(peer), str(address), "disconnected", outgoing=None)
+            peer: api.PeerRow(format_feed(peer), str(address or ""), "disconnected", outgoing=None)
             for peer, address in node.keeper.known.items()
         }
         for link in node.network.links():
@@ -85,6 +85,17 @@ class Interface:
         if address.key == self._node.keys.public:
             raise LocalError("that is the address of this node itself")
         await self._node.network.add_peer(address)
+
+    async def add_key(self, peer: PeerId) -> None:
+        require_disk(self._node)
+        if peer == self._node.keys.public:
+            raise LocalError("that is the key of this node itself")
+        if self._node.finder is None:
+            raise LocalError(
+                "the DHT is switched off, so no peer is found by its key alone",
+                hint="give its address, or set enabled = true in [dht] of node.toml",
+            )
+        await self._node.network.add_key(peer)
 
     async def remove_peer(self, peer: PeerId) -> None:
         require_disk(self._node)

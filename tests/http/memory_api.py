@@ -87,6 +87,9 @@ class MemoryApi:
     async def add_peer(self, address: Address) -> None:
         self.known[address.key] = str(address)
 
+    async def add_key(self, peer: PeerId) -> None:
+        self.known[peer] = ""
+
     async def remove_peer(self, peer: PeerId) -> None:
         if peer not in self.known:
             raise LocalError("not a known peer", hint="qbix-node peer list")
