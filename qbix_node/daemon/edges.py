@@ -19,6 +19,8 @@ from qbix_node.ports import Rng, Store
 from qbix_node.runtime import Executor, ThreadExecutor, Verifier, verify_checks
 from qbix_node.store.writer import Counters
 
+OpenDht = Callable[[KeyPair, Sequence[tuple[str, int]], Store, Rng], DhtService]
+
 
 class NodeStore(Store, Protocol):
     """A store that was opened, and what its opening showed."""
@@ -49,7 +51,7 @@ class Edges:
     # Told what the machines find and send, and which links come up and go down.
     observe: Callable[[object], None] = lambda finding: None
     # Opens the DHT's sockets; None where there are no datagrams.
-    open_dht: Callable[[KeyPair, Sequence[tuple[str, int]], Store, Rng], DhtService] | None = None
+    open_dht: OpenDht | None = None
 
 
 async def real_edges(home: Home, store: NodeStore) -> Edges:

@@ -6,6 +6,7 @@ import trio
 
 from qbix_node import __version__
 from qbix_node.daemon.content_interface import ContentInterface
+from qbix_node.daemon.dht_interface import DhtInterface
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
@@ -34,6 +35,7 @@ class Interface:
         self.streams = StreamInterface(node)
         self.contents = ContentInterface(node, self.streams)
         self.forks = ForkInterface(node)
+        self.dht = DhtInterface(node)
 
     # ---- how it is ----
 
@@ -58,6 +60,7 @@ class Interface:
             doubts=doubts_of(streams),
             blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
             store=api.StoreRow(node.store.size_bytes(), node.store.degraded),
+            dht=self.dht.row(),
             epoch=None,
             status_page=f"http://{node.status_page}/" if node.status_page else None,
         )

@@ -14,11 +14,12 @@ import trio
 from qbix_node.blobs.service import Blobs, open_blobs
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import Config, Endpoint
-from qbix_node.daemon.edges import Edges, NodeStore
+from qbix_node.daemon.edges import Edges, NodeStore, OpenDht
 from qbix_node.daemon.finding.service import Finder, Surroundings
 from qbix_node.daemon.guard import GuardedStore
 from qbix_node.daemon.pulse import Pulse
 from qbix_node.dht.cache import read_contacts
+from qbix_node.dht.service import DhtService
 from qbix_node.errors import LocalError
 from qbix_node.gossip.service import Gossip
 from qbix_node.machines import Event, PeerId
@@ -249,18 +250,32 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
 
 
+def _open_dht(opener: OpenDht, node: Node) -> DhtService:
+    """Unless set otherwise beside TCP, at the same port: so one address is enough for both. Raises
+    LocalError.
+    """
+    config, edges = node.config, node.edges
+
+    def opened(listen: list[tuple[str, int]]) -> DhtService:
+        return opener(edges.keys, listen, node.store, edges.rng("dht"))
+
+    if config.dht.listen is not None:
+        return opened(_places(config.dht.listen))
+    taken = config.lan_discovery and config.listen.port == UDP_PORT
+    try:
+        return opened([(host, port + taken) for host, port in node.network.listening])
+    except LocalError:
+        if config.listen.port:
+            raise
+        return opened([(host, 0) for host, _ in node.network.listening])  # any free one will do
+
+
 async def _start_finding(nursery: trio.Nursery, node: Node, keeping: Runner) -> None:
     """Raises LocalError."""
     config, edges, network = node.config, node.edges, node.network
     if not config.dht.enabled or edges.open_dht is None:
         return
-    if config.dht.listen is not None:
-        listen = _places(config.dht.listen)
-    else:
-        # Beside TCP, at the same port: so one address of a node is enough for both.
-        taken = config.lan_discovery and config.listen.port == UDP_PORT
-        listen = [(host, port + taken) for host, port in network.listening]
-    dht = edges.open_dht(edges.keys, listen, node.store, edges.rng("dht"))
+    dht = _open_dht(edges.open_dht, node)
     await nursery.start(dht.run)
     around = Surroundings(
         config=lambda: node.config,

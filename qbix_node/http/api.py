@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from qbix_node.http.content_api import ContentApi
+from qbix_node.http.dht_api import DhtApi, DhtRow
 from qbix_node.http.fork_api import ForkApi, ForkRow
 from qbix_node.http.stream_api import DoubtRow, StreamApi
 from qbix_node.machines import PeerId
@@ -78,6 +79,7 @@ class Status:
     doubts: list[DoubtRow]
     blobs: BlobsRow
     store: StoreRow
+    dht: DhtRow | None  # None: switched off
     epoch: int | None
     status_page: str | None
 
@@ -113,6 +115,9 @@ class Api(Protocol):
 
     @property
     def forks(self) -> ForkApi: ...
+
+    @property
+    def dht(self) -> DhtApi: ...
 
     async def status(self) -> Status: ...
 

@@ -1,5 +1,7 @@
 """Daemons find each other, and who holds a stream, by the DHT alone."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -8,6 +10,7 @@ from tests.interop.node import Node, make_home, open_node
 
 LOOK_AGAIN_S = 0.2
 PATIENCE_S = 60.0
+NODES = 20
 
 
 async def make_node(home: Path, *bootstrap: str) -> None:
@@ -50,3 +53,81 @@ async def test_a_stream_is_followed_by_its_id_alone(tmp_path: Path) -> None:
             await reach_stream(bob, stream, 2)
             assert [row["id"] for row in await bob.ask("/peers")] == [alice.id]
             assert await first.ask("/peers") == []
+
+
+class Town:
+    """Daemons that come and go."""
+
+    def __init__(self, nursery: trio.Nursery, folder: Path) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._nursery, self._folder = nursery, folder
+
+    async def start(self, names: Sequence[str], *bootstrap: str) -> None:
+        """All together."""
+        for name in names:
+            await make_node(self._folder / name, *bootstrap)
+        async with trio.open_nursery() as starting:
+            for name in names:
+                starting.start_soon(self._nursery.start, self._keep, name)
+
+    async def _keep(self, name: str, *, task_status: trio.TaskStatus[None]) -> None:
+        async with open_node(self._folder / name) as node:
+            self.nodes[name] = node
+            task_status.started()
+            await node.process.wait()
+
+    async def kill(self, names: Sequence[str]) -> None:
+        for name in names:
+            node = self.nodes.pop(name)
+            node.process.kill()
+            await node.process.wait()
+
+    async def know(self, contacts: int) -> None:
+        """Until each knows so many."""
+        async with trio.open_nursery() as nursery:
+            for node in self.nodes.values():
+                nursery.start_soon(knows, node, contacts)
+
+
+async def knows(node: Node, contacts: int) -> None:
+    await node.until("/status", lambda told: told["dht"]["contacts"] >= contacts)
+
+
+@asynccontextmanager
+async def open_town(folder: Path) -> AsyncIterator[Town]:
+    async with trio.open_nursery() as nursery:
+        yield Town(nursery, folder)
+        nursery.cancel_scope.cancel()
+
+
+async def test_twenty_daemons_lose_half_of_them_and_a_newcomer_finds_a_stream_by_its_id(
+    tmp_path: Path,
+) -> None:
+    began = trio.current_time()
+    names = [f"n{number}" for number in range(NODES)]
+    lost, kept = names[: NODES // 2], names[NODES // 2 :]
+    async with open_town(tmp_path) as town:
+        await town.start(names[:1])
+        await town.start(names[1:], town.nodes["n0"].address)
+        started = trio.current_time()
+        await town.know(NODES - 1)
+        joined = trio.current_time()
+        stream = await create_stream(town.nodes[lost[1]], "hello")
+        for name in kept[:2]:
+            await town.nodes[name].follow(stream)
+        for name in kept[:2]:
+            await reach_stream(town.nodes[name], stream, 2)
+        found = trio.current_time()
+        survivor = town.nodes[kept[-1]].address
+        await town.kill(lost)
+        await town.start([f"replacement{number}" for number in range(NODES // 2)], survivor)
+        await town.start(["newcomer"], survivor)
+        newcomer = town.nodes["newcomer"]
+        await newcomer.follow(stream)
+        took = await reach_stream(newcomer, stream, 2)
+        print(
+            f"started in {started - began:.1f} s, all known after {joined - started:.1f} s more,"
+            f" the stream after {found - joined:.1f} s, by the newcomer after {took:.1f} s;"
+            f" in all {trio.current_time() - began:.1f} s"
+        )
+        assert took < PATIENCE_S

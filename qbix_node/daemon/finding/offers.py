@@ -24,6 +24,10 @@ class Offers:
     own: PeerId
     published: dict[tuple[NodeId, str], Content] = field(default_factory=dict)
 
+    @property
+    def logs(self) -> int:
+        return sum([isinstance(each, ProviderContent) for each in self.published.values()])
+
     def change(
         self, held: Iterable[Held], addresses: tuple[Endpoint, ...]
     ) -> tuple[list[Content], list[tuple[NodeId, str]]]:
