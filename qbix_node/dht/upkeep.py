@@ -92,7 +92,9 @@ class Upkeep:
     def bootstrap(self, contacts: tuple[Told, ...], turn: Turn) -> None:
         for key, ip, port in contacts:
             self._ways_in.pop(key, None)
-            self._ways_in[key] = Contact(identity(key), Endpoint(ip, port))
+            self._ways_in[key] = contact = Contact(identity(key), Endpoint(ip, port))
+            if len(self._state.table):  # it may be of another part of the network
+                self.meet(identity(key), contact.endpoint, turn)
             if len(self._ways_in) > BOOTSTRAP_MAX:
                 del self._ways_in[next(iter(self._ways_in))]
         self._patience_s = BOOTSTRAP_S

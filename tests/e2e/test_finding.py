@@ -11,6 +11,7 @@ from tests.interop.node import Node, make_home, open_node
 LOOK_AGAIN_S = 0.2
 PATIENCE_S = 60.0
 NODES = 20
+STARTS_AT_ONCE = 4
 
 
 async def make_node(home: Path, *bootstrap: str) -> None:
@@ -63,12 +64,18 @@ class Town:
         self._nursery, self._folder = nursery, folder
 
     async def start(self, names: Sequence[str], *bootstrap: str) -> None:
-        """All together."""
+        """A few at a time, as each has to be ready in time."""
         for name in names:
             await make_node(self._folder / name, *bootstrap)
+        few = trio.CapacityLimiter(STARTS_AT_ONCE)
+
+        async def start(name: str) -> None:
+            async with few:
+                await self._nursery.start(self._keep, name)
+
         async with trio.open_nursery() as starting:
             for name in names:
-                starting.start_soon(self._nursery.start, self._keep, name)
+                starting.start_soon(start, name)
 
     async def _keep(self, name: str, *, task_status: trio.TaskStatus[None]) -> None:
         async with open_node(self._folder / name) as node:
