@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qbix_node.blobs.limits import Limits as BlobLimits
+from qbix_node.dht.records import is_domain
 from qbix_node.errors import ConfigError, Malformed
+from qbix_node.machines import PeerId
 from qbix_node.net.address import Address, is_host, parse_address
 from qbix_node.net.limits import Limits
-from qbix_node.wire.references import decode_base64
+from qbix_node.wire.references import decode_base64, parse_feed
 
 MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac230839b755845a9ffb")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -146,6 +148,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "auto"
     dht: DhtConfig = field(default_factory=DhtConfig)
+    domains: Mapping[str, PeerId] = field(default_factory=dict)  # whose a name is
     limits: Limits = field(default_factory=Limits)
     blobs: BlobLimits = field(default_factory=BlobLimits)
 
@@ -167,7 +170,7 @@ _DHT_READERS: Mapping[str, Callable[[object], object]] = {
     "bootstrap": _peers,
     "dial_private": _flag,
 }
-_TABLES = ("dht", "limits", "blobs")
+_TABLES = ("dht", "domains", "limits", "blobs")
 
 
 def load_config(path: Path) -> Config:
@@ -203,6 +206,8 @@ def _read_config(table: Mapping[str, object], file: str) -> Config:
     values = _read_values(plain, _READERS, file, [*_READERS, *_TABLES])
     if "dht" in table:
         values["dht"] = _read_dht(table["dht"], f"{file}: dht")
+    if "domains" in table:
+        values["domains"] = _read_domains(table["domains"], f"{file}: domains")
     if "limits" in table:
         values["limits"] = _read_limits(table["limits"], f"{file}: limits")
     if "blobs" in table:
@@ -231,6 +236,21 @@ def _read_dht(table: object, where: str) -> DhtConfig:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
     return DhtConfig(**_read_values(table, _DHT_READERS, where, _DHT_READERS))
+
+
+def _read_domains(table: object, where: str) -> Mapping[str, PeerId]:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
+    found = {}
+    for name, key in table.items():
+        if not is_domain(name):
+            hint = 'in quotes, in lower case, without a last dot: "example.org"'
+            raise ConfigError(f"{where}: {_shown(name)} is no name of a domain", hint=hint)
+        try:
+            found[name] = PeerId(parse_feed(_text(key)))
+        except (ValueError, Malformed) as error:
+            raise ConfigError(f"{where}: {name} = {_shown(key)}: {error}") from error
+    return found
 
 
 def _read_limits(table: object, where: str) -> Limits:

@@ -7,6 +7,7 @@ import trio
 from qbix_node import __version__
 from qbix_node.daemon.content_interface import ContentInterface
 from qbix_node.daemon.dht_interface import DhtInterface
+from qbix_node.daemon.domain_interface import DomainInterface
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
@@ -36,6 +37,7 @@ class Interface:
         self.contents = ContentInterface(node, self.streams)
         self.forks = ForkInterface(node)
         self.dht = DhtInterface(node)
+        self.domains = DomainInterface(node)
 
     # ---- how it is ----
 

@@ -285,6 +285,7 @@ async def _start_finding(nursery: trio.Nursery, node: Node, keeping: Runner) -> 
         streams=node.streams,
         keeper=node.keeper,
         network=network,
+        store=node.store,
         post=keeping.post,
     )
     node.finder = Finder(dht, around, edges.rng("finding"))

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from qbix_node.http.content_api import ContentApi
 from qbix_node.http.dht_api import DhtApi, DhtRow
+from qbix_node.http.domain_api import DomainApi
 from qbix_node.http.fork_api import ForkApi, ForkRow
 from qbix_node.http.stream_api import DoubtRow, StreamApi
 from qbix_node.machines import PeerId
@@ -118,6 +119,9 @@ class Api(Protocol):
 
     @property
     def dht(self) -> DhtApi: ...
+
+    @property
+    def domains(self) -> DomainApi: ...
 
     async def status(self) -> Status: ...
 

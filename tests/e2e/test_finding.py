@@ -4,8 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 
+from qbix_node.daemon.secret import read_secret
+from qbix_node.wire.references import StreamId, format_feed, format_stream
+from tests.e2e.test_commands import Person
 from tests.interop.node import Node, make_home, open_node
 
 LOOK_AGAIN_S = 0.2
@@ -43,17 +47,54 @@ async def reach_stream(node: Node, stream: str, length: int) -> float:
     raise AssertionError(f"{stream} did not come: {await node.ask('/status')}")
 
 
-async def test_a_stream_is_followed_by_its_id_alone(tmp_path: Path) -> None:
-    await make_node(tmp_path / "first")
-    async with open_node(tmp_path / "first") as first:
-        for name in ("alice", "bob"):
-            await make_node(tmp_path / name, first.address)
-        async with open_node(tmp_path / "alice") as alice, open_node(tmp_path / "bob") as bob:
+async def test_a_stream_a_peer_and_a_domain_are_found_by_their_names_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    homes = {name: tmp_path / name for name in ("first", "alice", "bob")}
+    await make_node(homes["first"])
+    async with open_node(homes["first"]) as first:
+        await make_node(homes["alice"], first.address)
+        await make_node(homes["bob"], first.address)
+        owner = format_feed(read_secret(homes["alice"] / "secret").public)
+        with (homes["bob"] / "node.toml").open("a") as settings:
+            settings.write(f'[domains]\n"example.org" = "{owner}"\n')
+        async with open_node(homes["alice"]) as alice, open_node(homes["bob"]) as bob:
             stream = await create_stream(alice, "hello")
-            await bob.follow(stream)
+            typing = Person(homes["bob"], capsys)
+            await typing.types("follow", stream)
             await reach_stream(bob, stream, 2)
             assert [row["id"] for row in await bob.ask("/peers")] == [alice.id]
             assert await first.ask("/peers") == []
+
+            told = await typing.types("dht", "lookup", stream)
+            assert f"held by   {alice.id}  {alice.address}\n" in told
+            told = await typing.types("dht", "lookup", alice.id)
+            assert f"node      {alice.id}  {alice.address}\n" in told
+            nobody = format_stream(StreamId(bytes(32)))
+            assert f"nobody knows {nobody}" in await typing.types("dht", "lookup", nobody, code=1)
+            assert alice.id in await typing.types("dht", "table")
+            assert "2 nodes known" in await typing.types("status")
+
+            assert await typing.types("peer", "add", first.id) == f"added {first.id}\n"
+            await bob.until("/peers", lambda rows: len(rows) == 2 and connected(rows))
+
+            publishing = Person(homes["alice"], capsys)
+            told = await publishing.types("domain", "publish", "Example.org")
+            assert f'_qbix.example.org. TXT "qbix1 key={owner[1:-8]}"' in told
+            assert "example.org" in await publishing.types("domain", "list")
+            with trio.fail_after(PATIENCE_S):
+                asked = "domain", "lookup", "example.org"
+                while not (await typing.asks(*asked))["addresses"]:  # noqa: ASYNC110  (as above)
+                    await trio.sleep(LOOK_AGAIN_S)
+            told = await typing.types("domain", "lookup", "example.org")
+            assert f"key       {owner}  by the settings of this node\n" in told
+            assert f"node      {owner}\naddress   {alice.address}\n" in told
+            await publishing.types("domain", "withdraw", "example.org")
+            assert await publishing.asks("domain", "list") == []
+
+
+def connected(rows: list[dict[str, str]]) -> bool:
+    return all(row["state"] == "connected" for row in rows)
 
 
 class Town:

@@ -23,6 +23,7 @@ from qbix_node.wire.references import BlobId, FeedId, format_blob, format_feed
 from qbix_node.wire.v8json import JsonValue
 from tests.http.memory_contents import MemoryContents
 from tests.http.memory_dht import MemoryDht
+from tests.http.memory_domains import MemoryDomains
 from tests.http.memory_forks import MemoryForks
 from tests.http.memory_streams import MemoryStreams
 
@@ -43,6 +44,7 @@ class MemoryApi:
     contents: MemoryContents = field(init=False)
     forks: MemoryForks = field(default_factory=MemoryForks)
     dht: MemoryDht = field(default_factory=MemoryDht)
+    domains: MemoryDomains = field(default_factory=MemoryDomains)
     _waiters: int = 0
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading

@@ -1,6 +1,6 @@
 """Find who holds what is followed, and where a person's peers are, by the DHT (spec/dht.md 11)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -11,6 +11,7 @@ from qbix_node import machines as m
 from qbix_node.daemon.config import Config
 from qbix_node.daemon.finding.addresses import least_scope, own_addresses, resolve, ways_in
 from qbix_node.daemon.finding.dialling import Dialling, Place
+from qbix_node.daemon.finding.domains import DomainShelf
 from qbix_node.daemon.finding.offers import Held, Offers
 from qbix_node.daemon.finding.schedule import Schedule
 from qbix_node.dht.endpoints import Endpoint, usable
@@ -22,6 +23,7 @@ from qbix_node.net.address import Address, parse_address
 from qbix_node.net.machine import ConnectionKeeper
 from qbix_node.net.messages import Heard
 from qbix_node.net.service import Network
+from qbix_node.ports import Store
 from qbix_node.replication.service import Replication
 from qbix_node.replication.streams.service import StreamReplication
 
@@ -49,6 +51,7 @@ class Surroundings:
     streams: StreamReplication
     keeper: ConnectionKeeper
     network: Network
+    store: Store
     post: Callable[[m.Event], Awaitable[None]]  # to the keeper
 
 
@@ -56,6 +59,7 @@ class Finder:
     def __init__(self, dht: DhtService, around: Surroundings, rng: m.Rng) -> None:
         self.dht = dht
         self.offers = Offers(around.own)
+        self.domains = DomainShelf(around.own, around.store, dht)
         self.searches = Schedule[Wanted]()
         self._around, self._rng = around, rng
         self._dialling = Dialling(rng)
@@ -68,6 +72,7 @@ class Finder:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self.domains.start()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._know_ways_in)
             while True:
@@ -196,6 +201,18 @@ class Finder:
                 yield Place(record.signer, record.content.addresses)
         if name.what == FEED:  # its author has it, if it is a node
             yield await self._place_of(PeerId(name.subject))
+
+    async def places_of(self, peers: Sequence[PeerId]) -> list[Place]:
+        """By their node records; those that have one."""
+        places: dict[PeerId, Place] = {}
+
+        async def look(peer: PeerId) -> None:
+            places[peer] = await self._place_of(peer)
+
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(look, peer)
+        return [places[peer] for peer in peers if places[peer].addresses]
 
     async def _place_of(self, peer: PeerId) -> Place:
         got = await self.dht.get(node_id(peer), peer)
