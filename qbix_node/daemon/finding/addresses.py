@@ -10,6 +10,7 @@ import trio
 from qbix_node.dht.endpoints import Endpoint, Scope, scope_of, usable
 from qbix_node.dht.messages import Told
 from qbix_node.dht.records import ADDRESSES_MAX
+from qbix_node.dht.upkeep import BOOTSTRAP_MAX
 from qbix_node.net.address import Address
 
 RESOLVE_S = 5.0  # for a name
@@ -33,28 +34,42 @@ async def resolve(host: str, port: int) -> list[Endpoint]:
 
 
 async def ways_in(addresses: Iterable[Address]) -> list[Told]:
-    """The DHT of a node is asked at the port where it takes connections."""
-    told: list[Told] = []
-    for address in addresses:
-        found = await resolve(address.host, address.port)
-        told += [Told(address.key, *endpoint) for endpoint in found[:1]]
-    return told
+    """The DHT of a node is asked at the port where it takes connections. Of many, the last ones."""
+    asked = list(addresses)[-BOOTSTRAP_MAX:]
+    found: dict[Address, Endpoint] = {}
+
+    async def look(address: Address) -> None:
+        for endpoint in (await resolve(address.host, address.port))[:1]:
+            found[address] = endpoint
+
+    async with trio.open_nursery() as nursery:
+        for address in asked:
+            nursery.start_soon(look, address)
+    return [Told(address.key, *found[address]) for address in asked if address in found]
+
+
+async def resolve_all(places: Iterable[tuple[str, int]]) -> list[Endpoint]:
+    return [endpoint for place in places for endpoint in await resolve(*place)]
 
 
 def own_addresses(
-    announced: list[Endpoint], bound: list[Endpoint], seen_at: Endpoint | None, outward: Endpoint
+    announced: list[Endpoint],
+    bound: list[Endpoint],
+    seen_at: Endpoint | None,
+    outward: Endpoint | None,
 ) -> tuple[Endpoint, ...]:
     """As a person announces them; else those that it is bound to; else, where it is bound to all,
     the one that others see, or the one by which it goes out.
 
-    `seen_at` has the port of a datagram; the others have the one that takes connections.
+    `seen_at` has the port of a datagram; the others have the one that takes connections. None of
+    them stands for all addresses.
     """
     if announced:
         return tuple(announced[:ADDRESSES_MAX])
-    named = [each for each in bound if usable(each.ip)]
-    if not named:
+    named = list(bound)
+    if not named and outward is not None:
         named = [outward if seen_at is None else Endpoint(seen_at.ip, outward.port)]
-    return tuple([each for each in dict.fromkeys(named) if usable(each.ip)][:ADDRESSES_MAX])
+    return tuple(dict.fromkeys(named))[:ADDRESSES_MAX]
 
 
 def least_scope(contacts: Iterable[Told], *, dial_private: bool) -> Scope:

@@ -2,22 +2,28 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import structlog
 import trio
 
 from qbix_node import machines as m
 from qbix_node.daemon.config import Config
-from qbix_node.daemon.finding.addresses import least_scope, own_addresses, resolve, ways_in
+from qbix_node.daemon.finding.addresses import (
+    least_scope,
+    own_addresses,
+    resolve,
+    resolve_all,
+    ways_in,
+)
 from qbix_node.daemon.finding.dialling import Dialling, Place
 from qbix_node.daemon.finding.domains import DomainShelf
 from qbix_node.daemon.finding.offers import Held, Offers
 from qbix_node.daemon.finding.schedule import Schedule
-from qbix_node.dht.endpoints import Endpoint, usable
+from qbix_node.dht.endpoints import Endpoint
 from qbix_node.dht.ids import node_id
 from qbix_node.dht.records import NodeContent, ProviderContent, provider_key
 from qbix_node.dht.service import DhtService
+from qbix_node.errors import LocalError
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address, parse_address
 from qbix_node.net.machine import ConnectionKeeper
@@ -30,6 +36,7 @@ from qbix_node.replication.streams.service import StreamReplication
 LOOK_S = 2.0  # between looks at what is held and what is missing
 SEARCHES_MAX = 8  # at a time
 PEER_PATIENCE_S = 15.0  # for a known address to work, before a newer one is looked for
+REST_FACTOR = 100  # of what a look took
 ADDRESSES_S = 300.0  # between looks at our own addresses, which may be names
 WAY_IN_S = 60.0  # between attempts to find names of ways in, while nobody is known
 
@@ -64,8 +71,9 @@ class Finder:
         self._around, self._rng = around, rng
         self._dialling = Dialling(rng)
         self._running = 0
-        self._addresses: tuple[Endpoint, ...] = ()
         self._announced: list[Endpoint] = []
+        self._bound: list[Endpoint] = []
+        self._outward: Endpoint | None = None
         self._looked_up_at = -ADDRESSES_S
         self._ways_in: dict[PeerId, Address] = {}
         self._way_in_at = 0.0
@@ -77,10 +85,12 @@ class Finder:
             nursery.start_soon(self._know_ways_in)
             while True:
                 await self._look_up_own_addresses()
+                began = trio.current_time()
                 self._offer()
                 self._want()
                 self._search(nursery)
-                await trio.sleep(LOOK_S)
+                # Who follows very many pays with time, not with more of the processor.
+                await trio.sleep(max(LOOK_S, REST_FACTOR * (trio.current_time() - began)))
 
     # ---- ways in ----
 
@@ -109,23 +119,17 @@ class Finder:
 
     async def _look_up_own_addresses(self) -> None:
         around, now = self._around, trio.current_time()
-        bound = [_endpoint(*each) for each in around.network.listening]
-        outward = around.outward()
-        if now - self._looked_up_at >= ADDRESSES_S:
-            self._looked_up_at = now
-            announce = around.config().announce
-            self._announced = await resolve(announce, outward.port) if announce else []
-        seen_at = self.dht.seen_at()
-        reached = _endpoint(outward.host, outward.port)
-        self._addresses = own_addresses(
-            self._announced,
-            [each for each in bound if each is not None],
-            seen_at,
-            reached or Endpoint(bytes(4), outward.port),
-        )
+        if now - self._looked_up_at < ADDRESSES_S:
+            return
+        self._looked_up_at = now
+        outward, announce = around.outward(), around.config().announce
+        self._announced = await resolve(announce, outward.port) if announce else []
+        self._bound = await resolve_all(around.network.listening)
+        self._outward = next(iter(await resolve(outward.host, outward.port)), None)
 
     def _offer(self) -> None:
-        new, gone = self.offers.change(self._held(), self._addresses)
+        addresses = own_addresses(self._announced, self._bound, self.dht.seen_at(), self._outward)
+        new, gone = self.offers.change(self._held(), addresses)
         for name in gone:
             self.dht.withdraw(*name)
         for content in new:
@@ -156,14 +160,17 @@ class Finder:
         """Of which nothing is here, or which no connected peer has."""
         replication, streams = self._around.replication, self._around.streams
         linked = self._linked()
-        have = {*replication.held()}
+        have, forked = {*replication.held()}, {*replication.forked()}  # nobody asks for these
         shared = {feed for peer in linked for feed in replication.held_by(peer)}
         for feed in replication.following():
-            if feed not in have or feed not in shared:
+            if (feed not in have or feed not in shared) and feed not in forked:
                 yield Held(FEED, feed)
         shown = {stream for peer in linked for stream in streams.held_by(peer)}
-        for stream in streams.choice.followed:
-            if stream not in streams.logs or stream not in shown:
+        # SPEC streams 10: own ones that wait for somebody who knows them, too.
+        for stream in {**streams.choice.followed, **dict.fromkeys(streams.caution.doubts)}:
+            genesis = streams.geneses.get(stream)
+            hidden = genesis is not None and genesis.readers is not None  # nobody offers it
+            if (stream not in streams.logs or stream not in shown) and not hidden:
                 yield Held(STREAM, stream)
 
     def _linked(self) -> set[PeerId]:
@@ -187,6 +194,8 @@ class Finder:
             for address in chosen if self.searches.wants(name) else ():
                 log.info("dht.found", address=str(address))
                 await self._around.post(m.Requested(Heard(address)))
+        except LocalError as error:  # too much is asked already; there is a next time
+            log.debug("dht.search_failed", reason=str(error))
         finally:
             self._running -= 1
             self.searches.end(name, trio.current_time(), self._rng)
@@ -224,12 +233,3 @@ class Finder:
         around = self._around
         others = peer != around.own and peer not in around.keeper.blocked
         return others and around.network.link(peer) is None
-
-
-def _endpoint(host: str, port: int) -> Endpoint | None:
-    """None: a name, or an address that stands for all."""
-    try:
-        ip = ip_address(host.partition("%")[0]).packed
-    except ValueError:
-        return None
-    return Endpoint(ip, port) if usable(ip) else None

@@ -10,6 +10,7 @@ import trio
 from qbix_node.blobs.memory import MemoryFiles
 from qbix_node.crypto.entropy import random_bytes
 from qbix_node.crypto.keys import KeyPair
+from qbix_node.daemon import node as node_module
 from qbix_node.daemon.config import Config, DhtConfig, Endpoint
 from qbix_node.daemon.dht_interface import DhtInterface
 from qbix_node.daemon.edges import Edges
@@ -46,6 +47,7 @@ async def living(
     disk: MemoryDisk | None = None,
     dht: DhtConfig | None = None,
     port: int = 0,
+    lan_discovery: bool = False,
 ) -> AsyncIterator[Node]:
     rng = random.Random(name)
     edges = Edges(
@@ -53,7 +55,7 @@ async def living(
         store=MemoryStore(disk or MemoryDisk()),
         files=MemoryFiles(),
         transport=TcpTransport(),
-        lan=UdpLan(),
+        lan=UdpLan(port, list),
         rng=lambda machine: rng,
         executor=InlineExecutor(),
         entropy=random_bytes,
@@ -62,7 +64,11 @@ async def living(
         open_dht=lambda keys, listen, store, rng: DhtService(keys, listen, store, rng=rng),
     )
     bootstrap = () if way_in is None else (way_in.address,)
-    config = Config(listen=Endpoint("127.0.0.1", port), dht=dht or DhtConfig(bootstrap=bootstrap))
+    config = Config(
+        listen=Endpoint("127.0.0.1", port),
+        lan_discovery=lan_discovery,
+        dht=dht or DhtConfig(bootstrap=bootstrap),
+    )
     async with open_node(edges, config) as node:
         yield node
 
@@ -180,6 +186,17 @@ async def test_known_peers_are_ways_in() -> None:
     async with living("first") as first, living("bob") as bob:
         await bob.network.add_peer(first.address)
         await until(lambda: bob.finder and bob.finder.dht.contacts())
+
+
+async def test_beside_lan_discovery_on_the_same_port_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with living("first") as first:
+        port = first.address.port
+    monkeypatch.setattr(node_module, "UDP_PORT", port)
+    async with living("bob", port=port, lan_discovery=True) as bob:
+        assert bob.finder
+        assert [each.port for each in bob.finder.dht.endpoints] == [port + 1]
 
 
 async def test_without_the_dht_a_key_alone_is_refused() -> None:
