@@ -197,6 +197,10 @@ class Upkeep:
         self._own[name] = _Own(content, record, turn.now)
         self._republish(turn)
 
+    @property
+    def own_records(self) -> int:
+        return len(self._own)
+
     def withdraw(self, wish: Withdraw) -> None:
         self._own.pop((wish.key, wish.kind), None)
 

@@ -109,11 +109,10 @@ class Finder:
         return self._ways_in.get(address.key) == address
 
     def _known_addresses(self) -> Iterator[Address]:
-        """Those that we connect to; those of the settings last, as they count most."""
-        around, config = self._around, self._around.config()
-        yield from [each for each in around.keeper.known.values() if each is not None]
-        yield from [parse_address(link.address) for link in around.network.links() if link.outgoing]
-        yield from config.dht.bootstrap
+        """Where we connected to somebody; those of the settings last, as they count most."""
+        links = self._around.network.links()
+        yield from [parse_address(link.address) for link in links if link.outgoing]
+        yield from self._around.config().dht.bootstrap
 
     # ---- what we have ----
 

@@ -119,6 +119,8 @@ async def test_what_is_followed_is_found_and_offered_in_turn_until_it_is_unfollo
             }
             await bob.streams.unfollow(stream)
             await until_offered(bob, 0)
+            assert bob.finder
+            assert bob.finder.dht.figures()["own records"] == 1  # of the node itself
 
 
 async def test_a_feed_is_found_by_its_authors_node() -> None:
@@ -158,18 +160,28 @@ async def test_streams_without_contents_are_not_offered() -> None:
             assert len(found.providers) == 1
 
 
-async def test_a_peer_is_found_by_its_key_and_again_after_its_address_changed() -> None:
+async def test_a_peer_is_found_by_its_key() -> None:
+    async with (
+        living("first") as first,
+        living("alice", first) as alice,
+        living("bob", first) as bob,
+    ):
+        await bob.network.add_key(key_of(alice))
+        await until(lambda: linked(bob, alice))
+        assert bob.keeper.known == {key_of(alice): None}
+
+
+async def test_a_peer_is_found_again_after_its_address_changed() -> None:
     disk = MemoryDisk()
     async with living("first") as first, living("bob", first) as bob:
         async with living("alice", first, disk=disk) as alice:
-            await bob.network.add_key(key_of(alice))
-            await until(lambda: linked(bob, alice))
-            assert bob.keeper.known == {key_of(alice): None}
             old = alice.address
-        await bob.network.add_peer(old)  # from now on, an address that was right once
+            await bob.network.add_peer(old)
+            await until(lambda: linked(bob, alice))
         async with living("alice", first, disk=disk) as alice:
             assert alice.address != old
             await until(lambda: linked(bob, alice))
+            assert bob.keeper.known == {key_of(alice): old}
 
 
 async def test_a_node_comes_back_by_the_contacts_of_its_last_run() -> None:
