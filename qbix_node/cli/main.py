@@ -22,6 +22,8 @@ _COMMANDS: program.Table = {  # name: where it is, its line in --help
     "feed": ("qbix_node.cli.feeds:feed", "Messages: publish, log, verify."),
     "stream": ("qbix_node.cli.stream.command:stream", "Logs that others can check."),
     "fork": ("qbix_node.cli.forks:fork", "Proofs that somebody signed two histories."),
+    "dht": ("qbix_node.cli.dht:dht", "Find others without a server: lookup, table."),
+    "domain": ("qbix_node.cli.domains:domain", "Which key and nodes a domain's name stands for."),
     "blob": ("qbix_node.cli.blobs:blob", "Files: add, get, list, remove."),
     "store": ("qbix_node.cli.store:store", "The database: check, repair."),
     "demo": ("qbix_node.cli.demo.command:demo", "Three real nodes replicate on this machine."),

@@ -6,7 +6,7 @@ from qbix_node.cli.frame import Context, Group
 from qbix_node.http.api import PeerRow
 from qbix_node.http.rows import read_rows
 from qbix_node.net.address import parse_address
-from qbix_node.wire.references import format_feed, parse_feed
+from qbix_node.wire.references import format_feed, is_feed, parse_feed
 
 
 @click.group(cls=Group)
@@ -18,8 +18,12 @@ def peer() -> None:
 @click.argument("address")
 @click.pass_obj
 def add(context: Context, address: str) -> None:
-    """Call this peer, now and whenever the connection is lost: net:HOST:PORT~shs:KEY."""
-    _ask(context, "/peers", "address", str(parse_address(address)), "added")
+    """Call this peer, now and whenever the connection is lost: net:HOST:PORT~shs:KEY.
+
+    The key alone (@...ed25519) is enough for a node that others know in the DHT.
+    """
+    name = format_feed(parse_feed(address)) if is_feed(address) else str(parse_address(address))
+    _ask(context, "/peers", "address", name, "added")
 
 
 @peer.command(name="list")
@@ -33,7 +37,8 @@ def list_(context: Context) -> None:
 
 def _line(context: Context, row: PeerRow) -> str:
     colour = {"connected": "green", "blocked": "red"}.get(row.state, "yellow")
-    return f"{context.out.paint(f'{row.state:<12}', colour)}  {row.id}  {row.address}"
+    state = context.out.paint(f"{row.state:<12}", colour)
+    return f"{state}  {row.id}  {row.address}".rstrip()
 
 
 @peer.command()

@@ -10,6 +10,7 @@ from qbix_node.cli.output import Output, duration_text, size_text
 from qbix_node.daemon.secret import read_secret
 from qbix_node.errors import NotRunning
 from qbix_node.http.api import Status
+from qbix_node.http.dht_api import DhtRow
 from qbix_node.http.rows import read_row
 from qbix_node.wire.references import format_feed, is_stream
 
@@ -48,8 +49,17 @@ def _lines(told: Status, out: Output) -> Iterator[str]:
     wanted = f", {told.blobs.wanted} wanted" if told.blobs.wanted else ""
     yield f"blobs     {told.blobs.count}, {size_text(told.blobs.bytes)}{wanted}"
     yield f"store     {size_text(told.store.bytes)}"
+    yield f"dht       {_dht_text(told.dht, out)}"
     if told.status_page:
         yield f"page      {told.status_page}"
+
+
+def _dht_text(row: DhtRow | None, out: Output) -> str:
+    if row is None:
+        return "switched off"
+    known = f"{row.contacts} nodes known" if row.contacts else out.paint("nobody known", "yellow")
+    searched = f", {row.searches} searched for" if row.searches else ""
+    return f"{known}, {row.offered} feeds and streams offered{searched}"
 
 
 @click.command(cls=Command)

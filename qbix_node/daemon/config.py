@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qbix_node.blobs.limits import Limits as BlobLimits
+from qbix_node.dht.records import is_domain
 from qbix_node.errors import ConfigError, Malformed
+from qbix_node.machines import PeerId
 from qbix_node.net.address import Address, is_host, parse_address
 from qbix_node.net.limits import Limits
-from qbix_node.wire.references import decode_base64
+from qbix_node.wire.references import decode_base64, parse_feed
 
 MAIN_NETWORK_KEY = bytes.fromhex("d4a1cb88a66f02f8db635ce26441cc5dac1b08420ceaac230839b755845a9ffb")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -107,6 +109,10 @@ def _endpoint(value: object) -> Endpoint:
     return parse_endpoint(_text(value))
 
 
+def _endpoint_or_none(value: object) -> Endpoint | None:
+    return None if value == "" else _endpoint(value)
+
+
 def _loopback(value: object) -> Endpoint | None:
     if value == "":
         return None
@@ -130,6 +136,14 @@ def _peers(value: object) -> tuple[Address, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class DhtConfig:
+    enabled: bool = True
+    listen: Endpoint | None = None  # UDP; None: where the node listens for peers
+    bootstrap: tuple[Address, ...] = ()
+    dial_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: Endpoint = DEFAULT_LISTEN
     announce: str = ""
@@ -141,6 +155,8 @@ class Config:
     status_page: Endpoint | None = None
     log_level: str = "info"
     log_format: str = "auto"
+    dht: DhtConfig = field(default_factory=DhtConfig)
+    domains: Mapping[str, PeerId] = field(default_factory=dict)  # whose a name is
     limits: Limits = field(default_factory=Limits)
     blobs: BlobLimits = field(default_factory=BlobLimits)
 
@@ -157,6 +173,13 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
 }
+_DHT_READERS: Mapping[str, Callable[[object], object]] = {
+    "enabled": _flag,
+    "listen": _endpoint_or_none,
+    "bootstrap": _peers,
+    "dial_private": _flag,
+}
+_TABLES = ("dht", "domains", "limits", "blobs")
 
 
 def load_config(path: Path) -> Config:
@@ -188,20 +211,55 @@ def parse_config(data: bytes, file: str) -> Config:
 
 
 def _read_config(table: Mapping[str, object], file: str) -> Config:
+    plain = {key: value for key, value in table.items() if key not in _TABLES}
+    values = _read_values(plain, _READERS, file, [*_READERS, *_TABLES])
+    if "dht" in table:
+        values["dht"] = _read_dht(table["dht"], f"{file}: dht")
+    if "domains" in table:
+        values["domains"] = _read_domains(table["domains"], f"{file}: domains")
+    if "limits" in table:
+        values["limits"] = _read_limits(table["limits"], f"{file}: limits")
+    if "blobs" in table:
+        values["blobs"] = _read_table(table["blobs"], BlobLimits(), f"{file}: blobs")
+    return Config(**values)
+
+
+def _read_values(
+    table: Mapping[str, object],
+    readers: Mapping[str, Callable[[object], object]],
+    where: str,
+    known: Iterable[str],
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key == "limits":
-            values[key] = _read_limits(value, f"{file}: {key}")
-        elif key == "blobs":
-            values[key] = _read_table(value, BlobLimits(), f"{file}: {key}")
-        elif read := _READERS.get(key):
-            try:
-                values[key] = read(value)
-            except (ValueError, Malformed) as error:
-                raise ConfigError(f"{file}: {key} = {_shown(value)}: {error}") from error
-        else:
-            raise _unknown(key, [*_READERS, "limits", "blobs"], file)
-    return Config(**values)
+        if key not in readers:
+            raise _unknown(key, known, where)
+        try:
+            values[key] = readers[key](value)
+        except (ValueError, Malformed) as error:
+            raise ConfigError(f"{where}: {key} = {_shown(value)}: {error}") from error
+    return values
+
+
+def _read_dht(table: object, where: str) -> DhtConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
+    return DhtConfig(**_read_values(table, _DHT_READERS, where, _DHT_READERS))
+
+
+def _read_domains(table: object, where: str) -> Mapping[str, PeerId]:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: a table is expected, not {_shown(table)}")
+    found = {}
+    for name, key in table.items():
+        if not is_domain(name):
+            hint = 'in quotes, in lower case, without a last dot: "example.org"'
+            raise ConfigError(f"{where}: {_shown(name)} is no name of a domain", hint=hint)
+        try:
+            found[name] = PeerId(parse_feed(_text(key)))
+        except (ValueError, Malformed) as error:
+            raise ConfigError(f"{where}: {name} = {_shown(key)}: {error}") from error
+    return found
 
 
 def _read_limits(table: object, where: str) -> Limits:

@@ -1,7 +1,7 @@
 """All of the world that a node touches: the real one in the daemon, its own in a simulator."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +12,19 @@ from qbix_node.crypto.entropy import random_bytes, system_rng
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.home import Home
 from qbix_node.daemon.secret import read_secret
+from qbix_node.dht.service import DhtService
 from qbix_node.net.lan import Lan, UdpLan
 from qbix_node.net.transport import TcpTransport, Transport
+from qbix_node.net.txt import DnsTexts
 from qbix_node.ports import Rng, Store
 from qbix_node.runtime import Executor, ThreadExecutor, Verifier, verify_checks
 from qbix_node.store.writer import Counters
+
+OpenDht = Callable[[KeyPair, Sequence[tuple[str, int]], Store, Rng], DhtService]
+
+
+async def _no_texts(name: str) -> list[str]:
+    return []
 
 
 class NodeStore(Store, Protocol):
@@ -47,6 +55,10 @@ class Edges:
     brought: Callable[[], bool] = lambda: False
     # Told what the machines find and send, and which links come up and go down.
     observe: Callable[[object], None] = lambda finding: None
+    # Opens the DHT's sockets; None where there are no datagrams.
+    open_dht: OpenDht | None = None
+    # Texts of a name in DNS; nothing where there is none.
+    texts: Callable[[str], Awaitable[list[str]]] = _no_texts
 
 
 async def real_edges(home: Home, store: NodeStore) -> Edges:
@@ -63,4 +75,6 @@ async def real_edges(home: Home, store: NodeStore) -> Edges:
         wall_clock=time.time,
         verify=verify_checks,
         brought=home.brought_marker.exists,
+        texts=DnsTexts().texts,
+        open_dht=lambda keys, listen, store, rng: DhtService(keys, listen, store, rng=rng),
     )

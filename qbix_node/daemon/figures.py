@@ -25,9 +25,20 @@ def _node(status: Status) -> list[Metric]:
         _gauge("streams", "Streams that are stored or followed.", status.streams),
         _gauge("entries", "Messages and entries of streams that are stored.", status.entries),
         _gauge("forks", "Proofs of forks of feeds and streams.", len(status.forks)),
+        *_dht(status),
         _gauge("blobs", "Blobs that are here.", status.blobs.count),
         _gauge("blobs_bytes", "Blobs on disk.", status.blobs.bytes),
         _gauge("blobs_wanted", "Blobs that the operator waits for.", status.blobs.wanted),
+    ]
+
+
+def _dht(status: Status) -> list[Metric]:
+    if status.dht is None:
+        return []
+    return [
+        _gauge("dht_contacts", "Nodes that are known in the DHT.", status.dht.contacts),
+        _gauge("dht_offered", "Feeds and streams that are offered there.", status.dht.offered),
+        _gauge("dht_searches", "What is looked for there.", status.dht.searches),
     ]
 
 

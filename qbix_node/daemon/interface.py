@@ -6,6 +6,8 @@ import trio
 
 from qbix_node import __version__
 from qbix_node.daemon.content_interface import ContentInterface
+from qbix_node.daemon.dht_interface import DhtInterface
+from qbix_node.daemon.domain_interface import DomainInterface
 from qbix_node.daemon.figures import metrics_of
 from qbix_node.daemon.fork_interface import ForkInterface
 from qbix_node.daemon.home import Home
@@ -34,6 +36,8 @@ class Interface:
         self.streams = StreamInterface(node)
         self.contents = ContentInterface(node, self.streams)
         self.forks = ForkInterface(node)
+        self.dht = DhtInterface(node)
+        self.domains = DomainInterface(node)
 
     # ---- how it is ----
 
@@ -58,6 +62,7 @@ class Interface:
             doubts=doubts_of(streams),
             blobs=api.BlobsRow(*node.blobs.totals(), len(node.blobs.wanted())),
             store=api.StoreRow(node.store.size_bytes(), node.store.degraded),
+            dht=self.dht.row(),
             epoch=None,
             status_page=f"http://{node.status_page}/" if node.status_page else None,
         )
@@ -70,7 +75,7 @@ class Interface:
     def peers(self) -> list[api.PeerRow]:
         node = self._node
         rows = {
-            peer: api.PeerRow(format_feed(peer), str(address), "disconnected", outgoing=None)
+            peer: api.PeerRow(format_feed(peer), str(address or ""), "disconnected", outgoing=None)
             for peer, address in node.keeper.known.items()
         }
         for link in node.network.links():
@@ -85,6 +90,17 @@ class Interface:
         if address.key == self._node.keys.public:
             raise LocalError("that is the address of this node itself")
         await self._node.network.add_peer(address)
+
+    async def add_key(self, peer: PeerId) -> None:
+        require_disk(self._node)
+        if peer == self._node.keys.public:
+            raise LocalError("that is the key of this node itself")
+        if self._node.finder is None:
+            raise LocalError(
+                "the DHT is switched off, so no peer is found by its key alone",
+                hint="give its address, or set enabled = true in [dht] of node.toml",
+            )
+        await self._node.network.add_key(peer)
 
     async def remove_peer(self, peer: PeerId) -> None:
         require_disk(self._node)

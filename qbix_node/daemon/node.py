@@ -14,14 +14,18 @@ import trio
 from qbix_node.blobs.service import Blobs, open_blobs
 from qbix_node.crypto.keys import KeyPair
 from qbix_node.daemon.config import Config, Endpoint
-from qbix_node.daemon.edges import Edges, NodeStore
+from qbix_node.daemon.edges import Edges, NodeStore, OpenDht
+from qbix_node.daemon.finding.service import Finder, Surroundings
 from qbix_node.daemon.guard import GuardedStore
 from qbix_node.daemon.pulse import Pulse
+from qbix_node.dht.cache import read_contacts
+from qbix_node.dht.service import DhtService
 from qbix_node.errors import LocalError
 from qbix_node.gossip.service import Gossip
 from qbix_node.machines import Event, PeerId
 from qbix_node.net.address import Address
 from qbix_node.net.discovery import LanDiscovery
+from qbix_node.net.lan import UDP_PORT
 from qbix_node.net.limits import Limits
 from qbix_node.net.link import Link
 from qbix_node.net.machine import ConnectionKeeper
@@ -59,6 +63,7 @@ class Node:
     pulse: Pulse
     started_at: float = field(default_factory=trio.current_time)
     status_page: Endpoint | None = None
+    finder: Finder | None = None  # where the DHT is switched on
 
     @property
     def keys(self) -> KeyPair:
@@ -197,6 +202,8 @@ def knows_nobody(rows: Rows, config: Config) -> bool:
     """Whether no address is known, nobody can be found, and nobody has ever called."""
     if config.peers or config.lan_discovery or has_clocks(rows):
         return False
+    if config.dht.enabled and (config.dht.bootstrap or read_contacts(rows)):
+        return False
     return not read_peers(rows)[0]
 
 
@@ -234,13 +241,58 @@ async def _linked(node: Node, keeping: Runner) -> AsyncIterator[None]:
             port = node.network.listening[0][1]
             lan = LanDiscovery(PeerId(node.keys.public), port, keeping.post, node.edges.lan)
             await nursery.start(lan.run)
+        await _start_finding(nursery, node, keeping)
         if node.config.announce_forks:
             nursery.start_soon(ForkAnnouncer(node.replication, node.store).run)
         nursery.start_soon(node.call, node.config.peers)
         yield
         with trio.move_on_after(CLOCKS_S):
             await node.replication.save_clocks()
+            if node.finder is not None:
+                await node.finder.dht.remember_contacts()
         nursery.cancel_scope.cancel()
+
+
+def _open_dht(opener: OpenDht, node: Node) -> DhtService:
+    """Unless set otherwise beside TCP, at the same port: so one address is enough for both. Raises
+    LocalError.
+    """
+    config, edges = node.config, node.edges
+
+    def opened(listen: list[tuple[str, int]]) -> DhtService:
+        return opener(edges.keys, listen, node.store, edges.rng("dht"))
+
+    if config.dht.listen is not None:
+        return opened(_places(config.dht.listen))
+    taken = config.lan_discovery and config.listen.port == UDP_PORT
+    try:
+        return opened([(host, port + taken) for host, port in node.network.listening])
+    except LocalError:
+        if config.listen.port:
+            raise
+        return opened([(host, 0) for host, _ in node.network.listening])  # any free one will do
+
+
+async def _start_finding(nursery: trio.Nursery, node: Node, keeping: Runner) -> None:
+    """Raises LocalError."""
+    config, edges, network = node.config, node.edges, node.network
+    if not config.dht.enabled or edges.open_dht is None:
+        return
+    dht = _open_dht(edges.open_dht, node)
+    await nursery.start(dht.run)
+    around = Surroundings(
+        config=lambda: node.config,
+        own=PeerId(edges.keys.public),
+        outward=lambda: node.address,
+        replication=node.replication,
+        streams=node.streams,
+        keeper=node.keeper,
+        network=network,
+        store=node.store,
+        post=keeping.post,
+    )
+    node.finder = Finder(dht, around, edges.rng("finding"))
+    nursery.start_soon(node.finder.run)
 
 
 def _places(endpoint: Endpoint) -> list[tuple[str, int]]:

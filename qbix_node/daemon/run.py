@@ -26,7 +26,7 @@ from qbix_node.wire.references import format_feed
 
 STATUS_S = 30.0  # how often the supervisor is told how it goes
 # By SIGHUP; the rest holds until the next start.
-RELOADED = ("log_level", "log_format", "peers", "limits")
+RELOADED = ("log_level", "log_format", "peers", "domains", "limits")
 
 log = structlog.get_logger()
 

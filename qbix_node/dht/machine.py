@@ -133,6 +133,7 @@ class Dht:
             "calls": len(self._calls),
             "searches": len(self._searches),
             "records": len(state.shelf),
+            "own records": self._upkeep.own_records,
         }
 
 

@@ -76,6 +76,11 @@ class DomainContent:
 Content = NodeContent | ProviderContent | DomainContent
 
 
+def is_domain(name: str) -> bool:
+    """Whether it is written as records have it."""
+    return _DOMAIN.fullmatch(name) is not None
+
+
 def provider_key(what: str, subject: bytes) -> NodeId:
     return NodeId(hashed(DHT_PROVIDER, pack([what, subject])))
 
@@ -163,7 +168,7 @@ def _read_content(kind: object, rest: list[object]) -> Content:
             name = fields.name(what, "record: what is held")
             return ProviderContent(name, held, _read_addresses(addresses))
         case "domain", [name, nodes]:
-            if type(name) is not str or not _DOMAIN.fullmatch(name):
+            if type(name) is not str or not is_domain(name):
                 raise Malformed(
                     "record: expected a domain's name in lower case, without a last dot"
                 )

@@ -94,7 +94,7 @@ class DhtService:
                     nursery.start_soon(self._send_waiting, each)
                 nursery.start_soon(self._fire_timers)
                 nursery.start_soon(self._watch_clock)
-                nursery.start_soon(self._remember_contacts)
+                nursery.start_soon(self._keep_contacts)
                 task_status.started()
         finally:
             self.close()
@@ -135,6 +135,12 @@ class DhtService:
 
     def contacts(self) -> list[Told]:
         return self.machine.contacts()
+
+    async def remember_contacts(self) -> None:
+        """Also before a clean stop: they are the ways in of the next run."""
+        contacts = self.contacts()
+        if contacts and (writes := cache.remember(contacts, self._store)):
+            await self._store.write(writes)
 
     def seen_at(self) -> Endpoint | None:
         return self.machine.seen_at()
@@ -202,12 +208,10 @@ class DhtService:
     def _set_clock(self) -> None:
         self._want(r.ClockSet(self._unix_s() - trio.current_time()))
 
-    async def _remember_contacts(self) -> None:
+    async def _keep_contacts(self) -> None:
         while True:
             await trio.sleep(CACHE_S)
-            contacts = self.contacts()
-            if contacts and (writes := cache.remember(contacts, self._store)):
-                await self._store.write(writes)
+            await self.remember_contacts()
 
     # ---- datagrams ----
 
@@ -277,7 +281,9 @@ def _bind(host: str, port: int) -> _Socket:
     except OSError as error:
         udp.close()
         what = f"can't listen on UDP port {port} of {host}: {error.strerror}"
-        raise LocalError(what, hint="choose another address or port for the DHT") from error
+        raise LocalError(
+            what, hint="choose another one: listen in [dht] of node.toml; enabled = false: no DHT"
+        ) from error
     return _Socket(udp, family, deque(), trio.Event())
 
 

@@ -95,7 +95,9 @@ class Upkeep:
     def bootstrap(self, contacts: tuple[Told, ...], turn: Turn) -> None:
         for key, ip, port in contacts:
             self._ways_in.pop(key, None)
-            self._ways_in[key] = Contact(identity(key), Endpoint(ip, port))
+            self._ways_in[key] = contact = Contact(identity(key), Endpoint(ip, port))
+            if len(self._state.table):  # it may be of another part of the network
+                self.meet(identity(key), contact.endpoint, turn)
             if len(self._ways_in) > BOOTSTRAP_MAX:
                 del self._ways_in[next(iter(self._ways_in))]
         self._patience_s = BOOTSTRAP_S
@@ -206,6 +208,10 @@ class Upkeep:
             return
         self._own[name] = _Own(content, record, turn.now)
         self._republish(turn)
+
+    @property
+    def own_records(self) -> int:
+        return len(self._own)
 
     def withdraw(self, wish: Withdraw) -> None:
         self._own.pop((wish.key, wish.kind), None)

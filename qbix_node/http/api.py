@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from qbix_node.http.content_api import ContentApi
+from qbix_node.http.dht_api import DhtApi, DhtRow
+from qbix_node.http.domain_api import DomainApi
 from qbix_node.http.fork_api import ForkApi, ForkRow
 from qbix_node.http.stream_api import DoubtRow, StreamApi
 from qbix_node.machines import PeerId
@@ -78,6 +80,7 @@ class Status:
     doubts: list[DoubtRow]
     blobs: BlobsRow
     store: StoreRow
+    dht: DhtRow | None  # None: switched off
     epoch: int | None
     status_page: str | None
 
@@ -114,6 +117,12 @@ class Api(Protocol):
     @property
     def forks(self) -> ForkApi: ...
 
+    @property
+    def dht(self) -> DhtApi: ...
+
+    @property
+    def domains(self) -> DomainApi: ...
+
     async def status(self) -> Status: ...
 
     async def health(self) -> list[str]:
@@ -125,6 +134,10 @@ class Api(Protocol):
     def peers(self) -> list[PeerRow]: ...
 
     async def add_peer(self, address: Address) -> None: ...
+
+    async def add_key(self, peer: PeerId) -> None:
+        """Of a peer whose address the DHT will tell."""
+        ...
 
     async def remove_peer(self, peer: PeerId) -> None: ...
 

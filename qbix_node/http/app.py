@@ -17,6 +17,8 @@ from qbix_node.errors import LocalError, RemoteError
 from qbix_node.http import answers
 from qbix_node.http.api import Api
 from qbix_node.http.content_handlers import ContentHandlers
+from qbix_node.http.dht_handlers import DhtHandlers
+from qbix_node.http.domain_handlers import DomainHandlers
 from qbix_node.http.fork_handlers import ForkHandlers
 from qbix_node.http.handlers import Handlers
 from qbix_node.http.stream_handlers import StreamHandlers
@@ -24,7 +26,8 @@ from qbix_node.http.stream_handlers import StreamHandlers
 
 def control_app(api: Api) -> ASGIApp:
     """Everything: who may open the control socket may do everything that the node can."""
-    to, forks = Handlers(api), ForkHandlers(api.forks)
+    to, forks, dht = Handlers(api), ForkHandlers(api.forks), DhtHandlers(api.dht)
+    domains = DomainHandlers(api.domains)
     contents = ContentHandlers(api.contents)
     streams = StreamHandlers(api.streams, contents)
     return _app(
@@ -54,6 +57,12 @@ def control_app(api: Api) -> ASGIApp:
         Route("/streams/import", streams.import_, methods=["POST"]),
         Route("/forks", forks.forks),
         Route("/forks/proof", forks.proof),
+        Route("/dht/table", dht.table),
+        Route("/dht/lookup", dht.lookup),
+        Route("/domains", domains.published),
+        Route("/domains/lookup", domains.lookup),
+        Route("/domains/publish", domains.publish, methods=["POST"]),
+        Route("/domains/withdraw", domains.withdraw, methods=["POST"]),
         Route("/following", to.following),
         Route("/follow", to.follow, methods=["POST"]),
         Route("/unfollow", to.unfollow, methods=["POST"]),

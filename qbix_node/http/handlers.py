@@ -22,7 +22,14 @@ from qbix_node.http.questions import (
 )
 from qbix_node.machines import PeerId
 from qbix_node.net.address import parse_address
-from qbix_node.wire.references import FeedId, is_stream, parse_blob, parse_feed, parse_stream
+from qbix_node.wire.references import (
+    FeedId,
+    is_feed,
+    is_stream,
+    parse_blob,
+    parse_feed,
+    parse_stream,
+)
 from qbix_node.wire.v8json import JsonValue
 
 LOG_CHUNK = 100  # messages in memory at a time, whatever the length of the log
@@ -55,8 +62,11 @@ class Handlers:
         return _rows(self._api.peers())
 
     async def add_peer(self, request: Request) -> Response:
-        body = await read_object(request, "address")
-        await self._api.add_peer(parse_address(text_of(body, "address")))
+        name = text_of(await read_object(request, "address"), "address")
+        if is_feed(name):
+            await self._api.add_key(PeerId(parse_feed(name)))
+        else:
+            await self._api.add_peer(parse_address(name))
         return _done()
 
     async def remove_peer(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from qbix_node.net import records
 from qbix_node.net.address import Address, host_group
 from qbix_node.net.limits import Limits
 from qbix_node.net.messages import (
+    AddKey,
     AddPeer,
     Arrived,
     BlockPeer,
@@ -41,7 +42,7 @@ COLLISION_S = 3.0
 
 _TIMER = "dial"
 
-_Wish = AddPeer | RemovePeer | BlockPeer | UnblockPeer
+_Wish = AddPeer | AddKey | RemovePeer | BlockPeer | UnblockPeer
 _Effects = tuple[m.Effect, ...]
 
 
@@ -67,9 +68,13 @@ class _Retry:
 
 class ConnectionKeeper:
     def __init__(
-        self, key: PeerId, limits: Limits, known: dict[PeerId, Address], blocked: set[PeerId]
+        self,
+        key: PeerId,
+        limits: Limits,
+        known: dict[PeerId, Address | None],
+        blocked: set[PeerId],
     ) -> None:
-        self.known = known  # peers that a person added
+        self.known = known  # peers that a person added; None: without an address
         self.blocked = blocked
         self._key = key
         self.limits = limits  # may be replaced at any time
@@ -93,7 +98,9 @@ class ConnectionKeeper:
                 return self._settle(link, peer, now)
             case m.Requested(Gone(link)):
                 return self._lose(link, now, rng)
-            case m.Requested(AddPeer() | RemovePeer() | BlockPeer() | UnblockPeer() as wish):
+            case m.Requested(
+                AddPeer() | AddKey() | RemovePeer() | BlockPeer() | UnblockPeer() as wish
+            ):
                 return (*self._change_peers(wish), *self._dial_who_is_due(now))
             case m.Requested(Heard(address)):
                 self._hear(address, now, rng)
@@ -120,6 +127,9 @@ class ConnectionKeeper:
                 self.known[address.key] = address
                 self._retries.pop(address.key, None)
                 write = records.remember(address)
+            case AddKey(_, peer):
+                there = self.known.setdefault(peer, None)
+                write = records.remember_key(peer) if there is None else records.remember(there)
             case RemovePeer(_, peer):
                 self.known.pop(peer, None)
                 self._heard.pop(peer, None)
@@ -140,7 +150,7 @@ class ConnectionKeeper:
     def _why_not(self, wish: _Wish) -> str | None:
         most = self.limits.known_peers_max
         match wish:
-            case AddPeer(_, Address(key=key)):
+            case AddPeer(_, Address(key=key)) | AddKey(_, key):
                 if key == self._key:
                     return "that is the address of this node"
                 if key not in self.known and len(self.known) >= most:
@@ -300,13 +310,15 @@ class ConnectionKeeper:
     def _wanted(self, peer: PeerId, now: float) -> bool:
         if peer in self.blocked:
             return False
-        return peer in self.known or (peer in self._heard and self._heard[peer][1] > now)
+        heard = peer in self._heard and self._heard[peer][1] > now
+        return heard or self.known.get(peer) is not None
 
     def _dial(self, peer: PeerId, failures: int, now: float) -> m.Effect:
         """The address that a person gave and one heard on the local network take turns, so that
         nobody there can keep us from a peer by announcing it elsewhere.
         """
-        addresses = [self.known[peer]] if peer in self.known else []
+        known = self.known.get(peer)
+        addresses = [] if known is None else [known]
         if peer in self._heard and self._heard[peer][1] > now:
             addresses.append(self._heard[peer][0])
         self._dials += 1

@@ -31,6 +31,14 @@ class AddPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class AddKey:
+    """The same, of a peer whose address others will tell (Heard)."""
+
+    request: int
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class RemovePeer:
     request: int
     peer: PeerId
@@ -52,7 +60,9 @@ class UnblockPeer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Somebody on the local network says that this peer is there. Nobody vouches for it."""
+    """Somebody on the local network, or a record of the peer's in the DHT, says that this peer is
+    there. Nobody vouches for it.
+    """
 
     address: Address
 

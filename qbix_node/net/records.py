@@ -1,4 +1,6 @@
-"""How the store keeps peers: b"p/a" + key -> address, b"p/b" + key -> nothing (blocked)."""
+"""How the store keeps peers: b"p/a" + key -> address, or nothing where it is not known;
+b"p/b" + key -> nothing (blocked).
+"""
 
 from qbix_node.errors import DamagedStore, Malformed
 from qbix_node.machines import PeerId
@@ -14,6 +16,10 @@ def remember(address: Address) -> Write:
     return Put(_ADDRESS + address.key, str(address).encode())
 
 
+def remember_key(peer: PeerId) -> Write:
+    return Put(_ADDRESS + peer, b"")
+
+
 def forget(peer: PeerId) -> Write:
     return Delete(_ADDRESS + peer)
 
@@ -26,10 +32,13 @@ def unblock(peer: PeerId) -> Write:
     return Delete(_BLOCKED + peer)
 
 
-def read_peers(rows: Rows) -> tuple[dict[PeerId, Address], set[PeerId]]:
+def read_peers(rows: Rows) -> tuple[dict[PeerId, Address | None], set[PeerId]]:
     """The addresses of the peers that a person added, and the blocked ones."""
-    known = {}
-    for _, value in _scan(rows, _ADDRESS):
+    known: dict[PeerId, Address | None] = {}
+    for key, value in _scan(rows, _ADDRESS):
+        if not value:
+            known[PeerId(key.removeprefix(_ADDRESS))] = None
+            continue
         try:
             address = parse_address(value.decode())
         except (Malformed, UnicodeDecodeError) as error:

@@ -133,6 +133,9 @@ class Network:
     async def add_peer(self, address: Address) -> None:
         await self._wish(lambda request: k.AddPeer(request, address))
 
+    async def add_key(self, peer: PeerId) -> None:
+        await self._wish(lambda request: k.AddKey(request, peer))
+
     async def remove_peer(self, peer: PeerId) -> None:
         await self._wish(lambda request: k.RemovePeer(request, peer))
 

@@ -66,6 +66,14 @@ class Conversations(Generic[LogId]):
         head = self.heads.get(feed)
         return head.sequence if head else 0
 
+    def held_by(self, peer_id: m.PeerId) -> list[LogId]:
+        """Of what we may share with the peer, the logs of which it has something, as it said."""
+        peer = self.peers.get(peer_id)
+        if peer is None:
+            return []
+        named = {**peer.clock, **peer.exchanges}
+        return [feed for feed in named if peer.claims(feed) > 0 and self._shares(peer_id, feed)]
+
     def wanted(self, feed: LogId) -> bool:
         """SPEC replication 6: a forked feed is announced and served, and not asked for."""
         return self.following.replicates(feed) and feed not in self.forked

@@ -233,6 +233,15 @@ class Replication:
     def following(self) -> list[FeedId]:
         return sorted(self._machine.following.follows)
 
+    def held(self) -> list[FeedId]:
+        """Of what is replicated, the feeds of which something is here."""
+        talks = self._machine.talks
+        return [feed for feed in talks.following.replicated() if talks.head(feed)]
+
+    def held_by(self, peer: m.PeerId) -> list[FeedId]:
+        """Feeds that we share with a connected peer, of which it has something."""
+        return self._machine.talks.held_by(peer)
+
     def blocked(self) -> list[m.PeerId]:
         return [m.PeerId(feed) for feed in sorted(self._machine.following.blocks)]
 

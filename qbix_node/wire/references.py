@@ -58,6 +58,11 @@ def format_stream(stream: bytes) -> str:
     return STREAM_PREFIX + base64.urlsafe_b64encode(stream).decode()
 
 
+def is_feed(text: str) -> bool:
+    """Whether it means to be the id of a feed, which is the key of its author."""
+    return text.startswith("@")
+
+
 def is_stream(text: str) -> bool:
     """Whether it means to be the id of a stream, not of a feed."""
     return text.startswith(STREAM_PREFIX)

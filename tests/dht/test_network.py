@@ -119,6 +119,17 @@ def test_a_node_without_contacts_tries_its_ways_in_again() -> None:
     assert len(node.dht.table) == 1
 
 
+def test_a_way_in_to_another_part_of_the_network_brings_both_parts_together() -> None:
+    network = Network(21, 12)
+    here, there = network.nodes[:6], network.nodes[6:]
+    network.join(here, here[0])
+    network.join(there, there[0])
+    assert {len(node.dht.table) for node in network.nodes} == {5}
+    here[3].want(r.Bootstrap((told(there[3]),)))
+    network.run(1300)
+    assert {len(node.dht.table) for node in network.nodes} == {11}
+
+
 def test_dead_contacts_are_noticed_though_nobody_needs_them() -> None:
     network = Network(9, 80)
     network.warm()

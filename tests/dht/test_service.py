@@ -140,7 +140,7 @@ async def test_a_port_that_is_taken_is_refused_with_a_hint() -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(LocalError, match="can't listen on UDP port") as refused:
             DhtService(keys_of(1), [taken.getsockname()], MemoryStore(), rng=random.Random(0))
-    assert "another address or port" in refused.value.hint
+    assert "[dht] of node.toml" in refused.value.hint
 
 
 # ---- the contact cache ----

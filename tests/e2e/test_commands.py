@@ -30,7 +30,7 @@ PEER = "net:127.0.0.1:9~shs:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 PEER_ID = "@A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=.ed25519"
 STATUS_FIELDS = {
     *("node_id", "address", "uptime_s", "peers", "streams", "feeds", "entries", "forks"),
-    *("store", "epoch", "version", "health", "blobs", "following", "status_page"),
+    *("store", "epoch", "version", "health", "blobs", "following", "status_page", "dht"),
 }
 
 

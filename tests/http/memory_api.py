@@ -22,6 +22,8 @@ from qbix_node.net.address import Address
 from qbix_node.wire.references import BlobId, FeedId, format_blob, format_feed
 from qbix_node.wire.v8json import JsonValue
 from tests.http.memory_contents import MemoryContents
+from tests.http.memory_dht import MemoryDht
+from tests.http.memory_domains import MemoryDomains
 from tests.http.memory_forks import MemoryForks
 from tests.http.memory_streams import MemoryStreams
 
@@ -41,6 +43,8 @@ class MemoryApi:
     streams: MemoryStreams = field(default_factory=MemoryStreams)
     contents: MemoryContents = field(init=False)
     forks: MemoryForks = field(default_factory=MemoryForks)
+    dht: MemoryDht = field(default_factory=MemoryDht)
+    domains: MemoryDomains = field(default_factory=MemoryDomains)
     _waiters: int = 0
     _waiters_changed: trio.Event = field(default_factory=trio.Event)
     logs_read: list[int] = field(default_factory=list)  # the limit of each reading
@@ -64,6 +68,7 @@ class MemoryApi:
             forks=self.forks.forks(),
             blobs=BlobsRow(0, 0, 0),
             store=StoreRow(4096, None),
+            dht=self.dht.row(),
             epoch=None,
             status_page=None,
         )
@@ -86,6 +91,9 @@ class MemoryApi:
 
     async def add_peer(self, address: Address) -> None:
         self.known[address.key] = str(address)
+
+    async def add_key(self, peer: PeerId) -> None:
+        self.known[peer] = ""
 
     async def remove_peer(self, peer: PeerId) -> None:
         if peer not in self.known:

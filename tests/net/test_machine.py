@@ -561,3 +561,32 @@ def test_two_dials_that_cross_in_any_order_leave_one_connection(choices: list[in
             pair.step(*steps[choice % len(steps)])
     pair.settle()
     assert len(pair.connections()) == 1
+
+
+def test_a_peer_that_was_added_by_its_key_is_dialled_once_its_address_is_heard() -> None:
+    alice = Node("alice")
+    alice.tell(k.AddKey(1, peer("bob")))
+    alice.restart()
+    assert alice.keeper.known == {peer("bob"): None}
+    assert not [each for each in alice.findings if isinstance(each, k.Dial)]
+    alice.tell(k.Heard(address("bob")))
+    alice.now = 1.0
+    (dial,) = alice.handle(m.TimerFired("dial"))
+    assert isinstance(dial, k.Dial)
+    assert dial.address == address("bob")
+
+
+def test_an_address_that_a_person_gave_stays_when_the_key_alone_is_added() -> None:
+    alice = Node("alice")
+    alice.tell(k.AddPeer(1, address("bob")))
+    assert k.Done(2) in alice.tell(k.AddKey(2, peer("bob")))
+    alice.restart()
+    assert alice.keeper.known == {peer("bob"): address("bob")}
+
+
+def test_a_key_counts_among_the_peers_that_are_kept() -> None:
+    alice = Node("alice", Limits(known_peers_max=1))
+    alice.tell(k.AddKey(1, peer("bob")))
+    (refused,) = alice.tell(k.AddKey(2, peer("carol")))
+    assert isinstance(refused, k.Refused)
+    assert alice.keeper.known == {peer("bob"): None}
