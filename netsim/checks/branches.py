@@ -36,6 +36,21 @@ class Place:
             root = sha256(b"\1" + peak + root).digest()
         return root
 
+    @property
+    def author(self) -> bytes:
+        """Of a header (spec/streams.md 2)."""
+        return self._field(3)
+
+    @property
+    def content_hash(self) -> bytes:
+        return self._field(10)
+
+    def _field(self, place: int) -> bytes:
+        row = unpack(self.leaf, "header")
+        assert isinstance(row, tuple)
+        field: bytes = row[place]
+        return field
+
     def at(self, length: int) -> "Place":
         """The same log when it had that length."""
         place = self
@@ -59,6 +74,12 @@ class ShownLog:
         body: object = self.signed[0]
         assert isinstance(body, tuple)
         return body[2], body[3]
+
+    @property
+    def signatures(self) -> tuple[object, ...]:
+        given: object = self.signed[1]
+        assert isinstance(given, tuple)
+        return given
 
 
 @dataclass(frozen=True, slots=True)

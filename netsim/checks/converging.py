@@ -42,6 +42,7 @@ class Converging:
         facts.Crashed,
         Appended,
         AppendRefused,
+        facts.HandedIn,
     )
 
     def __init__(self, view: View) -> None:
@@ -53,7 +54,7 @@ class Converging:
             case facts.Asked(Operation(do=Do.CREATE_STREAM | Do.APPEND_STREAM)):
                 if self._view.hears(node):
                     self._asked[node] = self._asked.get(node, 0) + 1
-            case Appended() | AppendRefused():
+            case Appended() | AppendRefused() | facts.HandedIn():
                 self._asked[node] = max(0, self._asked.get(node, 0) - 1)
             case facts.Started() | facts.Stopped() | facts.Crashed():
                 self._asked.pop(node, None)

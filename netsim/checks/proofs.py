@@ -31,7 +31,8 @@ class NoFalseProof(Check):
                 self._look(node, stream)
 
     def _look(self, node: int, stream: StreamId) -> None:
-        if self.view.honest_owner(stream) and stream not in self.view.blind.forked:
+        alone = self.view.honest_owner(stream) and stream not in self.view.blind.forked
+        if alone or self.view.honest_owners(stream):
             self.violated(node, f"it holds a proof about {self.view.name_stream(stream)}")
 
 
@@ -90,8 +91,8 @@ def _fault(record: bytes | None, told: StreamFork) -> str:
         check_fork(fork)
     except QbixError as error:
         return str(error)
-    owner = fork.genesis.owners.only
-    if fork.stream != told.stream or owner not in fork.convicted():
+    owners = {key for key, _ in fork.genesis.owners.weights}
+    if fork.stream != told.stream or not owners & {*fork.convicted()}:
         return "it convicts somebody else"
     return ""
 

@@ -26,7 +26,7 @@ from typing import ClassVar
 
 from netsim import facts
 from netsim.asking import limits_of
-from netsim.checks import converging
+from netsim.checks import converging, signing
 from netsim.checks.check import Facts, View
 from netsim.checks.complaining import Complaint
 from netsim.checks.converging import Converging
@@ -56,7 +56,7 @@ _SENT = (
     "spec/replication.md 2.3: A peer that asks is sent every message after the one it has, in order"
 )
 _FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
-RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED, *converging.RESTS_ON)
+RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED, *converging.RESTS_ON, *signing.RESTS_ON)
 
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
 # A number, with the word that makes it a name; the first digits of an id.
@@ -90,6 +90,7 @@ class _Ties:
 class Settling:
     watches: ClassVar[Facts] = (
         facts.Asked,
+        facts.HandedIn,
         facts.LinkUp,
         facts.LinkDown,
         facts.Started,
@@ -174,6 +175,9 @@ class Settling:
                 what = f"node {node} has {count} messages to publish and says nothing of them"
                 yield Complaint(_PUBLISHED, what)
             yield from self._streams.unanswered(node)
+            up = self._up.get(node, {})
+            connected = [each for each in ties.near[node] if self._view.honest[each].peer in up]
+            yield from signing.unsigned(self._view, node, connected, ties.streams)
         for node, others in ties.near.items():
             for other in others:
                 if node < other and not self._excused(ties, node, other):

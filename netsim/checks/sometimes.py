@@ -51,6 +51,11 @@ NAMES: Mapping[str, str] = {
     "equal-length fork": "two Heads of one length prove that a stream was forked",
     "unequal-length fork": "two Heads of different lengths prove it",
     "fork across a partition": "its branches had been on two sides of one, before it was proven",
+    "entries signed together": "a Head got into a log under the signatures of several owners",
+    "entry of a writer placed": "an entry got into a stream of which its author is no sequencer",
+    "Head not signed": "an owner refused to sign what the sequencer proposed",
+    "wrong signature refused": "a sequencer listens no more to an owner whose signature is wrong",
+    "fork of several owners": "a stream of several owners was forked, and it is proven",
     "restored owner": "an owner lost entries of its own stream with an old copy of its store",
     # Replication.
     "stalled source replaced": "a source that claimed more and sent nothing was replaced",

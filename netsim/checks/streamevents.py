@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from netsim import facts
-from netsim.checks.branches import NowAt
+from netsim.checks.branches import NewPlace, NowAt
 from netsim.checks.check import Facts, View
 from netsim.plan import Fault, PlannedFault
 from qbix_node.gossip import messages as g
 from qbix_node.machines import PeerId
 from qbix_node.replication.messages import Granted
 from qbix_node.replication.streams.messages import UnfollowStream
+from qbix_node.sequencing import messages as q
 from qbix_node.streams.forks import HeadFork
 from qbix_node.streams.messages import Grown, HeadContradicts, SegmentRefused, SegmentSkipped
 from qbix_node.wire.references import StreamId
@@ -23,6 +24,8 @@ _NAMED = {
     SegmentSkipped: "segment skipped",
     HeadContradicts: "Head contradicted",
     g.LiarFound: "gossip refused",
+    q.CoSigningRefused: "Head not signed",
+    q.LiarFound: "wrong signature refused",
 }
 
 
@@ -38,9 +41,12 @@ class StreamEvents:
         Granted,
         Grown,
         HeadContradicts,
+        NewPlace,
         NowAt,
         SegmentRefused,
         SegmentSkipped,
+        q.CoSigningRefused,
+        q.LiarFound,
     )
 
     def __init__(self, view: View, saw: Callable[[str], None]) -> None:
@@ -57,6 +63,12 @@ class StreamEvents:
         match fact:
             case NowAt(stream, _, log):
                 self._held.setdefault((stream, *log.head), (node, self._view.now))
+                if len(log.signatures) > 1:
+                    self._saw("entries signed together")
+            case NewPlace(stream, place) if place.length > 1:
+                planned = self._view.world.streams.by_id.get(stream)
+                if planned is not None and planned.sequenced and place.author != planned.owner_key:
+                    self._saw("entry of a writer placed")
             case Grown(stream, first, stop, source):
                 self._grown(node, stream, first, stop, source)
             case facts.SaidOfStreams(_, message):
@@ -100,6 +112,8 @@ class StreamEvents:
 
     def _found(self, fork: HeadFork) -> None:
         shown, other = fork.shown.head, fork.other.head
+        if len(fork.genesis.owners.weights) > 1:
+            self._saw("fork of several owners")
         equal = shown.length == other.length
         self._saw("equal-length fork" if equal else "unequal-length fork")
         if fork.stream in self._proven:

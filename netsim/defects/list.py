@@ -5,6 +5,7 @@ from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
 from netsim.defects.services import SERVICE_DEFECTS
+from netsim.defects.sharing import SHARING_DEFECTS
 from netsim.defects.storage import STORAGE_DEFECTS
 from netsim.defects.streams import STREAM_DEFECTS
 
@@ -14,5 +15,6 @@ DEFECTS: tuple[Defect, ...] = (
     *BLOB_DEFECTS,
     *STORAGE_DEFECTS,
     *STREAM_DEFECTS,
+    *SHARING_DEFECTS,
     *SERVICE_DEFECTS,
 )

@@ -70,6 +70,8 @@ class Spoken:
                 self.link.say(n.StreamsEnded("no such method"))
             case n.HeadsCall():
                 self.link.say(n.HeadsEnded())
+            case n.SequenceCall():
+                self.link.say(n.SequenceEnded())
             case WantContents():
                 self.link.say(NoContents(never=True))
             case _:

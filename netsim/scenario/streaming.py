@@ -8,6 +8,7 @@ from netsim.roles import STREAM_OWNERS
 from netsim.roles.owning import STREAMS
 from netsim.scenario.amounts import draw_evenly, draw_times, draw_widely
 from netsim.scenario.byzantine import Cast
+from netsim.scenario.sharing import draw_shared_appends, draw_sharing, shared
 from netsim.scenario.working import Workload
 
 _EARLY = 0.3  # of the time: by then the streams of byzantine nodes are followed
@@ -32,7 +33,9 @@ def draw_streams(work: Workload, cast: Cast, chance: Chance) -> Iterator[Operati
             for number in range(STREAMS):
                 begun = Operation(low, node, Do.CREATE_STREAM, number=number)
                 yield from _followers(work, cast, chance, begun, early)
+    yield from draw_sharing(work, cast, chance, made)
     for node in cast.honest:
+        yield from draw_shared_appends(work, chance, made, node)
         yield from _appends(work, chance, [each for each in made if each.node == node], node)
         yield from _changes(work, chance, made, node)
 
@@ -48,7 +51,9 @@ def _creations(work: Workload, cast: Cast, chance: Chance, node: int) -> Iterato
     for number, at_s in enumerate(_times(work, chance, "streams", node)):
         private, reader = draws.chance(work.private_streams), draws.random()
         target = others[int(reader * len(others))] if private and others else None
-        yield Operation(at_s, node, Do.CREATE_STREAM, target, number)
+        made = Operation(at_s, node, Do.CREATE_STREAM, target, number)
+        sharing = chance.draws("work/shared_streams", node, number)
+        yield shared(made, cast, sharing) if sharing.chance(work.shared_streams) else made
 
 
 def _followers(

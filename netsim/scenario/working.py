@@ -35,5 +35,6 @@ class Workload:
     late_s: Range
     followers: float  # share of the other honest nodes that follow each stream
     private_streams: float  # share of streams
+    shared_streams: float  # the same of those that several own or write into
     entries: Range  # that are appended together
     entry_bytes: Range

@@ -36,6 +36,7 @@ def read_workload(table: Table, nodes: Sequence[int], duration_s: float) -> Work
         ),
         followers=table.number("stream_followers", 0.0, low=0, high=1),
         private_streams=table.number("private_streams", 0.0, low=0, high=1),
+        shared_streams=table.number("shared_streams", 0.0, low=0, high=1),
         entries=table.span("entries", Range(1, 1), low=1, high=ENTRIES_MAX),
         entry_bytes=table.span("entry_bytes", Range(64, 400), low=1, high=10_000),
     )
