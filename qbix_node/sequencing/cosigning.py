@@ -44,6 +44,7 @@ class Cosigner:
         self._busy: set[StreamId] = set()  # never gone through
         self._early: dict[StreamId, tuple[m.PeerId, q.Propose]] = {}
         self._refused: dict[StreamId, q.Refused] = {}  # the newest of each
+        self._writing: dict[StreamId, m.Token] = {}  # that this node signs, not durable yet
 
     def hear(self, peer: m.PeerId, said: q.Propose) -> None:
         desk, stream = self._desk, said.head.stream
@@ -60,7 +61,7 @@ class Cosigner:
             self._refuse(peer, said, reason)
         elif desk.signed.get(stream) == Signed(said.head.length, said.head.root):
             if desk.peers[peer].may_cost(1, desk.now):
-                desk.send(peer, self._signature(said, owner))
+                desk.send(peer, self._signature(said, owner), after=self._writing.get(stream))
         elif (known := self._refused.get(stream)) and known.identity == said.head.identity:
             desk.send(peer, known)
         elif self._must_wait(said):
@@ -154,9 +155,14 @@ class Cosigner:
         """SPEC sequencing 4: what this node has signed is durable before it leaves."""
         desk, head = self._desk, judged.said.head
         signed = desk.signed[head.stream] = Signed(head.length, head.root)
-        told = partial(desk.emit, q.CoSigned(head.stream, head.length))
-        token = desk.persist(put_signed(head.stream, signed), then=told, marked=True)
+        written = partial(self._written, q.CoSigned(head.stream, head.length))
+        token = desk.persist(put_signed(head.stream, signed), then=written, marked=True)
+        self._writing[head.stream] = token
         desk.send(judged.peer, self._signature(judged.said, judged.owner), after=token)
+
+    def _written(self, signed: q.CoSigned) -> None:
+        self._writing.pop(signed.stream, None)
+        self._desk.emit(signed)
 
     def _signature(self, said: q.Propose, owner: int) -> q.Signature:
         head = said.head
