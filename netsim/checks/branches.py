@@ -12,6 +12,7 @@ from hashlib import sha256
 from netsim import facts
 from qbix_node.ports import Rows
 from qbix_node.streams.messages import Grown
+from qbix_node.streams.switching import LogDropped
 from qbix_node.wire.packing import unpack
 from qbix_node.wire.references import StreamId
 
@@ -108,9 +109,19 @@ class Odd:
     how: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The node says that it gives up its log, which ended there: another branch was chosen. It may
+    be there again after a crash.
+    """
+
+    stream: StreamId
+    place: Place | None
+
+
 CHANGED, UNDURABLE, LOST, UNEVEN = "changed", "undurable", "lost", "uneven"
 
-Seen = NewPlace | NowAt | Odd
+Seen = NewPlace | NowAt | Odd | Dropped
 
 
 class Branches:
@@ -143,6 +154,8 @@ class Branches:
         match fact:
             case Grown(stream, first, stop):
                 yield from self._grown(node, stream, first, stop)
+            case LogDropped(stream):
+                yield Dropped(stream, self._ends.get(node, {}).pop(stream, None))
             case facts.RolledBack():
                 self._put_back.add(node)
             case facts.Started():

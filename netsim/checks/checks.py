@@ -16,6 +16,7 @@ from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
 from netsim.checks.promises import PROMISE_CHECKS
 from netsim.checks.proofs import PROOF_CHECKS
+from netsim.checks.resolving import RESOLVING_CHECKS
 from netsim.checks.sequencing import SEQUENCING_CHECKS
 from netsim.checks.settling import Settling, Unsettled
 from netsim.checks.speech import SPEECH_CHECKS
@@ -36,6 +37,7 @@ ALWAYS: tuple[type[Check], ...] = (
     *PROOF_CHECKS,
     *STREAM_SPEECH_CHECKS,
     *SEQUENCING_CHECKS,
+    *RESOLVING_CHECKS,
 )
 TOLD_MAX = 3  # violations of one check at one node; what follows from the first says little more
 

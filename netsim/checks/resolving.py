@@ -69,7 +69,7 @@ class ChosenKept(Check):
         match fact:
             case facts.Started():
                 self._dropped.pop(node, None)
-            case Dropped(stream, place, log):
+            case Dropped(stream):
                 for what in self._wrong(node, stream, fact):
                     self.violated(node, f"{self.view.name_stream(stream)}: {what}")
                 self._dropped.setdefault(node, set()).add(stream)

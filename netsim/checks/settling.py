@@ -20,13 +20,14 @@ network is a local one), neither blocks the other, and there is room for the con
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netsim import facts
 from netsim.asking import limits_of
 from netsim.checks import converging, signing
+from netsim.checks.branches import Dropped
 from netsim.checks.check import Facts, View
 from netsim.checks.complaining import Complaint
 from netsim.checks.converging import Converging
@@ -34,13 +35,13 @@ from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN
 from qbix_node.feeds.messages import Published, PublishRefused
-from qbix_node.gossip.messages import ForkProven
+from qbix_node.gossip.messages import ForkProven, ForkResolved
 from qbix_node.machines import PeerId
 from qbix_node.net import messages as k
 from qbix_node.ports import Rows
 from qbix_node.replication.messages import Granted
 from qbix_node.streams import messages as s
-from qbix_node.wire.references import BlobId, FeedId, StreamId
+from qbix_node.wire.references import BlobId, FeedId
 
 # What each complaint rests on.
 _RUNS = "spec/storage.md 1.1: It survives a killed process and a cut of power"
@@ -84,7 +85,7 @@ class _Ties:
     near: dict[int, dict[int, None]] = field(default_factory=dict)
     knows: dict[int, set[int]] = field(default_factory=dict)
     feeds: dict[int, dict[FeedId, None]] = field(default_factory=dict)
-    streams: dict[int, Mapping[StreamId, bool]] = field(default_factory=dict)
+    streams: dict[int, converging.Standings] = field(default_factory=dict)
 
 
 class Settling:
@@ -106,6 +107,8 @@ class Settling:
         s.Appended,
         s.AppendRefused,
         ForkProven,
+        ForkResolved,
+        Dropped,
     )
 
     def __init__(self, view: View) -> None:

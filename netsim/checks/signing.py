@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from netsim.checks.check import View
 from netsim.checks.complaining import Complaint
+from netsim.checks.converging import Standings
+from netsim.checks.resolving import CLOSED, FORKED
 from qbix_node.wire.references import StreamId
 
 _SIGNED = (
@@ -21,9 +23,9 @@ def unsigned(
     view: View,
     node: int,
     connected: Collection[int],
-    replicated: Mapping[int, Mapping[StreamId, bool]],
+    replicated: Mapping[int, Standings],
 ) -> Iterator[Complaint]:
-    """`replicated`: by each node, with whether it holds a proof about the stream."""
+    """`replicated`: by each node, and how each stream stands."""
     rows = view.honest[node].disk.scan(_PROPOSED, _PROPOSED + b"\xff" * 33, limit=1 << 30)
     for stream in [StreamId(key[len(_PROPOSED) :]) for key, _ in rows]:
         planned = view.world.streams.by_id.get(stream)
@@ -34,7 +36,7 @@ def unsigned(
             for owner in planned.owners
             if (owner == node or owner in connected)
             and view.keeps_its_word(owner)
-            and replicated[owner].get(stream) is False
+            and replicated[owner].get(stream, FORKED) not in (FORKED, CLOSED)
         ]
         # A sequencer that was put back may have signed what it has forgotten.
         if node in willing and len(willing) >= planned.threshold:

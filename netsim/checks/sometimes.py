@@ -56,6 +56,9 @@ NAMES: Mapping[str, str] = {
     "Head not signed": "an owner refused to sign what the sequencer proposed",
     "wrong signature refused": "a sequencer listens no more to an owner whose signature is wrong",
     "fork of several owners": "a stream of several owners was forked, and it is proven",
+    "branch chosen": "the owners of a forked stream chose which branch goes on, and a node knows",
+    "log dropped": "a node gave up a log, as another branch was chosen",
+    "stream closed": "two choices of one owner closed a stream for good",
     "restored owner": "an owner lost entries of its own stream with an old copy of its store",
     # Replication.
     "stalled source replaced": "a source that claimed more and sent nothing was replaced",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from netsim import facts
-from netsim.checks.branches import NewPlace, NowAt
+from netsim.checks.branches import Dropped, NewPlace, NowAt
 from netsim.checks.check import Facts, View
 from netsim.plan import Fault, PlannedFault
 from qbix_node.gossip import messages as g
@@ -26,6 +26,7 @@ _NAMED = {
     g.LiarFound: "gossip refused",
     q.CoSigningRefused: "Head not signed",
     q.LiarFound: "wrong signature refused",
+    Dropped: "log dropped",
 }
 
 
@@ -37,7 +38,9 @@ class StreamEvents:
         facts.SaidOfStreams,
         facts.Started,
         g.ForkProven,
+        g.ForkResolved,
         g.LiarFound,
+        Dropped,
         Granted,
         Grown,
         HeadContradicts,
@@ -61,6 +64,22 @@ class StreamEvents:
         if (name := _NAMED.get(type(fact))) is not None:
             self._saw(name)
         match fact:
+            case NowAt() | NewPlace():
+                self._seen(node, fact)
+            case Grown(stream, first, stop, source):
+                self._grown(node, stream, first, stop, source)
+            case facts.SaidOfStreams(_, message):
+                self._said(node, message)
+            case g.ForkProven() | g.ForkResolved():
+                self._proof(fact)
+            case Granted(UnfollowStream()):
+                self._saw("stream unfollowed")
+            case _:
+                self._fault(node, fact)
+
+    def _seen(self, node: int, fact: NowAt | NewPlace) -> None:
+        """On the disk."""
+        match fact:
             case NowAt(stream, _, log):
                 self._held.setdefault((stream, *log.head), (node, self._view.now))
                 if len(log.signatures) > 1:
@@ -69,16 +88,8 @@ class StreamEvents:
                 planned = self._view.world.streams.by_id.get(stream)
                 if planned is not None and planned.sequenced and place.author != planned.owner_key:
                     self._saw("entry of a writer placed")
-            case Grown(stream, first, stop, source):
-                self._grown(node, stream, first, stop, source)
-            case facts.SaidOfStreams(_, message):
-                self._said(node, message)
-            case g.ForkProven(fork) if isinstance(fork, HeadFork):
-                self._found(fork)
-            case Granted(UnfollowStream()):
-                self._saw("stream unfollowed")
             case _:
-                self._fault(node, fact)
+                pass
 
     def _said(self, node: int, message: object) -> None:
         match message:
@@ -109,6 +120,16 @@ class StreamEvents:
             self._saw("content missing")
 
     # ---- forks ----
+
+    def _proof(self, fact: g.ForkProven | g.ForkResolved) -> None:
+        match fact:
+            case g.ForkResolved(resolution):
+                self._saw("branch chosen")
+                self._found(resolution.fork)
+            case g.ForkProven(HeadFork() as fork):
+                self._found(fork)
+            case _:
+                self._saw("stream closed")
 
     def _found(self, fork: HeadFork) -> None:
         shown, other = fork.shown.head, fork.other.head

@@ -4,6 +4,7 @@ from netsim.defects.blobs import BLOB_DEFECTS
 from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
+from netsim.defects.resolving import RESOLVING_DEFECTS
 from netsim.defects.services import SERVICE_DEFECTS
 from netsim.defects.sharing import SHARING_DEFECTS
 from netsim.defects.storage import STORAGE_DEFECTS
@@ -16,5 +17,6 @@ DEFECTS: tuple[Defect, ...] = (
     *STORAGE_DEFECTS,
     *STREAM_DEFECTS,
     *SHARING_DEFECTS,
+    *RESOLVING_DEFECTS,
     *SERVICE_DEFECTS,
 )
