@@ -9,6 +9,7 @@ from netsim import facts
 from netsim.checks.blobs import BLOB_CHECKS
 from netsim.checks.check import Check, View
 from netsim.checks.complaining import Complaint
+from netsim.checks.contents import CONTENT_CHECKS
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
 from netsim.checks.links import LINK_CHECKS
@@ -38,6 +39,7 @@ ALWAYS: tuple[type[Check], ...] = (
     *STREAM_SPEECH_CHECKS,
     *SEQUENCING_CHECKS,
     *RESOLVING_CHECKS,
+    *CONTENT_CHECKS,
 )
 TOLD_MAX = 3  # violations of one check at one node; what follows from the first says little more
 

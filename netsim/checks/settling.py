@@ -26,7 +26,7 @@ from typing import ClassVar
 
 from netsim import facts
 from netsim.asking import limits_of
-from netsim.checks import converging, signing
+from netsim.checks import contents, converging, signing
 from netsim.checks.branches import Dropped
 from netsim.checks.check import Facts, View
 from netsim.checks.complaining import Complaint
@@ -57,7 +57,16 @@ _SENT = (
     "spec/replication.md 2.3: A peer that asks is sent every message after the one it has, in order"
 )
 _FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
-RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED, *converging.RESTS_ON, *signing.RESTS_ON)
+RESTS_ON = (
+    _RUNS,
+    _PUBLISHED,
+    _CONNECTED,
+    _SENT,
+    _FETCHED,
+    *converging.RESTS_ON,
+    *signing.RESTS_ON,
+    *contents.RESTS_ON,
+)
 
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
 # A number, with the word that makes it a name; the first digits of an id.
@@ -114,6 +123,7 @@ class Settling:
     def __init__(self, view: View) -> None:
         self._view = view
         self._streams = Converging(view)
+        self._fetching = contents.Fetching(view)
         self._ties: _Ties | None = None
         self._up: dict[int, dict[PeerId, int]] = {}  # connections
         self._asked: dict[int, int] = {}  # publishes that were not answered
@@ -171,6 +181,7 @@ class Settling:
 
     def _complaints(self) -> Iterator[Complaint]:
         ties = self._ties = self._ties or self._read()
+        connected = self._connected(ties)
         for node in self._view.honest:
             if not self._view.world.members[node].up:
                 yield Complaint(_RUNS, f"node {node} is down")
@@ -178,14 +189,21 @@ class Settling:
                 what = f"node {node} has {count} messages to publish and says nothing of them"
                 yield Complaint(_PUBLISHED, what)
             yield from self._streams.unanswered(node)
-            up = self._up.get(node, {})
-            connected = [each for each in ties.near[node] if self._view.honest[each].peer in up]
-            yield from signing.unsigned(self._view, node, connected, ties.streams)
+            yield from signing.unsigned(self._view, node, connected[node], ties.streams)
         for node, others in ties.near.items():
             for other in others:
                 if node < other and not self._excused(ties, node, other):
                     yield from self._between(ties, node, other)
+        yield from self._fetching.unfetched(connected, ties.streams)
         yield from self._wants(ties)
+
+    def _connected(self, ties: _Ties) -> dict[int, list[int]]:
+        """Who of those that can meet has."""
+        peers = {node: site.peer for node, site in self._view.honest.items()}
+        return {
+            node: [each for each in others if peers[each] in self._up.get(node, ())]
+            for node, others in ties.near.items()
+        }
 
     def _between(self, ties: _Ties, node: int, other: int) -> Iterator[Complaint]:
         sites, logs = self._view.honest, self._view.logs

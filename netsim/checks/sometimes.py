@@ -59,6 +59,9 @@ NAMES: Mapping[str, str] = {
     "branch chosen": "the owners of a forked stream chose which branch goes on, and a node knows",
     "log dropped": "a node gave up a log, as another branch was chosen",
     "stream closed": "two choices of one owner closed a stream for good",
+    "stream without contents": "a stream is followed by its headers only",
+    "contents fetched later": "a node asked a peer for contents that were missing, and got some",
+    "contents refused": "a peer sent something else than the content that was asked for",
     "restored owner": "an owner lost entries of its own stream with an old copy of its store",
     # Replication.
     "stalled source replaced": "a source that claimed more and sent nothing was replaced",

@@ -11,7 +11,8 @@ from netsim.plan import Fault, PlannedFault
 from qbix_node.gossip import messages as g
 from qbix_node.machines import PeerId
 from qbix_node.replication.messages import Granted
-from qbix_node.replication.streams.messages import UnfollowStream
+from qbix_node.replication.streams.contents import messages as c
+from qbix_node.replication.streams.messages import FollowStream, UnfollowStream
 from qbix_node.sequencing import messages as q
 from qbix_node.streams.forks import HeadFork
 from qbix_node.streams.messages import Grown, HeadContradicts, SegmentRefused, SegmentSkipped
@@ -27,6 +28,7 @@ _NAMED = {
     q.CoSigningRefused: "Head not signed",
     q.LiarFound: "wrong signature refused",
     Dropped: "log dropped",
+    c.ContentsRefused: "contents refused",
 }
 
 
@@ -41,6 +43,8 @@ class StreamEvents:
         g.ForkResolved,
         g.LiarFound,
         Dropped,
+        c.ContentsRefused,
+        c.Filled,
         Granted,
         Grown,
         HeadContradicts,
@@ -74,6 +78,10 @@ class StreamEvents:
                 self._proof(fact)
             case Granted(UnfollowStream()):
                 self._saw("stream unfollowed")
+            case Granted(FollowStream(headers_only=True)):
+                self._saw("stream without contents")
+            case c.Filled(peer=peer) if peer is not None:
+                self._saw("contents fetched later")
             case _:
                 self._fault(node, fact)
 

@@ -122,10 +122,16 @@ def a_branch_chosen(seed: int) -> Plan:
 def chosen_twice(seed: int) -> Plan:
     """First the one branch, then the other: some hear of the one first, some of the other."""
     made = _chosen("chosen twice", seed, (0,))
-    away = PlannedFault(13.0, 5.0, Fault.PARTITION, (0, 1, 2))
-    then = PlannedFault(15.5, 6.5, Fault.PARTITION, (3, 4))
+    faults = [
+        fault
+        for at_s, for_s, nodes in ((13.0, 5.0, (0, 1, 2)), (15.5, 6.5, (3, 4)))
+        for fault in (
+            PlannedFault(at_s, for_s, Fault.PARTITION, nodes),
+            PlannedFault(at_s + 0.1, 0.0, Fault.CUT, nodes),
+        )
+    ]
     operations = (*made.operations, Operation(16.0, _LAST, Do.ACT, number=4))
-    return replace(made, faults=(away, then), operations=operations, duration_s=26.0)
+    return replace(made, faults=tuple(faults), operations=operations, duration_s=26.0)
 
 
 def _chosen(name: str, seed: int, deeds: tuple[int, ...]) -> Plan:

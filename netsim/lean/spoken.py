@@ -41,7 +41,7 @@ class Spoken:
     def hear(self, message: object) -> object | None:
         """What the machine hears of it."""
         if type(message) in OF_STREAMS:
-            if self._streams and type(message) is not WantContents:
+            if self._streams:
                 return message
             self._refuse(message)
             return None

@@ -13,7 +13,7 @@ from qbix_node.gossip.machine import Gossiper
 from qbix_node.replication.messages import EbtEnded, EbtNotes, Range, Stop
 from qbix_node.replication.outbox import Outbox
 from qbix_node.replication.streams.choice import StreamChoice
-from qbix_node.replication.streams.contents.messages import NoContents, WantContents
+from qbix_node.replication.streams.contents.messages import Contents, NoContents, WantContents
 from qbix_node.replication.streams.machine import StreamReplicator
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds, StopStream
 from qbix_node.sequencing import messages as q
@@ -24,6 +24,7 @@ from qbix_node.streams.messages import ENTRIES_MAX, Grown, HeadContradicts, Offe
 from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import FORKED
 from qbix_node.streams.serving import make_segments
+from qbix_node.streams.shelf import answer_contents
 from qbix_node.wire.references import StreamId
 
 _STREAMS, _GOSSIP, _SEQUENCING = "streams/", "gossip/", "sequencing/"  # parts, and their timers
@@ -87,6 +88,8 @@ class StreamSide:
                 yield _SEQUENCING, event
             case m.Requested():
                 yield _STREAMS, event
+            case m.Received(peer, WantContents(stream, places)):
+                out.append(m.Send(peer, Contents(answer_contents(self.disk, stream, places))))
             case m.Received(peer, message):
                 yield from self._hear(peer, message)
             case _:
