@@ -93,8 +93,9 @@ class SignedDurably(Check):
 
     name = "what owners and authors sign is durable, and never two things"
     guards = (
-        "spec/sequencing.md 4: That Head (length and root) is durable, and marked, before the"
-        " signature leaves; 2.1: A number is used once; 3.2: It is durable before it leaves"
+        "spec/sequencing.md 4: So no owner that keeps to this signs two Heads that can't both be"
+        " continued; spec/sequencing.md 2.1: A number is used once;"
+        " spec/sequencing.md 3.2: It is durable before it leaves"
     )
     watches: ClassVar[Facts] = (facts.SaidOfStreams,)
 
