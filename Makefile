@@ -37,8 +37,9 @@ $(PEERS)/.installed: $(PEERS)/package-lock.json
 demo: install peers
 	$(BIN)/qbix-node demo --js-peer $(PEERS)
 
+# A file's tests stay together, in order; files are dealt out to the processors.
 test: install peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: install
 	$(BIN)/ruff format --check .
