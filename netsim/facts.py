@@ -82,6 +82,17 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What became of a stream of several owners that was to begin, or of what was to be put into
+    one that several write into: `places` in the log; None: it was refused or given up, and may
+    still get there.
+    """
+
+    operation: Operation
+    places: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class FaultBegan:
     fault: PlannedFault
 

@@ -4,7 +4,7 @@ from netsim import facts
 from netsim.loop import Loop
 from netsim.plan import Plan
 from qbix_node.feeds.messages import ForkFound
-from qbix_node.gossip.messages import ForkProven
+from qbix_node.gossip.messages import ForkProven, ForkResolved
 
 FORKED = "forked"  # the Misdeed that is told once both branches exist: of a feed or stream
 
@@ -30,6 +30,8 @@ class Forks:
                 self._find(node, feed)
             case ForkProven(fork) if node in self._honest:
                 self._find(node, fork.stream)
+            case ForkResolved(resolution) if node in self._honest:
+                self._find(node, resolution.stream)  # which comes with a proof
             case _:
                 pass
 

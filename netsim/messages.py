@@ -1,14 +1,20 @@
 """What travels between simulated nodes beside the product's own messages: the bytes of blobs, the
 parts of a history, and what opens and ends conversations. The full driver says the same in muxrpc
-(spec/blobs.md 3, replication.md 5 and 10, gossip.md 1).
+(spec/blobs.md 3, replication.md 5 and 10, gossip.md 1, sequencing.md 1).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qbix_node.gossip import messages as g
-from qbix_node.replication.streams.contents.messages import Contents, NoContents, WantContents
+from qbix_node.replication.streams.contents.messages import (
+    ContentChoice,
+    Contents,
+    NoContents,
+    WantContents,
+)
 from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.sequencing import messages as q
 from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import BlobId, FeedId, StreamId
 from qbix_node.wire.v8json import JsonValue
@@ -62,7 +68,8 @@ class HistoryPart:
 
 
 # ---- ebt.replicateFormat and qbix.heads: calls for the former are a FormatCall of the product,
-# segments an OfferedSegment, and what is gossiped is in the words of qbix_node.gossip.messages ----
+# segments an OfferedSegment, and what is gossiped is in the words of qbix_node.gossip.messages; so
+# it is with qbix.sequence and those of qbix_node.sequencing.messages ----
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,21 @@ class HeadsEnded:
     """That conversation is over, or the call for it is refused."""
 
 
-_OF_REPLICATION = (FormatCall, StreamNotes, StreamsEnded, OfferedSegment)
+@dataclass(frozen=True, slots=True)
+class SequenceCall:
+    """Who dialled calls qbix.sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceEnded:
+    """That conversation is over, or the call for it is refused."""
+
+
+_OF_REPLICATION = (FormatCall, StreamNotes, StreamsEnded, OfferedSegment, ContentChoice)
 _OF_CONTENTS = (WantContents, Contents, NoContents)
-_OF_GOSSIP = (g.Heads, g.Compare, g.Continues, g.Shorter, g.Unknown, g.Proofs)
-OF_STREAMS = frozenset((*_OF_REPLICATION, *_OF_CONTENTS, HeadsCall, HeadsEnded, *_OF_GOSSIP))
+_OF_GOSSIP = (g.Heads, g.Compare, g.Continues, g.Shorter, g.Unknown, g.Proofs, g.Resolve)
+_OF_OWNERS = (q.Intent, q.Placed, q.Declined, q.Propose, q.Signature, q.Refused)
+OF_SEQUENCING = frozenset((SequenceCall, SequenceEnded, *_OF_OWNERS))
+OF_STREAMS = frozenset(
+    (*_OF_REPLICATION, *_OF_CONTENTS, HeadsCall, HeadsEnded, *_OF_GOSSIP, *OF_SEQUENCING)
+)

@@ -63,12 +63,20 @@ class Do(StrEnum):
     UNWANT_BLOB = "unwant_blob"
     REMOVE_BLOB = "remove_blob"
     # The stream `number` of this node (netsim.streams). With a `target` it is private: who may read
-    # it are its owner and the nodes whose number is odd, or even, as that of the target.
+    # it are its owner and the nodes whose number is odd, or even, as that of the target. With
+    # `owners` and `writers` this node puts in order what all of them write (spec/sequencing.md).
     CREATE_STREAM = "create_stream"
-    APPEND_STREAM = "append_stream"  # to its stream `number`: `entries` of about `size` bytes each
+    # To the stream `number` of `target`, or of this node: `entries` of about `size` bytes each.
+    APPEND_STREAM = "append_stream"
     FOLLOW_STREAM = "follow_stream"  # the stream `number` of `target`
     UNFOLLOW_STREAM = "unfollow_stream"
     ACT = "act"  # asks a byzantine role for its deed `number` (netsim.roles)
+    # Traces keep the places of those above; new ones go to the end.
+    RESOLVE_STREAM = "resolve_stream"  # of its forked stream `number` the branch here goes on
+    FOLLOW_HEADERS = "follow_headers"  # the stream `number` of `target`, without contents
+    # Of the stream `number` of `target`, or of this node: all that are here; all that are missing.
+    DROP_CONTENTS = "drop_contents"
+    FETCH_CONTENTS = "fetch_contents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,9 @@ class Operation:
     number: int = 0
     size: int = 0
     entries: int = 1  # that are appended to a stream together
+    owners: tuple[int, ...] = ()  # of a stream that is created, besides this node
+    threshold: int = 0  # so many owners sign a Head; 0: more than half of them
+    writers: tuple[int, ...] = ()  # who write into it and do not own it
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,13 +52,20 @@ def _feeds(site: Site, authors: set[FeedId]) -> list[str]:
     ]
 
 
+def _is_honest(world: World, node: int) -> bool:
+    return world.sites[node].plan.role == "honest"
+
+
 def _streams(site: Site, world: World) -> list[str]:
-    """Of honest owners."""
+    """Of honest owners. In which order a sequencer puts what several write depends on who was
+    quicker.
+    """
     lines = list[str]()
     for stream in sorted(read_streams(site.disk)):
         planned, record = world.streams.by_id.get(stream), site.disk.get(log_key(stream))
-        honest = planned is not None and world.sites[planned.owner].plan.role == "honest"
-        if record is not None and honest:
+        if planned is None or planned.sequenced or not _is_honest(world, planned.owner):
+            continue
+        if record is not None:
             log = read_log_state(record, stream)
             lines.append(f"stream {stream.hex()} {log.length} {bag(log.peaks).hex()}")
     followed = sorted(read_choice(site.disk).followed)

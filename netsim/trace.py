@@ -27,6 +27,8 @@ MESSAGE_NAMES = (
     *("FormatCall", "StreamNotes", "StreamsEnded", "Segment", "HeadsCall", "HeadsEnded"),
     *("Heads", "Compare", "Continues", "Shorter", "Unknown", "Proofs"),
     *("WantContents", "Contents", "NoContents"),
+    *("ContentChoice", "Resolve", "SequenceCall", "SequenceEnded"),
+    *("Intent", "Placed", "Declined", "Propose", "Signature", "NotSigned"),
 )
 
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from netsim import facts
 from qbix_node.ports import Rows
 from qbix_node.streams.messages import Grown
+from qbix_node.streams.switching import LogDropped
 from qbix_node.wire.packing import unpack
 from qbix_node.wire.references import StreamId
 
@@ -36,6 +37,21 @@ class Place:
             root = sha256(b"\1" + peak + root).digest()
         return root
 
+    @property
+    def author(self) -> bytes:
+        """Of a header (spec/streams.md 2)."""
+        return self._field(3)
+
+    @property
+    def content_hash(self) -> bytes:
+        return self._field(10)
+
+    def _field(self, place: int) -> bytes:
+        row = unpack(self.leaf, "header")
+        assert isinstance(row, tuple)
+        field: bytes = row[place]
+        return field
+
     def at(self, length: int) -> "Place":
         """The same log when it had that length."""
         place = self
@@ -59,6 +75,12 @@ class ShownLog:
         body: object = self.signed[0]
         assert isinstance(body, tuple)
         return body[2], body[3]
+
+    @property
+    def signatures(self) -> tuple[object, ...]:
+        given: object = self.signed[1]
+        assert isinstance(given, tuple)
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +109,19 @@ class Odd:
     how: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The node says that it gives up its log, which ended there: another branch was chosen. It may
+    be there again after a crash.
+    """
+
+    stream: StreamId
+    place: Place | None
+
+
 CHANGED, UNDURABLE, LOST, UNEVEN = "changed", "undurable", "lost", "uneven"
 
-Seen = NewPlace | NowAt | Odd
+Seen = NewPlace | NowAt | Odd | Dropped
 
 
 class Branches:
@@ -122,6 +154,8 @@ class Branches:
         match fact:
             case Grown(stream, first, stop):
                 yield from self._grown(node, stream, first, stop)
+            case LogDropped(stream):
+                yield Dropped(stream, self._ends.get(node, {}).pop(stream, None))
             case facts.RolledBack():
                 self._put_back.add(node)
             case facts.Started():

@@ -64,8 +64,22 @@ class View:
     # ---- streams ----
 
     def honest_owner(self, stream: StreamId) -> Site | None:
+        """Of a stream that has no other."""
         planned = self.world.streams.by_id.get(stream)
-        return None if planned is None else self.honest.get(planned.owner)
+        return None if planned is None or planned.others else self.honest.get(planned.owner)
+
+    def honest_owners(self, stream: StreamId) -> bool:
+        """Whether too few of several owners lie to fork it. Who was put back may have forgotten
+        what it signed.
+        """
+        planned = self.world.streams.by_id.get(stream)
+        if planned is None or not planned.others:
+            return False
+        lying = [node for node in planned.owners if not self.keeps_its_word(node)]
+        return len(lying) < planned.liars_min
+
+    def keeps_its_word(self, node: int) -> bool:
+        return node in self.honest and not self.logs.was_rolled_back(node)
 
     def owner_key(self, stream: StreamId) -> bytes | None:
         planned = self.world.streams.by_id.get(stream)

@@ -9,6 +9,7 @@ from netsim import facts
 from netsim.checks.blobs import BLOB_CHECKS
 from netsim.checks.check import Check, View
 from netsim.checks.complaining import Complaint
+from netsim.checks.contents import CONTENT_CHECKS
 from netsim.checks.dht import DHT_CHECKS
 from netsim.checks.feeds import LOG_CHECKS
 from netsim.checks.forks import FORK_CHECKS
@@ -18,6 +19,8 @@ from netsim.checks.noticing import Noticing
 from netsim.checks.privacy import PRIVACY_CHECKS
 from netsim.checks.promises import PROMISE_CHECKS
 from netsim.checks.proofs import PROOF_CHECKS
+from netsim.checks.resolving import RESOLVING_CHECKS
+from netsim.checks.sequencing import SEQUENCING_CHECKS
 from netsim.checks.settling import Settling, Unsettled
 from netsim.checks.speech import SPEECH_CHECKS
 from netsim.checks.streamevents import StreamEvents
@@ -36,6 +39,9 @@ ALWAYS: tuple[type[Check], ...] = (
     *STREAM_CHECKS,
     *PROOF_CHECKS,
     *STREAM_SPEECH_CHECKS,
+    *SEQUENCING_CHECKS,
+    *RESOLVING_CHECKS,
+    *CONTENT_CHECKS,
 )
 TOLD_MAX = 3  # violations of one check at one node; what follows from the first says little more
 

@@ -4,6 +4,8 @@
   than the other, unless it knows the stream as forked. So the log of an honest owner reaches
   whoever a chain of such nodes leads to.
 - If they have different branches, both hold a proof; and if one holds a proof, so does the other.
+- What the owners chose of a forked stream, or that it is closed for good, both know; and of the
+  chosen branch none has less than the other.
 - What was to be made or appended is, or was refused.
 """
 
@@ -13,7 +15,7 @@ from typing import ClassVar
 from netsim import facts
 from netsim.checks.check import Facts, View
 from netsim.checks.complaining import Complaint
-from netsim.checks.proofs import proofs_of
+from netsim.checks.resolving import CLOSED, FORKED, Standing, standings
 from netsim.plan import Do, Operation
 from qbix_node.streams.messages import Appended, AppendRefused
 from qbix_node.wire.references import StreamId
@@ -26,11 +28,13 @@ _PROVEN = (
     "spec/gossip.md 6: and then every peer that may read the stream and has not sent it is sent it,"
     " at once,"
 )
+_CHOSEN = "spec/streams.md 6.1: All nodes switch to the chosen branch"
 _APPENDED = (
     "spec/streams.md 10: A Head leaves the node only when the batch with its entries is durable"
 )
-RESTS_ON = (_CONVERGES, _PROVEN, _APPENDED)
+RESTS_ON = (_CONVERGES, _PROVEN, _CHOSEN, _APPENDED)
 
+Standings = Mapping[StreamId, Standing | None]
 _FOLLOW, _GENESIS = b"r/s", b"s/g"
 
 
@@ -42,6 +46,7 @@ class Converging:
         facts.Crashed,
         Appended,
         AppendRefused,
+        facts.HandedIn,
     )
 
     def __init__(self, view: View) -> None:
@@ -53,7 +58,7 @@ class Converging:
             case facts.Asked(Operation(do=Do.CREATE_STREAM | Do.APPEND_STREAM)):
                 if self._view.hears(node):
                     self._asked[node] = self._asked.get(node, 0) + 1
-            case Appended() | AppendRefused():
+            case Appended() | AppendRefused() | facts.HandedIn():
                 self._asked[node] = max(0, self._asked.get(node, 0) - 1)
             case facts.Started() | facts.Stopped() | facts.Crashed():
                 self._asked.pop(node, None)
@@ -65,10 +70,10 @@ class Converging:
             what = f"node {node} has {count} things to append and says nothing of them"
             yield Complaint(_APPENDED, what)
 
-    def replicated(self, node: int) -> Mapping[StreamId, bool]:
-        """Those that it owns or follows, and whether it holds a proof about each."""
+    def replicated(self, node: int) -> Mapping[StreamId, Standing | None]:
+        """Those that it owns or follows, and how those stand about which it holds a proof."""
         rows, known = self._view.honest[node].disk, self._view.world.streams.by_id
-        proven = set(proofs_of(self._view, node))
+        proven = standings(rows)
         found = rows.scan(_FOLLOW, b"r/t", limit=1 << 30)
         followed = [StreamId(key[len(_FOLLOW) :]) for key, _ in found]
         own = [
@@ -76,10 +81,10 @@ class Converging:
             for stream, planned in known.items()
             if planned.owner == node and rows.get(_GENESIS + stream) is not None
         ]
-        return {stream: stream in proven for stream in (*own, *followed)}
+        return {stream: proven.get(stream) for stream in (*own, *followed)}
 
     def between(
-        self, node: int, other: int, here: Mapping[StreamId, bool], there: Mapping[StreamId, bool]
+        self, node: int, other: int, here: Standings, there: Standings
     ) -> Iterator[Complaint]:
         """Of two that are neighbours."""
         for stream, proven in here.items():
@@ -90,19 +95,27 @@ class Converging:
                 yield from self._of(stream, (node, proven), (other, there[stream]))
 
     def _of(
-        self, stream: StreamId, one: tuple[int, bool], two: tuple[int, bool]
+        self,
+        stream: StreamId,
+        one: tuple[int, Standing | None],
+        two: tuple[int, Standing | None],
     ) -> Iterator[Complaint]:
         branches, name = self._view.branches, self._view.name_stream(stream)
         (node, proven), (other, also) = one, two
-        if proven and also:
-            return
-        if proven or also:
-            holder, lacking = (node, other) if proven else (other, node)
+        if proven == also:
+            if proven not in (FORKED, CLOSED):
+                yield from self._compare(stream, node, other)
+        elif proven and also:
+            what = f"{name} is {_named(proven)} at node {node}, {_named(also)} at node {other}"
+            yield Complaint(_CHOSEN, what)
+        elif branches.length(node, stream) or branches.length(other, stream):
             # Where nothing of the log is, there is nothing to stop.
-            if branches.length(holder, stream) or branches.length(lacking, stream):
-                what = f"node {holder} holds a proof about {name}, node {lacking} does not"
-                yield Complaint(_PROVEN, what)
-            return
+            holder, lacking = (node, other) if proven else (other, node)
+            what = f"node {holder} holds a proof about {name}, node {lacking} does not"
+            yield Complaint(_PROVEN, what)
+
+    def _compare(self, stream: StreamId, node: int, other: int) -> Iterator[Complaint]:
+        branches, name = self._view.branches, self._view.name_stream(stream)
         ends = branches.end(node, stream), branches.end(other, stream)
         lengths = [end.length if end else 0 for end in ends]
         least = min(lengths)
@@ -116,3 +129,7 @@ class Converging:
         elif not same:
             what = f"nodes {node} and {other} have two branches of {name}, and no proof"
             yield Complaint(_PROVEN, what)
+
+
+def _named(standing: Standing) -> str:
+    return standing if isinstance(standing, str) else f"resolved at {standing[2]}"

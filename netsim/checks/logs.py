@@ -115,6 +115,8 @@ class Logs:
     def _put(self, node: int, feed: FeedId, sequence: int, record: bytes) -> Iterator[Seen]:
         ids = self._ids.setdefault(node, {}).setdefault(feed, [])
         found = record[:32]
+        if node in self._put_back and ids[sequence - 1 : sequence] not in ([], [found]):
+            del ids[sequence - 1 :]  # the copy is of a time when it had another branch
         if sequence <= len(ids):
             if ids[sequence - 1] != found:
                 yield Changed(feed, sequence, "another message stands in its place")

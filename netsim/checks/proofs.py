@@ -4,10 +4,12 @@ from typing import ClassVar
 
 from netsim import facts
 from netsim.checks.check import Check, Facts, Report, View
+from netsim.checks.resolving import CLOSED, FORKED, standings
 from qbix_node.errors import QbixError
-from qbix_node.gossip.messages import ForkProven
+from qbix_node.gossip.messages import ForkProven, ForkResolved
 from qbix_node.streams.forks import StreamFork, check_fork, encode_fork, fork_id, read_fork
 from qbix_node.streams.messages import Grown
+from qbix_node.streams.resolution import Resolution
 from qbix_node.wire.references import StreamId
 
 _PROOF = b"s/x"
@@ -31,7 +33,8 @@ class NoFalseProof(Check):
                 self._look(node, stream)
 
     def _look(self, node: int, stream: StreamId) -> None:
-        if self.view.honest_owner(stream) and stream not in self.view.blind.forked:
+        alone = self.view.honest_owner(stream) and stream not in self.view.blind.forked
+        if alone or self.view.honest_owners(stream):
             self.violated(node, f"it holds a proof about {self.view.name_stream(stream)}")
 
 
@@ -91,8 +94,8 @@ def _fault(record: bytes | None, told: StreamFork) -> str:
         check_fork(fork)
     except QbixError as error:
         return str(error)
-    owner = fork.genesis.owners.only
-    if fork.stream != told.stream or owner not in fork.convicted():
+    owners = {key for key, _ in fork.genesis.owners.weights}
+    if fork.stream != told.stream or not owners & {*fork.convicted()}:
         return "it convicts somebody else"
     return ""
 
@@ -104,7 +107,13 @@ class NothingAfterProof(Check):
 
     name = "nothing is added to a stopped stream"
     guards = "spec/gossip.md 6: the stream is stopped"
-    watches: ClassVar[Facts] = (ForkProven, Grown, facts.RolledBack, facts.Started)
+    watches: ClassVar[Facts] = (
+        ForkProven,
+        ForkResolved,
+        Grown,
+        facts.RolledBack,
+        facts.Started,
+    )
     UNDER_WAY = 2
 
     def __init__(self, view: View, report: Report) -> None:
@@ -114,12 +123,18 @@ class NothingAfterProof(Check):
     def handle(self, node: int, fact: object) -> None:
         stopped = self._stopped.setdefault(node, {})
         match fact:
-            case ForkProven(fork):
-                stopped.setdefault(fork.stream, self.UNDER_WAY)
+            case ForkProven(fork) | ForkResolved(Resolution(fork=fork)):
+                standing = standings(self.view.honest[node].disk).get(fork.stream)
+                if standing in (FORKED, CLOSED):
+                    stopped.setdefault(fork.stream, self.UNDER_WAY)
+                else:
+                    stopped.pop(fork.stream, None)
             case facts.RolledBack():
                 stopped.clear()
             case facts.Started():
-                self._stopped[node] = dict.fromkeys(proofs_of(self.view, node), 0)
+                found = standings(self.view.honest[node].disk)
+                over = [stream for stream, each in found.items() if each in (FORKED, CLOSED)]
+                self._stopped[node] = dict.fromkeys(over, 0)
             case Grown(stream) if stream in stopped:
                 stopped[stream] -= 1
                 if stopped[stream] < 0:

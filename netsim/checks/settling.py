@@ -20,13 +20,14 @@ network is a local one), neither blocks the other, and there is room for the con
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netsim import facts
 from netsim.asking import limits_of
-from netsim.checks import converging
+from netsim.checks import contents, converging, signing
+from netsim.checks.branches import Dropped
 from netsim.checks.check import Facts, View
 from netsim.checks.complaining import Complaint
 from netsim.checks.converging import Converging
@@ -34,13 +35,13 @@ from netsim.plan import Do, Operation
 from qbix_node.blobs import messages as b
 from qbix_node.blobs.quota import COUNTED_BYTES_MIN
 from qbix_node.feeds.messages import Published, PublishRefused
-from qbix_node.gossip.messages import ForkProven
+from qbix_node.gossip.messages import ForkProven, ForkResolved
 from qbix_node.machines import PeerId
 from qbix_node.net import messages as k
 from qbix_node.ports import Rows
 from qbix_node.replication.messages import Granted
 from qbix_node.streams import messages as s
-from qbix_node.wire.references import BlobId, FeedId, StreamId
+from qbix_node.wire.references import BlobId, FeedId
 
 # What each complaint rests on.
 _RUNS = "spec/storage.md 1.1: It survives a killed process and a cut of power"
@@ -56,7 +57,16 @@ _SENT = (
     "spec/replication.md 2.3: A peer that asks is sent every message after the one it has, in order"
 )
 _FETCHED = "spec/blobs.md 5: A wanted blob is fetched"
-RESTS_ON = (_RUNS, _PUBLISHED, _CONNECTED, _SENT, _FETCHED, *converging.RESTS_ON)
+RESTS_ON = (
+    _RUNS,
+    _PUBLISHED,
+    _CONNECTED,
+    _SENT,
+    _FETCHED,
+    *converging.RESTS_ON,
+    *signing.RESTS_ON,
+    *contents.RESTS_ON,
+)
 
 COMPLAINTS_MAX = 20  # what is told of all that is not settled
 # A number, with the word that makes it a name; the first digits of an id.
@@ -84,12 +94,13 @@ class _Ties:
     near: dict[int, dict[int, None]] = field(default_factory=dict)
     knows: dict[int, set[int]] = field(default_factory=dict)
     feeds: dict[int, dict[FeedId, None]] = field(default_factory=dict)
-    streams: dict[int, Mapping[StreamId, bool]] = field(default_factory=dict)
+    streams: dict[int, converging.Standings] = field(default_factory=dict)
 
 
 class Settling:
     watches: ClassVar[Facts] = (
         facts.Asked,
+        facts.HandedIn,
         facts.LinkUp,
         facts.LinkDown,
         facts.Started,
@@ -105,11 +116,14 @@ class Settling:
         s.Appended,
         s.AppendRefused,
         ForkProven,
+        ForkResolved,
+        Dropped,
     )
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._streams = Converging(view)
+        self._fetching = contents.Fetching(view)
         self._ties: _Ties | None = None
         self._up: dict[int, dict[PeerId, int]] = {}  # connections
         self._asked: dict[int, int] = {}  # publishes that were not answered
@@ -167,6 +181,7 @@ class Settling:
 
     def _complaints(self) -> Iterator[Complaint]:
         ties = self._ties = self._ties or self._read()
+        connected = self._connected(ties)
         for node in self._view.honest:
             if not self._view.world.members[node].up:
                 yield Complaint(_RUNS, f"node {node} is down")
@@ -174,11 +189,21 @@ class Settling:
                 what = f"node {node} has {count} messages to publish and says nothing of them"
                 yield Complaint(_PUBLISHED, what)
             yield from self._streams.unanswered(node)
+            yield from signing.unsigned(self._view, node, connected[node], ties.streams)
         for node, others in ties.near.items():
             for other in others:
                 if node < other and not self._excused(ties, node, other):
                     yield from self._between(ties, node, other)
+        yield from self._fetching.unfetched(connected, ties.streams)
         yield from self._wants(ties)
+
+    def _connected(self, ties: _Ties) -> dict[int, list[int]]:
+        """Who of those that can meet has."""
+        peers = {node: site.peer for node, site in self._view.honest.items()}
+        return {
+            node: [each for each in others if peers[each] in self._up.get(node, ())]
+            for node, others in ties.near.items()
+        }
 
     def _between(self, ties: _Ties, node: int, other: int) -> Iterator[Complaint]:
         sites, logs = self._view.honest, self._view.logs

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from netsim import facts
-from netsim.checks.branches import NowAt
+from netsim.checks.branches import Dropped, NewPlace, NowAt
 from netsim.checks.check import Facts, View
 from netsim.plan import Fault, PlannedFault
 from qbix_node.gossip import messages as g
 from qbix_node.machines import PeerId
 from qbix_node.replication.messages import Granted
-from qbix_node.replication.streams.messages import UnfollowStream
+from qbix_node.replication.streams.contents import messages as c
+from qbix_node.replication.streams.messages import FollowStream, UnfollowStream
+from qbix_node.sequencing import messages as q
 from qbix_node.streams.forks import HeadFork
 from qbix_node.streams.liars import LiarFound
 from qbix_node.streams.messages import Grown, HeadContradicts, SegmentRefused, SegmentSkipped
@@ -24,6 +26,9 @@ _NAMED = {
     SegmentSkipped: "segment skipped",
     HeadContradicts: "Head contradicted",
     LiarFound: "gossip refused",
+    q.CoSigningRefused: "Head not signed",
+    Dropped: "log dropped",
+    c.ContentsRefused: "contents refused",
 }
 
 
@@ -36,12 +41,18 @@ class StreamEvents:
         facts.Started,
         g.ForkProven,
         LiarFound,
+        g.ForkResolved,
+        Dropped,
+        c.ContentsRefused,
+        c.Filled,
         Granted,
         Grown,
         HeadContradicts,
+        NewPlace,
         NowAt,
         SegmentRefused,
         SegmentSkipped,
+        q.CoSigningRefused,
     )
 
     def __init__(self, view: View, saw: Callable[[str], None]) -> None:
@@ -56,18 +67,36 @@ class StreamEvents:
         if (name := _NAMED.get(type(fact))) is not None:
             self._saw(name)
         match fact:
-            case NowAt(stream, _, log):
-                self._held.setdefault((stream, *log.head), (node, self._view.now))
+            case NowAt() | NewPlace():
+                self._seen(node, fact)
             case Grown(stream, first, stop, source):
                 self._grown(node, stream, first, stop, source)
             case facts.SaidOfStreams(_, message):
                 self._said(node, message)
-            case g.ForkProven(fork) if isinstance(fork, HeadFork):
-                self._found(fork)
+            case g.ForkProven() | g.ForkResolved():
+                self._proof(fact)
             case Granted(UnfollowStream()):
                 self._saw("stream unfollowed")
+            case Granted(FollowStream(headers_only=True)):
+                self._saw("stream without contents")
+            case c.Filled(peer=peer) if peer is not None:
+                self._saw("contents fetched later")
             case _:
                 self._fault(node, fact)
+
+    def _seen(self, node: int, fact: NowAt | NewPlace) -> None:
+        """On the disk."""
+        match fact:
+            case NowAt(stream, _, log):
+                self._held.setdefault((stream, *log.head), (node, self._view.now))
+                if len(log.signatures) > 1:
+                    self._saw("entries signed together")
+            case NewPlace(stream, place) if place.length > 1:
+                planned = self._view.world.streams.by_id.get(stream)
+                if planned is not None and planned.sequenced and place.author != planned.owner_key:
+                    self._saw("entry of a writer placed")
+            case _:
+                pass
 
     def _said(self, node: int, message: object) -> None:
         match message:
@@ -99,8 +128,20 @@ class StreamEvents:
 
     # ---- forks ----
 
+    def _proof(self, fact: g.ForkProven | g.ForkResolved) -> None:
+        match fact:
+            case g.ForkResolved(resolution):
+                self._saw("branch chosen")
+                self._found(resolution.fork)
+            case g.ForkProven(HeadFork() as fork):
+                self._found(fork)
+            case _:
+                self._saw("stream closed")
+
     def _found(self, fork: HeadFork) -> None:
         shown, other = fork.shown.head, fork.other.head
+        if len(fork.genesis.owners.weights) > 1:
+            self._saw("fork of several owners")
         equal = shown.length == other.length
         self._saw("equal-length fork" if equal else "unequal-length fork")
         if fork.stream in self._proven:

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from netsim import facts
 from netsim.checks.branches import CHANGED, LOST, UNDURABLE, UNEVEN, NewPlace, NowAt, Odd
 from netsim.checks.check import Check, Facts, Report, View
 from qbix_node.crypto.keys import verify
@@ -38,9 +37,9 @@ class StreamsSurvive(StreamsGrow):
 
 
 class OwnersSigned(Check):
-    """Judged apart from the product's own validation. All streams of a plan have one owner."""
+    """Judged apart from the product's own validation."""
 
-    name = "what is here of a stream is signed by its owner"
+    name = "what is here of a stream is signed by its owners"
     guards = "spec/streams.md 5: An entry counts once a Head covers it"
     watches: ClassVar[Facts] = (NewPlace, NowAt)
 
@@ -66,7 +65,7 @@ class OwnersSigned(Check):
                     what = f"its Head at {length} is not over its entries"
                     self.violated(node, f"{self.view.name_stream(stream)}: {what}")
                 if not self._is_signed(stream, log.signed):
-                    what = f"{self.view.name_stream(stream)}: its owner did not sign its Head"
+                    what = f"{self.view.name_stream(stream)}: its owners did not sign its Head"
                     self.violated(node, what)
             case _:
                 pass
@@ -77,12 +76,16 @@ class OwnersSigned(Check):
         body, signatures = signed
         assert isinstance(body, tuple)
         assert isinstance(signatures, tuple)
-        owner = self.view.owner_key(stream)
+        planned = self.view.world.streams.by_id.get(stream)
+        if planned is None or body[1] != stream:
+            return False
+        # All weights are 1: exactly enough are as many as the threshold says.
+        keys = sorted([self.view.world.sites[node].keys.public for node in planned.owners])
+        indexes = [index for index, _ in signatures]
         right = (
-            owner is not None
-            and body[1] == stream
-            and [index for index, _ in signatures] == [0]
-            and verify(owner, _HEAD + pack(body), signatures[0][1])
+            indexes == sorted(set(indexes))
+            and len(indexes) == planned.threshold
+            and all(verify(keys[i], _HEAD + pack(body), each) for i, each in signatures)
         )
         if right:
             self._right.add(signed)
@@ -114,7 +117,7 @@ class HonestOwners(Check):
     guards = (
         "spec/streams.md 10: A Head of our own that is longer than the log here holds the stream"
     )
-    watches: ClassVar[Facts] = (NewPlace, NowAt, facts.Started)
+    watches: ClassVar[Facts] = (NewPlace,)
 
     def handle(self, node: int, fact: object) -> None:
         match fact:
@@ -132,4 +135,31 @@ class HonestOwners(Check):
                 pass
 
 
-STREAM_CHECKS = (StreamsGrow, StreamsDurable, StreamsSurvive, OwnersSigned, HonestOwners)
+class OwnersAgree(Check):
+    """A certified Head is one of which some honest node holds an entry. Two contradict each other
+    only if whoever signed both lies.
+    """
+
+    name = "several owners fork only together"
+    guards = (
+        "spec/sequencing.md 4: It can fork it only if two sets of owners that reach the threshold"
+        " have none in common but dishonest ones"
+    )
+    watches: ClassVar[Facts] = (NewPlace,)
+
+    def handle(self, node: int, fact: object) -> None:
+        assert isinstance(fact, NewPlace)
+        before = fact.place.before
+        if before is not None and len(before.after) > 1 and self.view.honest_owners(fact.stream):
+            name = self.view.name_stream(fact.stream)
+            self.violated(node, f"{name} has two branches after {before.length}")
+
+
+STREAM_CHECKS = (
+    StreamsGrow,
+    StreamsDurable,
+    StreamsSurvive,
+    OwnersSigned,
+    HonestOwners,
+    OwnersAgree,
+)

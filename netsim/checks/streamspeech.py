@@ -13,6 +13,8 @@ from qbix_node.streams.forks import fork_id, read_fork
 from qbix_node.streams.messages import Head
 from qbix_node.wire.references import StreamId
 
+# Who makes a stream follows it, if others own it, too.
+_CHOICES = (Do.CREATE_STREAM, Do.FOLLOW_STREAM, Do.FOLLOW_HEADERS, Do.UNFOLLOW_STREAM)
 _FOLLOW, _GENESIS, _PROOF = b"r/s", b"s/g", b"s/x"
 
 
@@ -118,10 +120,10 @@ class OnlyFollowedStreams(Check):
         match fact:
             case facts.Started():
                 self._asked.pop(node, None)
-            case facts.Asked(Operation(do=Do.FOLLOW_STREAM | Do.UNFOLLOW_STREAM) as asked):
+            case facts.Asked(Operation(do=do) as asked) if do in _CHOICES:
                 if self.view.hears(node):
                     stream = self.view.world.streams.about(asked).id
-                    follows = asked.do is Do.FOLLOW_STREAM
+                    follows = asked.do is not Do.UNFOLLOW_STREAM
                     self._asked.setdefault(node, {})[stream] = follows
             case facts.SaidOfStreams(to, EbtNotes() | Range() as message):
                 for stream in told_of(message):

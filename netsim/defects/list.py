@@ -5,7 +5,9 @@ from netsim.defects.dht import DHT_DEFECTS
 from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
 from netsim.defects.replication import REPLICATION_DEFECTS
+from netsim.defects.resolving import RESOLVING_DEFECTS
 from netsim.defects.services import SERVICE_DEFECTS
+from netsim.defects.sharing import SHARING_DEFECTS
 from netsim.defects.storage import STORAGE_DEFECTS
 from netsim.defects.streams import STREAM_DEFECTS
 
@@ -15,6 +17,8 @@ DEFECTS: tuple[Defect, ...] = (
     *BLOB_DEFECTS,
     *STORAGE_DEFECTS,
     *STREAM_DEFECTS,
+    *SHARING_DEFECTS,
+    *RESOLVING_DEFECTS,
     *SERVICE_DEFECTS,
     *DHT_DEFECTS,
 )

@@ -112,3 +112,29 @@ def proven_and_restarted(seed: int) -> Plan:
 
 def forged_heads(seed: int) -> Plan:
     return _of_role("forged Heads", seed, "stream_liar", 2)
+
+
+def a_branch_chosen(seed: int) -> Plan:
+    """By the owner, of two of its streams."""
+    return _chosen("a branch chosen", seed, (0, 1))
+
+
+def chosen_twice(seed: int) -> Plan:
+    """First the one branch, then the other: some hear of the one first, some of the other."""
+    made = _chosen("chosen twice", seed, (0,))
+    faults = [
+        fault
+        for at_s, for_s, nodes in ((13.0, 5.0, (0, 1, 2)), (15.5, 6.5, (3, 4)))
+        for fault in (
+            PlannedFault(at_s, for_s, Fault.PARTITION, nodes),
+            PlannedFault(at_s + 0.1, 0.0, Fault.CUT, nodes),
+        )
+    ]
+    operations = (*made.operations, Operation(16.0, _LAST, Do.ACT, number=4))
+    return replace(made, faults=tuple(faults), operations=operations, duration_s=26.0)
+
+
+def _chosen(name: str, seed: int, deeds: tuple[int, ...]) -> Plan:
+    made = _of_role(name, seed, "stream_equivocator", 1, duration_s=24.0)
+    acts = [Operation(14.0 + 0.5 * deed, _LAST, Do.ACT, number=deed) for deed in deeds]
+    return replace(made, operations=(*made.operations, *acts))

@@ -77,7 +77,7 @@ class HonestProgram:
     async def _serve_person(self, life: Life, node: Node) -> None:
         async with trio.open_nursery() as nursery:
             async for operation in life.operations:
-                nursery.start_soon(carry_out, operation, node, self._world)
+                nursery.start_soon(carry_out, operation, node, self._world, self._tell)
 
     def _edges(self, store: MemoryStore, executor: SlowExecutor) -> Edges:
         site = self._site

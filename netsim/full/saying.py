@@ -6,6 +6,7 @@ from qbix_node.gossip import messages as g
 from qbix_node.replication.messages import EbtNotes, Range, Stop
 from qbix_node.replication.streams.contents.messages import ContentChoice, WantContents
 from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.sequencing import messages as q
 
 
 def of_streams(message: object, streams: Container[bytes]) -> bool:
@@ -18,4 +19,4 @@ def of_streams(message: object, streams: Container[bytes]) -> bool:
         case FormatCall() | WantContents() | ContentChoice():
             return True
         case _:
-            return isinstance(message, g.Message)
+            return isinstance(message, g.Message | q.Message)

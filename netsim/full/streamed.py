@@ -17,6 +17,8 @@ from qbix_node.replication.streams.messages import (
     parse_stream_notes,
 )
 from qbix_node.replication.streams.remote.service import METHOD
+from qbix_node.sequencing import messages as q
+from qbix_node.sequencing import packets
 from qbix_node.streams.messages import OfferedSegment, read_segment
 from qbix_node.wire.v8json import JsonValue
 
@@ -26,6 +28,7 @@ class StreamTalk:
         self._hear = hear
         self._replication: Stream | None = None
         self._gossip: Stream | None = None
+        self._sequencing: Stream | None = None
 
     # ---- what the face says: one of netsim.messages.OF_STREAMS ----
 
@@ -37,6 +40,9 @@ class StreamTalk:
             case n.HeadsCall():
                 self._gossip = await link.open(g.METHOD, g.ARGUMENTS, "duplex")
                 nursery.start_soon(self._converse, self._gossip)
+            case n.SequenceCall():
+                self._sequencing = await link.open(packets.METHOD, packets.ARGUMENTS, "duplex")
+                nursery.start_soon(self._sequence, self._sequencing)
             case n.StreamNotes(notes) if self._replication:
                 body = Body(BodyKind.JSON, format_stream_notes(notes))
                 await self._replication.send([body])
@@ -46,10 +52,16 @@ class StreamTalk:
                 await self._replication.end(reason)
             case n.HeadsEnded() if self._gossip:
                 await self._gossip.end()
-            case _ if self._gossip and isinstance(message, g.Message):
-                await self._gossip.send([Body(BodyKind.BINARY, g.encode(message))])
+            case n.SequenceEnded() if self._sequencing:
+                await self._sequencing.end()
             case _:
-                pass  # without a conversation
+                await self._say_binary(message)  # nothing without a conversation
+
+    async def _say_binary(self, message: object) -> None:
+        if self._sequencing and isinstance(message, q.Message):
+            await self._sequencing.send([Body(BodyKind.BINARY, packets.encode(message))])
+        elif self._gossip and isinstance(message, g.Message):
+            await self._gossip.send([Body(BodyKind.BINARY, g.encode(message))])
 
     # ---- what the peer says ----
 
@@ -57,6 +69,7 @@ class StreamTalk:
         return {
             METHOD: Method("duplex", self._serve_replication),
             g.METHOD: Method("duplex", self._serve_gossip),
+            packets.METHOD: Method("duplex", self._serve_sequencing),
         }
 
     async def _serve_replication(
@@ -74,6 +87,14 @@ class StreamTalk:
         self._gossip = stream
         self._hear(n.HeadsCall())
         await self._converse(stream)
+
+    async def _serve_sequencing(
+        self, _: Link, arguments: list[JsonValue], stream: Stream | None
+    ) -> None:
+        assert stream is not None
+        self._sequencing = stream
+        self._hear(n.SequenceCall())
+        await self._sequence(stream)
 
     async def _replicate(self, stream: Stream) -> None:
         reason = None
@@ -101,6 +122,19 @@ class StreamTalk:
         if self._gossip is stream:
             self._gossip = None
             self._hear(n.HeadsEnded())
+
+    async def _sequence(self, stream: Stream) -> None:
+        try:
+            while bodies := await stream.receive_many():
+                for body in bodies:
+                    self._hear(packets.read_message(body.data))
+        except RemoteRefusal:
+            pass
+        except RemoteError:  # as above
+            return
+        if self._sequencing is stream:
+            self._sequencing = None
+            self._hear(n.SequenceEnded())
 
 
 def _read(body: Body) -> object:

@@ -1,5 +1,7 @@
 """The world of the Gossiper: what `qbix_node.gossip.service` is in the daemon."""
 
+from itertools import count
+
 from netsim import messages as n
 from netsim.lean.link import Link
 from netsim.lean.process import Process
@@ -15,9 +17,11 @@ from qbix_node.replication.clocks import has_clocks
 from qbix_node.replication.streams.contents import messages as c
 from qbix_node.replication.streams.messages import FormatCall, PeerHolds
 from qbix_node.streams.caution import Doubted, ShownAhead, Trusted
+from qbix_node.streams.line import HeadReplaced
 from qbix_node.streams.messages import Grown, HeadContradicts, OfferedSegment
 from qbix_node.streams.owners import AuthorId
-from qbix_node.streams.resolution import read_forks, read_resolutions
+from qbix_node.streams.resolution import Resolution, read_forks, read_resolutions
+from qbix_node.wire.references import StreamId
 
 
 class Gossiping:
@@ -34,8 +38,10 @@ class Gossiping:
         own = OwnStreams(book.geneses, book.logs, key, book.caution)
         self._own = Runner(process, writer, own, self, rng=rng)
         self._talks: dict[m.PeerId, Link] = {}
+        self._numbers = count(1)
 
     def start(self) -> None:
+        self.streaming.start()
         self._own.post(m.Requested(g.Started(alone=self._knows_nobody())))
 
     def _knows_nobody(self) -> bool:
@@ -66,6 +72,8 @@ class Gossiping:
             case n.HeadsEnded():
                 self._leave(link)
             case FormatCall() | n.StreamNotes() | n.StreamsEnded() | OfferedSegment():
+                self.streaming.hear(link, message)
+            case c.ContentChoice():
                 self.streaming.hear(link, message)
             case c.WantContents() | c.Contents() | c.NoContents():
                 self.streaming.contents.hear(link, message)
@@ -100,10 +108,25 @@ class Gossiping:
                 self._post(m.Requested(g.Announced(peer, here, gone)))
             case HeadContradicts(peer, signed):
                 self._runner.post(m.Requested(g.Contradiction(peer, signed)))
+            case HeadReplaced(before):
+                self._runner.post(m.Requested(g.Replaced(before)))
             case Grown(stream, 0, _, source) if source is not None:
                 self._own.post(m.Requested(g.Came(stream)))
             case _:
                 pass
+
+    def _stop_or_go_on(self, stream: StreamId) -> None:
+        resolution = self.machine.resolution(stream)
+        if reason := self.machine.stopped(stream):
+            self.streaming.stop(stream, reason)
+            self._own.post(m.Requested(g.DoubtEnded(stream)))
+        elif resolution is not None:
+            self.streaming.resolve(resolution)
+            self._own.post(m.Requested(g.BranchChosen(stream)))
+
+    def submit(self, resolution: Resolution) -> None:
+        """The choice of the people here."""
+        self._runner.post(m.Requested(g.Submitted(next(self._numbers), resolution)))
 
     # ---- the Gossiper's decisions ----
 
@@ -115,8 +138,9 @@ class Gossiping:
     def found(self, finding: object) -> None:
         match finding:
             case g.ForkProven(fork):
-                self.streaming.stop(fork.stream)
-                self._own.post(m.Requested(g.DoubtEnded(fork.stream)))
+                self._stop_or_go_on(fork.stream)
+            case g.ForkResolved(resolution):
+                self._stop_or_go_on(resolution.stream)
             case Doubted() | Trusted() | ShownAhead():
                 self.streaming.heed(finding)
             case _:

@@ -11,11 +11,14 @@ from netsim.lean.lan import Shouting
 from netsim.lean.link import Link
 from netsim.lean.process import Process
 from netsim.lean.replicating import Replicating
+from netsim.lean.resolving import resolve
+from netsim.lean.sequencing import Sequencing
 from netsim.lean.sharing import Sharing
 from netsim.lean.writer import Writer
-from netsim.messages import OF_STREAMS
+from netsim.messages import OF_SEQUENCING, OF_STREAMS
 from netsim.plan import Do, Operation
 from netsim.site import Site
+from netsim.streams import is_shared
 from netsim.world import Load, World
 from qbix_node.feeds.messages import Publish, Readers
 from qbix_node.net import messages as k
@@ -33,6 +36,7 @@ class Node:
         self.writer = Writer(self.process)
         self.replicating = Replicating(self.process, self.writer, connections, clocks_valid=clean)
         self.gossiping = Gossiping(self.process, self.writer, clean=clean)
+        self.sequencing = Sequencing(self.process, self.writer, self.gossiping.streaming)
         self.sharing = Sharing(self.process, self.writer, blobs)
         self.connecting = Connecting(self.process, self.writer, connections, self)
         self._requests = 0
@@ -42,6 +46,7 @@ class Node:
 
     def _start(self) -> None:
         self.gossiping.start()
+        self.sequencing.start()
         self.connecting.start()
         if self.process.world.plan.lan:
             Shouting(self.process, self.connecting).start()
@@ -51,15 +56,22 @@ class Node:
     def begin(self, link: Link) -> None:
         link.hear = self.replicating.begin(link, self._hear_else)
         self.gossiping.begin(link)
+        self.sequencing.begin(link)
         self.sharing.begin(link)
 
     def _hear_else(self, link: Link, message: object) -> None:
-        part = self.gossiping if type(message) in OF_STREAMS else self.sharing
-        part.hear(link, message)
+        kind = type(message)
+        if kind in OF_SEQUENCING:
+            self.sequencing.hear(link, message)
+        elif kind in OF_STREAMS:
+            self.gossiping.hear(link, message)
+        else:
+            self.sharing.hear(link, message)
 
     def end(self, link: Link) -> None:
         self.replicating.end(link)
         self.gossiping.end(link)
+        self.sequencing.end(link)
         self.sharing.end(link)
 
     # ---- what its person asks ----
@@ -105,14 +117,22 @@ class Node:
     def _ask_of_streams(self, operation: Operation) -> None:
         streaming, stream = self.gossiping.streaming, self.process.world.streams.about(operation)
         match operation.do:
+            case _ if is_shared(operation, self.process.world.streams):
+                self.sequencing.hand_in(stream, operation)
             case Do.CREATE_STREAM:
                 streaming.create(stream)
             case Do.APPEND_STREAM:
                 streaming.append(stream, operation)
-            case Do.FOLLOW_STREAM:
-                streaming.follow(stream)
+            case Do.FOLLOW_STREAM | Do.FOLLOW_HEADERS:
+                streaming.follow(stream, headers_only=operation.do is Do.FOLLOW_HEADERS)
             case Do.UNFOLLOW_STREAM:
                 streaming.unfollow(stream)
+            case Do.DROP_CONTENTS:
+                streaming.drop(stream)
+            case Do.FETCH_CONTENTS:
+                streaming.fetch(stream)
+            case Do.RESOLVE_STREAM:
+                resolve(self.process, self.gossiping, stream)
             case _:
                 pass  # of roles; or without whom it is about
 

@@ -15,12 +15,14 @@ from qbix_node.gossip import messages as g
 from qbix_node.replication.messages import EbtCall, EbtEnded, EbtNotes
 from qbix_node.replication.streams.contents import messages as c
 from qbix_node.replication.streams.messages import FormatCall
+from qbix_node.sequencing import messages as q
 from qbix_node.streams.messages import OfferedSegment
 from qbix_node.wire.references import FeedId
 
 PACKET_BYTES = 43
 NOTE_BYTES = 62  # "@…=.ed25519":12,
 HEAD_BYTES = 150  # with one signature
+INTENT_BYTES = 250  # beside its content
 CALL_BYTES = 80  # name and arguments of a request
 
 _Measure = Callable[[object], int]
@@ -41,6 +43,14 @@ def _size_of_messages(message: object) -> int:
 
 def _size_of_contents(message: object) -> int:
     return sum([len(each or b"") for each in cast("c.Contents", message).contents])
+
+
+def _size_of_choice(message: object) -> int:
+    return NOTE_BYTES * len(cast("c.ContentChoice", message).streams)
+
+
+def _size_of_proposal(message: object) -> int:
+    return HEAD_BYTES + sum(map(len, cast("q.Propose", message).leaves))
 
 
 _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
@@ -76,6 +86,19 @@ _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     g.Shorter: ("Shorter", 3 * HEAD_BYTES),
     g.Unknown: ("Unknown", 12),
     g.Proofs: ("Proofs", lambda message: sum(map(len, cast("g.Proofs", message).proofs))),
+    g.Resolve: ("Resolve", lambda message: HEAD_BYTES + len(cast("g.Resolve", message).proof)),
+    c.ContentChoice: ("ContentChoice", _size_of_choice),
+    n.SequenceCall: ("SequenceCall", CALL_BYTES),
+    n.SequenceEnded: ("SequenceEnded", 4),
+    q.Intent: (
+        "Intent",
+        lambda message: INTENT_BYTES + len(cast("q.Intent", message).content or b""),
+    ),
+    q.Placed: ("Placed", 16),
+    q.Declined: ("Declined", 64),
+    q.Propose: ("Propose", _size_of_proposal),
+    q.Signature: ("Signature", HEAD_BYTES),
+    q.Refused: ("NotSigned", HEAD_BYTES),
 }
 _PLACES = {kind: (MESSAGE_NAMES.index(name), size) for kind, (name, size) in _KINDS.items()}
 

@@ -41,7 +41,7 @@ class Spoken:
     def hear(self, message: object) -> object | None:
         """What the machine hears of it."""
         if type(message) in OF_STREAMS:
-            if self._streams and type(message) is not WantContents:
+            if self._streams:
                 return message
             self._refuse(message)
             return None
@@ -70,6 +70,8 @@ class Spoken:
                 self.link.say(n.StreamsEnded("no such method"))
             case n.HeadsCall():
                 self.link.say(n.HeadsEnded())
+            case n.SequenceCall():
+                self.link.say(n.SequenceEnded())
             case WantContents():
                 self.link.say(NoContents(never=True))
             case _:

@@ -4,7 +4,6 @@ Segments cross as they are, without their bytes: what no honest node could read 
 """
 
 from collections import deque
-from collections.abc import Mapping
 from typing import assert_never
 
 from netsim import messages as n
@@ -14,21 +13,24 @@ from qbix_node import machines as m
 from qbix_node.ports import Rows
 from qbix_node.replication.messages import EbtEnded, EbtNotes, Range, Stop
 from qbix_node.replication.outbox import Outbox
+from qbix_node.replication.streams.contents.messages import ContentChoice
 from qbix_node.replication.streams.messages import Format, FormatCall
 from qbix_node.replication.streams.remote.service import CALLS_MAX, UNSETTLED_MAX
+from qbix_node.streams.machine import StreamBook
 from qbix_node.streams.messages import ENTRIES_MAX, OfferedSegment, Segment
-from qbix_node.streams.records import LogState
 from qbix_node.streams.serving import make_segments
 from qbix_node.wire.references import StreamId
 
-_Read = n.StreamNotes | n.StreamsEnded | OfferedSegment
+_Read = n.StreamNotes | n.StreamsEnded | OfferedSegment | ContentChoice
 
 
 class StreamRemote:
     __slots__ = (
+        "_bare",
+        "_book",
         "_calls",
+        "_choices",
         "_format",
-        "_logs",
         "_outbox",
         "_rows",
         "_runner",
@@ -37,15 +39,15 @@ class StreamRemote:
         "link",
     )
 
-    def __init__(
-        self, link: Link, rows: Rows, logs: Mapping[StreamId, LogState], runner: Runner
-    ) -> None:
+    def __init__(self, link: Link, rows: Rows, book: StreamBook, runner: Runner) -> None:
         self.link = link
         self._rows = rows
-        self._logs = logs
+        self._book = book
         self._runner = runner
         self._format: Format | None = None  # of the conversation, while there is one
         self._outbox = _outbox(Format.SEGMENTS)
+        self._choices: dict[StreamId, bool] = {}  # of contents, not told yet
+        self._bare: set[StreamId] = set()  # of which the peer wants none; never gone through
         self._calls = 0
         self._unsettled = 0
         self._unread: deque[_Read] = deque()
@@ -57,6 +59,9 @@ class StreamRemote:
             case EbtNotes() | Range() | Stop():
                 self._outbox.put(message)
                 self.link.ready(self)
+            case ContentChoice(streams):
+                self._choices.update(streams)
+                self.link.ready(self)
             case FormatCall(format_):
                 self._begin(format_)
                 self.link.say(message)
@@ -66,6 +71,9 @@ class StreamRemote:
     def send_next(self) -> bool:
         if self._format is None:
             return False
+        if self._choices:  # they come before the notes that they are about
+            choices, self._choices = self._choices, {}
+            self.link.say(ContentChoice(choices))
         match self._outbox.take():
             case EbtNotes(notes):
                 self.link.say(n.StreamNotes(notes))
@@ -78,11 +86,19 @@ class StreamRemote:
         return not self._outbox.empty
 
     def _send(self, log: StreamId, first: int, last: int) -> None:
-        state = self._logs.get(log)
+        state = self._book.logs.get(log)
         if state is None:
             return
-        most = ENTRIES_MAX if self._format is Format.SEGMENTS else 1
-        for segment in make_segments(self._rows, state, first - 1, last, entries_max=most):
+        made = make_segments(
+            self._rows,
+            state,
+            first - 1,
+            last,
+            entries_max=ENTRIES_MAX if self._format is Format.SEGMENTS else 1,
+            bare=log in self._bare,
+            resolution=self._book.resolutions.get(log),
+        )
+        for segment in made:
             self.link.say(OfferedSegment(segment), bytes_of(segment))
 
     def settle(self) -> None:
@@ -96,7 +112,7 @@ class StreamRemote:
         match message:
             case FormatCall(format_):
                 self._called(format_)
-            case n.StreamNotes() | n.StreamsEnded() | OfferedSegment():
+            case n.StreamNotes() | n.StreamsEnded() | OfferedSegment() | ContentChoice():
                 if self._unread or self._unsettled >= UNSETTLED_MAX:
                     self._unread.append(message)
                 else:
@@ -116,7 +132,7 @@ class StreamRemote:
 
     def _begin(self, format_: Format) -> None:
         self._format = format_
-        self._outbox = _outbox(format_)
+        self._outbox, self._choices, self._bare = _outbox(format_), {}, set()
         self._unread.clear()  # it was of the conversation before
 
     def _read(self, message: _Read) -> None:
@@ -126,6 +142,10 @@ class StreamRemote:
                 pass  # of a conversation that is over
             case n.StreamNotes(notes):
                 self._runner.post(m.Received(peer, EbtNotes(notes)))
+            case ContentChoice(streams):
+                for stream, wants in streams.items():
+                    (self._bare.discard if wants else self._bare.add)(stream)
+                self._runner.post(m.Received(peer, message))
             case n.StreamsEnded(reason):
                 self._format = None
                 self._runner.post(m.Received(peer, EbtEnded(reason)))

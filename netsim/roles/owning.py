@@ -25,6 +25,7 @@ class Owner:
 
     def __init__(self, keys: KeyPair, number: int, branch: int = 0, *, each: int = 1) -> None:
         """`each`: entries that are appended in a turn, once branches differ."""
+        self.keys = keys
         self.side = StreamSide(keys)
         self.streams = [PlannedStream(number, each) for each in range(STREAMS)]
         self._branch = branch

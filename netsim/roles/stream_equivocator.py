@@ -3,7 +3,8 @@ of the other, so that each peer meets an owner that is honest by itself.
 
 `stream_equivocator` is one node; its `amount` says who is shown what (Showing), 0: that is drawn.
 `stream_conspirator`: nodes that share the key of the first of them; each shows everybody a branch
-of its own. What speaks of a fork is never told to them.
+of its own. What speaks of a fork is never told to them. Asked for deed k (Do.ACT), an equivocator
+chooses a branch of one of its first four streams; of the same one a second time the other branch.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,13 +13,22 @@ from enum import IntEnum
 from netsim import facts
 from netsim.forks import FORKED
 from netsim.messages import OF_STREAMS
+from netsim.plan import Do, Operation
 from netsim.roles.luck import below
 from netsim.roles.owning import TICK, Owner, forked_at, next_tick
 from netsim.roles.puppet import Puppet
 from netsim.roles.role import Face, Role, Stage
 from qbix_node import machines as m
-from qbix_node.gossip.messages import Heads, Proofs
+from qbix_node.gossip.comparing import VerdictOn
+from qbix_node.gossip.messages import Heads, Proofs, Resolve
+from qbix_node.streams import messages as s
+from qbix_node.streams.authoring import sign_resolve
+from qbix_node.streams.forks import HeadFork, ShownHead, encode_fork
 from qbix_node.streams.messages import OfferedSegment
+from qbix_node.streams.serving import CoveredNodes
+from qbix_node.wire.references import StreamId
+
+_CHOSEN = 4  # streams of which a branch may be chosen
 
 
 class Showing(IntEnum):
@@ -38,6 +48,8 @@ class StreamEquivocator:
         self._branch_for = branch_for
         self._shown: dict[m.PeerId, int] = {}  # of who is connected
         self._told_s = 0.0  # up to when forks were told
+        self._forks: dict[StreamId, HeadFork] = {}  # as they were when branches began to differ
+        self._resolves: dict[StreamId, Resolve] = {}  # the last of each
 
     def handle(self, event: m.Event, now: float, rng: m.Rng) -> tuple[m.Effect, ...]:
         match event:
@@ -45,13 +57,16 @@ class StreamEquivocator:
                 begin = () if self._shown else (next_tick(now),)
                 self._shown[peer] = place = self._branch_for(peer)
                 told = self._tell(place, event, now, rng)
+                told += [m.Send(peer, each) for each in self._resolves.values()]
                 return (*begin, *self._puppet.handle(event, now, rng), *told)
             case m.Disconnected(peer):
                 place = self._shown.pop(peer, 0)
                 told = self._tell(place, event, now, rng)
                 return (*self._puppet.handle(event, now, rng), *told)
-            case m.Received(_, OfferedSegment() | Proofs() | Heads()):
+            case m.Received(_, OfferedSegment() | Proofs() | Heads() | Resolve()):
                 return ()
+            case m.Requested(Operation(do=Do.ACT, number=number)):
+                return tuple(self._choose(number))
             case m.Received(peer, message) if type(message) in OF_STREAMS:
                 if peer not in self._shown:
                     return ()
@@ -70,7 +85,37 @@ class StreamEquivocator:
             yield from _named(place, owner.catch_up(now, rng))
         for stream in forked_at(self._owners[0], self._told_s, now):
             yield m.Emit(facts.Misdeed(FORKED, m.PeerId(stream)))
+            if fork := self._fork(stream):
+                self._forks[stream] = fork
         self._told_s = now
+
+    def _choose(self, number: int) -> Iterable[m.Effect]:
+        """And tell everybody."""
+        stream = self._owners[0].streams[number % _CHOSEN].id
+        fork = self._forks.get(stream)
+        if fork is None:
+            return
+        root = fork.roots[(number + number // _CHOSEN) % 2]
+        body = s.Resolve(stream, fork.compared_length, root)
+        chosen = Resolve(sign_resolve(body, (0, self._owners[0].keys)), encode_fork(fork))
+        self._resolves[stream] = chosen
+        for peer in self._shown:
+            yield m.Send(peer, chosen)
+        yield m.Emit(facts.Misdeed("chose a branch", m.PeerId(stream)))
+
+    def _fork(self, stream: StreamId) -> HeadFork | None:
+        if len(self._owners) < 2:
+            return None
+        one, other = [owner.side for owner in self._owners]
+        here, there = one.logs.get(stream), other.logs.get(stream)
+        if here is None or there is None:
+            return None
+        prefix = CoveredNodes(other.disk, there).prefix(min(here.length, there.length))
+        if prefix is None:
+            return None
+        genesis = self._owners[0].side.replicator.book.geneses[stream]
+        verdict = VerdictOn(genesis, here, ShownHead(there.signed), prefix)
+        return verdict.answer(one.disk).fork
 
     def _tell(self, place: int, event: m.Event, now: float, rng: m.Rng) -> list[m.Effect]:
         return list(_named(place, self._owners[place].side.handle(event, now, rng)))

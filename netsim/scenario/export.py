@@ -85,6 +85,12 @@ def _operation(operation: Operation) -> dict[str, _Value]:
         row["number"] = operation.number
     if operation.entries != 1:
         row["entries"] = operation.entries
+    if operation.owners:
+        row["owners"] = operation.owners
+    if operation.threshold:
+        row["threshold"] = operation.threshold
+    if operation.writers:
+        row["writers"] = operation.writers
     return row | ({"size": operation.size} if operation.size else {})
 
 

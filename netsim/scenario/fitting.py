@@ -34,6 +34,7 @@ def _cast_most(scenario: "Scenario") -> int:
     swarm = scenario.swarm
     drawn = swarm.roles_most if swarm.roles else 0
     drawn += 2 * swarm.stream_roles_most if swarm.stream_roles else 0
+    drawn += 1 if swarm.sharing_roles else 0
     said = sum(each.portion.of(scenario.nodes.low) for each in scenario.castings)
     return min(_free(scenario), drawn + said)
 

@@ -14,6 +14,7 @@ from netsim.scenario.amounts import Portion, draw_evenly, fixed, read_portion
 from netsim.scenario.byzantine import HONEST, Cast
 from netsim.scenario.reading import Table, read_nodes, shown
 from qbix_node.streams.messages import ENTRIES_MAX
+from qbix_node.streams.owners import OWNERS_MAX
 
 R = TypeVar("R")
 
@@ -30,7 +31,9 @@ _WITH_TARGET = (
     Do.UNWANT_BLOB,
     Do.FOLLOW_STREAM,
     Do.UNFOLLOW_STREAM,
+    Do.FOLLOW_HEADERS,
 )
+_OF_ONE = (Do.APPEND_STREAM, Do.RESOLVE_STREAM, Do.DROP_CONTENTS, Do.FETCH_CONTENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class OperationRule:
     size: Range
     entries: int
     times: int
+    owners: tuple[int, ...]
+    threshold: int
+    writers: tuple[int, ...]
 
 
 def read_node(table: Table, roles: Collection[str], nodes: Sequence[int]) -> NodeRule:
@@ -129,6 +135,9 @@ def read_operation(table: Table, nodes: Sequence[int], duration_s: float) -> Ope
         size=table.span("size", fixed(0.0), low=0, high=10_000_000),
         entries=table.count("entries", 1, low=1, high=ENTRIES_MAX),
         times=table.count("times", 1, low=1, high=100_000),
+        owners=read_nodes(table, "owners", nodes) or (),
+        threshold=table.count("threshold", 0, high=OWNERS_MAX),
+        writers=read_nodes(table, "writers", nodes) or (),
     )
 
 
@@ -172,9 +181,10 @@ def draw_operations(
             if target == ANY_NODE:
                 target = targets.pick(others) if others else node
             size = int(draw_evenly(rule.size, sizes))
-            number = rule.number if rule.do is Do.APPEND_STREAM else rule.number + turn
+            number = rule.number if rule.do in _OF_ONE else rule.number + turn
             at_s = draw_evenly(rule.at_s, at)
-            yield Operation(at_s, node, rule.do, target, number, size, rule.entries)
+            shared = rule.owners, rule.threshold, rule.writers
+            yield Operation(at_s, node, rule.do, target, number, size, rule.entries, *shared)
 
 
 def _numbered(rules: Sequence[R], kind: Callable[[R], str]) -> Iterator[tuple[R, int]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from netsim.chance import Chance, Draws
 from netsim.plan import Fault, PlannedFault, Range
-from netsim.roles import STREAM_OWNERS
+from netsim.roles import SHARING, STREAM_OWNERS
 from netsim.scenario.amounts import Portion, draw_evenly, draw_widely
 from netsim.scenario.byzantine import Cast, Casting
 from netsim.scenario.reading import Table
@@ -68,6 +68,7 @@ class Swarm:
     roles_most: int  # byzantine nodes of them in one seed
     stream_roles: tuple[str, ...]  # the same of those that are about streams
     stream_roles_most: int
+    sharing_roles: tuple[str, ...]  # one of those about streams of several owners, or none
     topologies: tuple[str, ...]
     follow: tuple[str, ...]
     lan: float  # chance of local discovery
@@ -89,6 +90,7 @@ def read_swarm(table: Table, roles: Collection[str]) -> Swarm:
         roles_most=table.count("roles_most", 2, high=1000),
         stream_roles=_read_several(table, "stream_roles", STREAM_OWNERS),
         stream_roles_most=table.count("stream_roles_most", 1, high=1000),
+        sharing_roles=_read_several(table, "sharing_roles", SHARING),
         topologies=table.texts("topologies", (), among=tuple(KINDS)),
         follow=table.texts("follow", (), among=FOLLOW),
         lan=table.number("lan", 0.0, low=0, high=1),
@@ -141,6 +143,7 @@ def draw_castings(swarm: Swarm, chance: Chance) -> list[Casting]:
     return [
         *_castings(swarm.roles, swarm.roles_most, chance.draws("swarm/roles")),
         *_castings(swarm.stream_roles, swarm.stream_roles_most, chance.draws("swarm/streams")),
+        *_castings(swarm.sharing_roles, 1, chance.draws("swarm/sharing")),
     ]
 
 

@@ -17,6 +17,7 @@ RATES = (
     "streams",  # created
     "appends",  # to one of its own streams
     "stream_changes",  # one of all streams is followed, or no longer
+    "content_changes",  # contents of one are dropped, fetched, or not wanted any more
 )
 
 
@@ -34,6 +35,8 @@ class Workload:
     late: Portion  # honest nodes that join only now
     late_s: Range
     followers: float  # share of the other honest nodes that follow each stream
+    bare_followers: float  # of these follow it by its headers only
     private_streams: float  # share of streams
+    shared_streams: float  # the same of those that several own or write into
     entries: Range  # that are appended together
     entry_bytes: Range

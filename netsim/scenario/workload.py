@@ -35,7 +35,9 @@ def read_workload(table: Table, nodes: Sequence[int], duration_s: float) -> Work
             "late_s", Range(duration_s / 4, duration_s * 3 / 4), low=0, high=duration_s
         ),
         followers=table.number("stream_followers", 0.0, low=0, high=1),
+        bare_followers=table.number("bare_followers", 0.0, low=0, high=1),
         private_streams=table.number("private_streams", 0.0, low=0, high=1),
+        shared_streams=table.number("shared_streams", 0.0, low=0, high=1),
         entries=table.span("entries", Range(1, 1), low=1, high=ENTRIES_MAX),
         entry_bytes=table.span("entry_bytes", Range(64, 400), low=1, high=10_000),
     )

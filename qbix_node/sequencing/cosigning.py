@@ -48,7 +48,8 @@ class Cosigner:
 
     def _sign_again(self, peer: m.PeerId, said: q.Propose, owner: int) -> None:
         if self._desk.peers[peer].may_cost(1, self._desk.now):
-            self._desk.send(peer, self._signature(said, owner))
+            after = self._desk.signing_of(said.head.stream)
+            self._desk.send(peer, self._signature(said, owner), after=after)
 
     def _must_wait(self, said: q.Propose) -> bool:
         desk, stream = self._desk, said.head.stream
@@ -103,6 +104,7 @@ class Cosigner:
         kept = self._recaller.keep_own(said, signature)
         told = partial(desk.emit, q.CoSigned(head.stream, head.length))
         token = desk.persist(put_signed(head.stream, signed), kept, then=told, marked=True)
+        desk.signing[head.stream] = token
         desk.send(peer, signature, after=token)
         self._recaller.tell_others(genesis, signature, said, after=token)
 

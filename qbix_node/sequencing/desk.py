@@ -63,6 +63,7 @@ class Desk:
     now: float = 0.0
     peers: dict[m.PeerId, Peer] = field(default_factory=dict)
     effects: list[m.Effect] = field(default_factory=list)
+    signing: dict[StreamId, m.Token] = field(default_factory=dict)  # the last write of each
     _tokens: m.Tokens = field(default_factory=m.Tokens)
     _facts: dict[m.Token, Callable[[Facts], None]] = field(default_factory=dict)
     _places: dict[m.Token, Callable[[Mapping[int, int]], None]] = field(default_factory=dict)
@@ -101,6 +102,11 @@ class Desk:
         if signed and resolution and signed.length <= resolution.fork_length:
             return None
         return signed
+
+    def signing_of(self, stream: StreamId) -> m.Token | None:
+        """The write of what this node signed last, while it is under way."""
+        token = self.signing.get(stream)
+        return token if token in self._writes else None
 
     def has_resolution(self, stream: StreamId) -> bool:
         return stream in self.book.switching.resolutions

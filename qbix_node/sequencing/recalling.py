@@ -138,7 +138,7 @@ class Recaller:
         if desk.why_wait(stream) is None and desk.peers[peer].may_cost(1, desk.now):
             found = [self._votes.get((stream, owner)) for owner in (mine, theirs)]
             beyond = [vote for vote in found if vote and self._is_beyond(vote)]
-            desk.send(peer, q.Votes(stream, tuple(beyond)))
+            desk.send(peer, q.Votes(stream, tuple(beyond)), after=desk.signing_of(stream))
 
     def _is_beyond(self, vote: q.Vote) -> bool:
         return vote.head.length > self._desk.length(vote.head.stream)

@@ -121,6 +121,17 @@ def test_a_signature_leaves_once_it_is_durable() -> None:
     assert isinstance(answers(bob, said)[0], q.Refused)
 
 
+def test_a_signature_that_is_asked_for_again_waits_for_the_same_write() -> None:
+    (alice, bob, _), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    said = proposed(state_of(alice, stream), intents(state_of(alice, stream), "one"))
+    bob.tell(m.Received(alice.id, said))
+    while bob.do_work():
+        pass
+    bob.tell(m.Received(alice.id, said))  # the disk is slow, and Alice proposes it once more
+    assert not bob.out
+    assert len(answers(bob, said)) == 3
+
+
 def test_a_run_that_continues_what_was_signed_may_replace_it() -> None:
     (alice, bob, _), stream = founded(ALICE, BOB, CAROL, threshold=2)
     state = state_of(alice, stream)

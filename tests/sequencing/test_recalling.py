@@ -123,6 +123,20 @@ def test_an_owner_in_doubt_neither_signs_nor_says_what_others_signed() -> None:
     assert isinstance(answers(carol, one)[0], q.Signature)
 
 
+def test_another_owner_hears_of_a_signature_once_it_is_durable() -> None:
+    (alice, bob, carol), stream = founded(ALICE, BOB, CAROL, threshold=2)
+    connect(carol, alice)
+    (one,) = runs(alice, stream, "one")
+    carol.tell(m.Received(alice.id, one))
+    while carol.do_work():
+        pass
+    connect(carol, bob)
+    carol.tell(m.Received(bob.id, q.Recall(stream)))  # the disk is slow
+    assert not carol.out
+    (vote,) = [said for to, said in told(carol) if to == bob.id and isinstance(said, q.Votes)]
+    assert [each.head for each in vote.votes] == [one.head]
+
+
 # ---- the sequencer ----
 
 

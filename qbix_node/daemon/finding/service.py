@@ -164,7 +164,7 @@ class Finder:
         for feed in replication.following():
             if (feed not in have or feed not in shared) and feed not in forked:
                 yield Held(FEED, feed)
-        shown = {stream for peer in linked for stream in streams.held_by(peer)}
+        shown = {stream for peer in linked for stream in streams.announced_by(peer)}
         # SPEC streams 10: own ones that wait for somebody who knows them, too.
         for stream in {**streams.choice.followed, **dict.fromkeys(streams.caution.doubts)}:
             genesis = streams.geneses.get(stream)
