@@ -9,9 +9,10 @@ from qbix_node.machines import PeerId
 from qbix_node.ports import Rows
 from qbix_node.streams.growth import Contradicted, Covered, Facts, Growth, Needs
 from qbix_node.streams.headers import Headers
-from qbix_node.streams.messages import Create, Segment, Writing
+from qbix_node.streams.messages import Create, Segment
 from qbix_node.streams.records import LogState, StoredNodes, author_key, read_author
 from qbix_node.streams.tree import bag, peaks_of
+from qbix_node.streams.wishes import Writing
 from qbix_node.wire.references import StreamId
 
 OFFERS_PER_STREAM_MAX = 64  # segments of a stream that wait to become part of the log

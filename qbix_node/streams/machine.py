@@ -36,7 +36,7 @@ from qbix_node.streams.records import LogState
 from qbix_node.streams.resolution import Resolution
 from qbix_node.streams.switching import ResolveStream, Switching, Withdraw, nothing_else
 from qbix_node.streams.tree import LENGTH_MAX
-from qbix_node.streams.wishes import draw_beside, heirs_of, make_run, refused, why_never
+from qbix_node.streams.wishes import Writing, draw_beside, heirs_of, make_run, refused, why_never
 from qbix_node.wire.references import StreamId
 
 OFFERS_MAX = 512  # segments of all streams together on their way into logs
@@ -167,7 +167,7 @@ class StreamBook:
             line.wishes.append(wish)
             self._go_on(stream, effects)
 
-    def _append(self, wish: s.Writing, effects: Effects) -> None:
+    def _append(self, wish: Writing, effects: Effects) -> None:
         stream = wish.stream
         if reason := self._why_not_append(stream):
             effects.append(refused(wish, reason))

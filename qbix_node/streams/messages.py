@@ -330,8 +330,6 @@ class SetOwners:
     stamp_ms: int
 
 
-Writing = Append | SetOwners
-
 # ---- found by a StreamBook ----
 
 

@@ -21,8 +21,10 @@ from qbix_node.wire.fields import NUMBER_MAX, is_name
 BATCH_BYTES_MAX = 512 * 1024  # of contents that the node puts under one Head
 ENTRY_BYTES = 1024  # what an entry adds to its content at most, generously
 
+Writing = s.Append | s.SetOwners
 
-def why_never(wish: s.Create | s.Writing, genesis: Genesis | None = None) -> str | None:
+
+def why_never(wish: s.Create | Writing, genesis: Genesis | None = None) -> str | None:
     """Why nobody would take this: of what the owner says, not of how things are."""
     if not 0 <= wish.stamp_ms <= NUMBER_MAX:
         return "entries can't have that time"
@@ -51,7 +53,7 @@ def _why_no_stream(genesis: Genesis) -> str | None:
 
 
 def refused(
-    wish: s.Create | s.Writing, reason: str, *, bad_content: bool = False, for_now: bool = False
+    wish: s.Create | Writing, reason: str, *, bad_content: bool = False, for_now: bool = False
 ) -> m.Emit:
     return m.Emit(s.AppendRefused(wish.request, reason, bad_content, for_now))
 
@@ -71,11 +73,11 @@ def _why_no_entries(entries: tuple[s.NewEntry, ...]) -> str | None:
     return None
 
 
-def draw_beside(first: s.Writing, wishes: deque[s.Create | s.Writing]) -> list[s.Writing]:
+def draw_beside(first: Writing, wishes: deque[s.Create | Writing]) -> list[Writing]:
     """Those that go under one Head with the first one."""
     if isinstance(first, s.SetOwners):
         return []  # SPEC streams 7: a Head ends there
-    drawn, size, count = list[s.Writing](), bytes_of(first), len(first.entries)
+    drawn, size, count = list[Writing](), bytes_of(first), len(first.entries)
     while wishes and isinstance(wish := wishes[0], s.Append):
         size, count = size + bytes_of(wish), count + len(wish.entries)
         if size > BATCH_BYTES_MAX or count > s.ENTRIES_MAX:
@@ -85,7 +87,7 @@ def draw_beside(first: s.Writing, wishes: deque[s.Create | s.Writing]) -> list[s
     return drawn
 
 
-def make_run(state: LogState, keys: KeyPair, wishes: Sequence[s.Writing]) -> s.Segment:
+def make_run(state: LogState, keys: KeyPair, wishes: Sequence[Writing]) -> s.Segment:
     """What these say, after the log."""
     entries = list[s.NewEntry]()
     for wish in wishes:
@@ -98,7 +100,7 @@ def make_run(state: LogState, keys: KeyPair, wishes: Sequence[s.Writing]) -> s.S
     return make_segment(state, keys, entries, max([wish.stamp_ms for wish in wishes]))
 
 
-def heirs_of(wish: s.Writing) -> Owners | None:
+def heirs_of(wish: Writing) -> Owners | None:
     """To whom it gives the stream."""
     return wish.owners if isinstance(wish, s.SetOwners) else None
 

@@ -63,13 +63,13 @@ from qbix_node.streams.messages import (
     SegmentRefused,
     SegmentSettled,
     SetOwners,
-    Writing,
 )
 from qbix_node.streams.owners import AuthorId, Owners
 from qbix_node.streams.records import LogState, read_logs, read_streams
 from qbix_node.streams.resolution import CLOSED, Resolution, read_resolutions, read_stopped
 from qbix_node.streams.serving import Entry, read_entries
 from qbix_node.streams.switching import LogDropped, ResolveStream, Switching, Withdraw, nothing_else
+from qbix_node.streams.wishes import Writing
 from qbix_node.wire.references import StreamId, format_feed, format_stream
 from qbix_node.wire.v8json import JsonValue
 
