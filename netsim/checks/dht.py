@@ -47,7 +47,7 @@ class NothingForTheUnproven(Check):
 
 class FewOfANetwork(Check):
     name = "few contacts of a network"
-    guards = "spec/dht.md 6: at most 2 nodes are in a bucket and 10 in the table"
+    guards = "spec/dht.md 6: at most 2 nodes are in a bucket"
     watches: ClassVar[Facts] = (facts.DhtTable,)
 
     def handle(self, node: int, fact: object) -> None:

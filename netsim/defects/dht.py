@@ -84,7 +84,7 @@ DHT_DEFECTS = (
         "a request is answered wherever it says to come from",
         "nothing for who proved no address",
         dhtplans.lookups,
-        planting((Cookies, "count", lambda self, cookie, source, sender: True)),
+        planting((Cookies, "given_ms", lambda self, cookie, source, sender: self.now_ms)),
         tailored_only=_NO_SWARM,
     ),
     Defect(
@@ -140,7 +140,7 @@ DHT_DEFECTS = (
         "what is too much stays",
         "shelves are bounded",
         dhtplans.flood,
-        planting((Shelf, "_make_room", lambda self, among: None)),
+        planting((Shelf, "_drop", lambda self, name: None)),
         tailored_only=_NO_SWARM,
     ),
 )

@@ -22,6 +22,7 @@ from qbix_node.wire.references import FeedId
 PACKET_BYTES = 43
 NOTE_BYTES = 62  # "@…=.ed25519":12,
 HEAD_BYTES = 150  # with one signature
+HASH_BYTES = 34
 INTENT_BYTES = 250  # beside its content
 CALL_BYTES = 80  # name and arguments of a request
 
@@ -47,6 +48,16 @@ def _size_of_contents(message: object) -> int:
 
 def _size_of_choice(message: object) -> int:
     return NOTE_BYTES * len(cast("c.ContentChoice", message).streams)
+
+
+def _size_of_votes(message: object) -> int:
+    votes = cast("q.Votes", message).votes
+    return HASH_BYTES + sum([HEAD_BYTES + sum(map(len, vote.leaves)) for vote in votes])
+
+
+def _size_of_listening(message: object) -> int:
+    said = cast("g.Listen", message)
+    return HASH_BYTES * (len(said.begun) + len(said.ended))
 
 
 def _size_of_proposal(message: object) -> int:
@@ -99,6 +110,14 @@ _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     q.Propose: ("Propose", _size_of_proposal),
     q.Signature: ("Signature", HEAD_BYTES),
     q.Refused: ("NotSigned", HEAD_BYTES),
+    q.Recall: ("Recall", HASH_BYTES),
+    q.Votes: ("Votes", _size_of_votes),
+    q.Choice: (
+        "Choice",
+        lambda message: HEAD_BYTES + len(cast("q.Choice", message).resolution.encoded),
+    ),
+    g.Listen: ("Listen", _size_of_listening),
+    g.Geneses: ("Geneses", lambda message: sum(map(len, cast("g.Geneses", message).geneses))),
 }
 _PLACES = {kind: (MESSAGE_NAMES.index(name), size) for kind, (name, size) in _KINDS.items()}
 

@@ -23,7 +23,13 @@ from qbix_node.replication.streams.machine import EXPORT
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.desk import Book
 from qbix_node.sequencing.machine import Kept, Sequencer
-from qbix_node.sequencing.records import read_runs, read_signed, read_written
+from qbix_node.sequencing.records import (
+    read_choices,
+    read_runs,
+    read_signed,
+    read_votes,
+    read_written,
+)
 from qbix_node.sequencing.withdrawing import Withdrawn
 from qbix_node.streams.messages import Grown, Segment, SegmentSettled
 from qbix_node.streams.serving import Entry, read_entries
@@ -42,7 +48,8 @@ class Sequencing:
         self._streaming = streaming
         site, replicator = process.site, streaming.machine
         disk, book = site.disk, replicator.book
-        kept = Kept(read_runs(disk), read_signed(disk), read_written(disk))
+        known = read_runs(disk), read_signed(disk), read_written(disk)
+        kept = Kept(*known, read_votes(disk), read_choices(disk))
         read = Book(
             book.geneses,
             book.logs,
@@ -53,6 +60,7 @@ class Sequencing:
         )
         epoch_s = site.clock.wall() - process.now()
         self.machine = Sequencer(site.keys, read, kept, epoch_s=epoch_s)
+        book.caution.signed = self._signed_length
         self._runner = Runner(process, writer, self.machine, self, rng=site.rng("sequencing"))
         self._talks: dict[m.PeerId, Link] = {}
         self._numbers = count(1)
@@ -60,6 +68,10 @@ class Sequencing:
         self._completed: dict[StreamId, Segment] = {}  # to be taken into the log
         self._taking = False
         streaming.listen(self._hear)
+
+    def _signed_length(self, stream: StreamId) -> int:
+        signed = self.machine.signed.get(stream)
+        return signed.length if signed else 0
 
     def start(self) -> None:
         self._runner.post(m.Requested(q.Start()))

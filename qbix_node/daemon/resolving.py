@@ -37,15 +37,15 @@ class Resolver:
             here, proof = self._root(status, fork.compared_length), fork_id(encode_fork(fork))
             for root, shown in zip(fork.roots, (fork.shown, fork.other), strict=True):
                 place = fork.compared_length, encode_base64(root), shown.head.length
-                chosen = self._chosen_by(stream, fork.compared_length, root)
+                chosen = self._chosen_by(fork, root)
                 row = BranchRow(encode_base64(proof), *place, here=root == here, chosen_by=chosen)
                 found.append(row)
         return found
 
-    def _chosen_by(self, stream: StreamId, length: int, root: Hash) -> list[str]:
-        weights = self._node.streams.geneses[stream].owners.weights
-        body = Resolve(stream, length, root)
-        choices = sorted(self._node.sequencing.choices(stream).items())
+    def _chosen_by(self, fork: HeadFork, root: Hash) -> list[str]:
+        weights = fork.genesis.owners.weights
+        body = Resolve(fork.stream, fork.compared_length, root)
+        choices = sorted(self._node.sequencing.choices(fork.stream).items())
         return [
             format_feed(weights[owner][0])
             for owner, choice in choices

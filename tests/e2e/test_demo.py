@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,17 @@ PATIENCE_S = 120
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Where the demo makes its homes."""
-    return {**os.environ, "TMPDIR": str(tmp_path)}
+def below() -> Iterator[Path]:
+    """Where the demo makes its homes: nearer to the root than `tmp_path`, as a unix socket has to
+    fit into 107 bytes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def environment(below: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(below)}
 
 
 def run_demo(
@@ -50,7 +60,7 @@ def processes_below(folder: Path) -> list[int]:
     return found
 
 
-def test_it_tells_its_story_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_it_tells_its_story_and_leaves_nothing(environment: dict[str, str], below: Path) -> None:
     run, told = run_demo(environment, "--nodes", "3")
     assert run.returncode == 0, told
     assert (told["ok"], told["failure"], len(told["nodes"])) == (True, None, 3)
@@ -63,17 +73,17 @@ def test_it_tells_its_story_and_leaves_nothing(environment: dict[str, str], tmp_
     assert figures["stream"]["lines"] == 200
     assert figures["fork"]["stream"] != figures["fork again"]["stream"]
     assert figures["kill"]["missed"] == figures["publish"]["messages"] == 100
-    assert processes_below(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    assert processes_below(below) == []
+    assert list(below.iterdir()) == []
 
 
 @needs_js_peers
-def test_a_javascript_peer_takes_part(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_javascript_peer_takes_part(environment: dict[str, str], below: Path) -> None:
     run, told = run_demo(environment, "--nodes", "2", "--js-peer", str(PEERS))
     assert run.returncode == 0, told
     (step,) = [step for step in told["steps"] if step["step"] == "javascript"]
     assert (told["javascript_peer"], step["figures"]["received"]) == (True, 60)
-    assert processes_below(tmp_path) == []
+    assert processes_below(below) == []
 
 
 def test_a_step_that_fails_is_named_and_its_logs_are_kept(
@@ -93,7 +103,7 @@ def test_a_step_that_fails_is_named_and_its_logs_are_kept(
     assert processes_below(Path(told["folder"])) == []
 
 
-def test_kept_nodes_go_on_and_can_be_looked_at(environment: dict[str, str], tmp_path: Path) -> None:
+def test_kept_nodes_go_on_and_can_be_looked_at(environment: dict[str, str], below: Path) -> None:
     run, told = run_demo(environment, "--nodes", "2", "--keep")
     assert run.returncode == 0, told
     try:
@@ -105,7 +115,7 @@ def test_kept_nodes_go_on_and_can_be_looked_at(environment: dict[str, str], tmp_
     wait_until_gone(Path(told["folder"]))
 
 
-def test_ctrl_c_ends_all_that_was_started(environment: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_ends_all_that_was_started(environment: dict[str, str], below: Path) -> None:
     demo = subprocess.Popen(
         COMMAND, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
@@ -118,7 +128,7 @@ def test_ctrl_c_ends_all_that_was_started(environment: dict[str, str], tmp_path:
     assert demo.wait(PATIENCE_S) == 130
     demo.stdout.close()
     assert "FAILED interrupted" in rest
-    assert processes_below(tmp_path) == []
+    assert processes_below(below) == []
 
 
 def wait_until_gone(folder: Path) -> None:

@@ -11,6 +11,7 @@ from qbix_node.daemon.finding.addresses import (
     resolve_all,
     ways_in,
 )
+from qbix_node.dht.upkeep import BOOTSTRAP_MAX
 from qbix_node.dht.endpoints import Endpoint, Scope
 from qbix_node.dht.messages import Told
 from qbix_node.machines import PeerId
@@ -73,8 +74,8 @@ async def test_ways_in_are_found_by_address_or_name() -> None:
 
 
 async def test_of_many_ways_in_the_last_ones_count() -> None:
-    told = await ways_in([Address("127.0.0.1", port, KEY) for port in range(1, 200)])
-    assert [each.port for each in told] == [*range(136, 200)]
+    told = await ways_in([Address("127.0.0.1", port, KEY) for port in range(1, BOOTSTRAP_MAX + 9)])
+    assert [each.port for each in told] == [*range(9, BOOTSTRAP_MAX + 9)]
 
 
 async def test_an_address_that_stands_for_all_is_none() -> None:

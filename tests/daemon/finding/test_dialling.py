@@ -53,7 +53,7 @@ def test_a_few_of_those_that_were_found_are_dialled_and_the_others_later() -> No
         ("10.0.0.1", Scope.PUBLIC),
         ("192.168.1.1", Scope.PUBLIC),
         ("169.254.169.254", Scope.PUBLIC),
-        ("fe80::1", Scope.PUBLIC),
+        ("fd00::1", Scope.PUBLIC),
     ],
 )
 def test_nearer_addresses_than_may_be_believed_are_passed_over(host: str, least: Scope) -> None:
