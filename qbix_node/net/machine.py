@@ -79,7 +79,7 @@ class ConnectionKeeper:
         self._key = key
         self.limits = limits  # may be replaced at any time
         self._started = False
-        self._heard: dict[PeerId, tuple[Address, float]] = {}  # and until when that counts
+        self._heard: dict[PeerId, tuple[Heard, float]] = {}  # and until when that counts
         self._links: dict[LinkId, _Link] = {}
         self._peers: dict[PeerId, LinkId] = {}  # the dial or connection of each peer
         self._retries: dict[PeerId, _Retry] = {}
@@ -102,8 +102,8 @@ class ConnectionKeeper:
                 AddPeer() | AddKey() | RemovePeer() | BlockPeer() | UnblockPeer() as wish
             ):
                 return (*self._change_peers(wish), *self._dial_who_is_due(now))
-            case m.Requested(Heard(address)):
-                self._hear(address, now, rng)
+            case m.Requested(Heard() as heard):
+                self._hear(heard, now, rng)
                 return self._dial_who_is_due(now)
             case m.Requested(Start()):
                 self._started = True
@@ -164,10 +164,10 @@ class ConnectionKeeper:
                 pass
         return None
 
-    def _hear(self, address: Address, now: float, rng: m.Rng) -> None:
+    def _hear(self, heard: Heard, now: float, rng: m.Rng) -> None:
         for other in [other for other, (_, until) in self._heard.items() if until <= now]:
             self._forget(other)
-        peer = address.key
+        peer = heard.address.key
         if peer == self._key or peer in self.blocked:
             return
         if peer not in self._heard:
@@ -175,7 +175,7 @@ class ConnectionKeeper:
                 return
             # It hears of us at the same moment: who waits less dials, and the other need not.
             self._retries.setdefault(peer, _Retry(0, now + rng.random()))
-        self._heard[peer] = (address, now + HEARD_FOR_S)
+        self._heard[peer] = (heard, now + HEARD_FOR_S)
 
     def _forget(self, peer: PeerId) -> None:
         del self._heard[peer]
@@ -320,12 +320,15 @@ class ConnectionKeeper:
         known = self.known.get(peer)
         addresses = [] if known is None else [known]
         if peer in self._heard and self._heard[peer][1] > now:
-            addresses.append(self._heard[peer][0])
+            addresses.append(self._heard[peer][0].address)
         self._dials += 1
         link = LinkId(outgoing=True, number=self._dials)
         self._links[link] = _Link(_Stage.DIALLING, now, peer=peer)
         self._peers[peer] = link
-        return m.Emit(Dial(link, addresses[failures % len(addresses)]))
+        turn = failures % len(addresses)
+        if addresses[turn] is not known and self._heard[peer][0].once:
+            self._forget(peer)
+        return m.Emit(Dial(link, addresses[turn]))
 
 
 def _hang_up(link: LinkId, reason: str) -> m.Effect:

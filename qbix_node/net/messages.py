@@ -61,10 +61,12 @@ class UnblockPeer:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Somebody on the local network, or a record of the peer's in the DHT, says that this peer is
-    there. Nobody vouches for it.
+    there. Nobody vouches for it. `once`: it is dialled once only, as whoever said so may have named
+    a victim.
     """
 
     address: Address
+    once: bool = False
 
 
 # ---- what happens to connections ----

@@ -383,6 +383,30 @@ def test_who_fell_silent_is_not_dialled_again(alice: Node) -> None:
     assert len(alice.dials()) <= 2
 
 
+def test_whom_strangers_name_is_dialled_once(alice: Node) -> None:
+    alice.tell(k.Heard(address("bob"), once=True))
+    alice.pass_time(1)
+    for _ in range(5):
+        alice.tell(k.Gone(alice.dials()[-1].link))
+        alice.pass_time(5)
+    assert len(alice.dials()) == 1
+    alice.tell(k.Heard(address("bob"), once=True))
+    alice.pass_time(1)
+    assert len(alice.dials()) == 2
+
+
+def test_a_known_peer_is_tried_once_where_strangers_say_that_it_is(alice: Node) -> None:
+    alice.add("bob", "home.example")
+    alice.tell(k.Heard(address("bob", "10.0.0.66"), once=True))
+    for _ in range(4):
+        alice.tell(k.Gone(alice.dials()[-1].link))
+        alice.pass_time(7)
+    hosts = [dial.address.host for dial in alice.dials()]
+    assert hosts[:2] == ["home.example", "10.0.0.66"]
+    assert hosts.count("10.0.0.66") == 1
+    assert hosts.count("home.example") >= 3
+
+
 def test_who_is_heard_of_is_not_remembered(alice: Node) -> None:
     alice.tell(k.Heard(address("bob")))
     alice.pass_time(2)

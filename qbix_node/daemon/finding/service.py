@@ -192,7 +192,7 @@ class Finder:
             chosen = self._dialling.choose(places, least, trio.current_time(), self._free)
             for address in chosen if self.searches.wants(name) else ():
                 log.info("dht.found", address=str(address))
-                await self._around.post(m.Requested(Heard(address)))
+                await self._around.post(m.Requested(Heard(address, once=True)))
         except LocalError as error:  # too much is asked already; there is a next time
             log.debug("dht.search_failed", reason=str(error))
         finally:
