@@ -148,7 +148,8 @@ class DomainShelf:
             )
         self.published[name] = chosen
         await self._store.write([Put(_PUBLISHED + name.encode(), pack(list(chosen)))])
-        self._dht.publish(DomainContent(name, chosen))
+        if self.published.get(name) == chosen:  # else somebody changed it meanwhile
+            self._dht.publish(DomainContent(name, chosen))
         return chosen
 
     async def withdraw(self, name: str) -> None:

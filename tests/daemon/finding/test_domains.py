@@ -177,6 +177,23 @@ async def test_what_is_published_survives_a_restart_until_it_is_withdrawn() -> N
     dht.close()
 
 
+async def test_what_is_withdrawn_while_it_is_written_is_not_published() -> None:
+    store, dht = MemoryStore(), service(keys_of(1))
+    shelf = DomainShelf(OWNER, store, dht)
+
+    async def withdraw() -> None:
+        while NAME not in shelf.published:  # noqa: ASYNC110  (until the write began)
+            await trio.lowlevel.checkpoint()
+        await shelf.withdraw(NAME)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shelf.publish, NAME, [])
+        nursery.start_soon(withdraw)
+    assert read_published(store) == {}
+    assert dht.figures()["own records"] == 0
+    dht.close()
+
+
 async def test_the_domains_of_a_node_and_the_nodes_of_a_domain_are_bounded() -> None:
     dht = service(keys_of(1))
     shelf = DomainShelf(OWNER, MemoryStore(), dht)
