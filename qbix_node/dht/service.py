@@ -156,6 +156,7 @@ class DhtService:
         self._waiting[number] = None
         self._want(wanted)
         if number in self._answers:
+            answer = self._answers.pop(number)  # before the checkpoint, which may not come back
             await trio.lowlevel.checkpoint()
         else:  # an Event for each question would cost more than to send and to take a datagram
 
@@ -165,7 +166,7 @@ class DhtService:
 
             self._waiting[number] = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(give_up)
-        answer = self._answers.pop(number)
+            answer = self._answers.pop(number)
         assert isinstance(answer, kind)
         return answer
 

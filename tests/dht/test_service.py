@@ -265,6 +265,8 @@ async def test_questions_that_are_given_up_are_forgotten() -> None:
         for _ in range(3):
             with trio.move_on_after(0):
                 await node.ask(nobody, 0x20, b"hello")
+            with trio.move_on_after(0):
+                await node.lookup(NodeId(bytes(32)))  # it knows nobody: that is over at once
         assert not node._waiting
         assert not node._answers
 
