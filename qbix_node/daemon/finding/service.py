@@ -137,13 +137,14 @@ class Finder:
     def _held(self) -> Iterator[Held]:
         """What others may read: never a stream that has readers, nor one without contents."""
         streams, choice = self._around.streams, self._around.streams.choice
-        for feed in self._around.replication.held():
-            yield Held(FEED, feed)
         for stream in choice.replicated():
             genesis = streams.geneses.get(stream)
             public = genesis is not None and genesis.readers is None
             if public and stream in streams.logs and stream not in choice.bare:
                 yield Held(STREAM, stream)
+        # Last, as only so many are offered: a feed is also found by its author's node.
+        for feed in self._around.replication.held():
+            yield Held(FEED, feed)
 
     # ---- what we want ----
 

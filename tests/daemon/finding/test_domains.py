@@ -182,7 +182,7 @@ async def test_what_is_withdrawn_while_it_is_written_is_not_published() -> None:
     shelf = DomainShelf(OWNER, store, dht)
 
     async def withdraw() -> None:
-        while NAME not in shelf.published:  # noqa: ASYNC110  (until the write began)
+        while NAME not in shelf.published:
             await trio.lowlevel.checkpoint()
         await shelf.withdraw(NAME)
 

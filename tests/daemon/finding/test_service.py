@@ -14,7 +14,7 @@ from qbix_node.daemon import node as node_module
 from qbix_node.daemon.config import Config, DhtConfig, Endpoint
 from qbix_node.daemon.dht_interface import DhtInterface
 from qbix_node.daemon.edges import Edges
-from qbix_node.daemon.finding import service
+from qbix_node.daemon.finding import offers, service
 from qbix_node.daemon.node import Node, open_node
 from qbix_node.daemon.stream_interface import StreamInterface
 from qbix_node.dht.cache import read_contacts
@@ -135,6 +135,20 @@ async def test_a_feed_is_found_by_its_authors_node() -> None:
             assert found.node
             assert found.node.addresses == [str(alice.address)]
             assert found.node.capabilities == ["blobs", "feeds", "streams"]
+
+
+async def test_who_holds_very_many_feeds_offers_its_streams_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(offers, "OFFERS_MAX", 1)
+    async with living("first") as first, living("alice", first) as alice:
+        await alice.replication.publish({"type": "post", "text": "hello"})
+        await until_offered(alice, 1)
+        stream = parse_stream(await make_stream(alice))
+        with trio.fail_after(PATIENCE_S):
+            while not (await DhtInterface(first).lookup_stream(stream)).providers:  # noqa: ASYNC110  (datagrams have to travel)
+                await trio.sleep(LOOK_AGAIN_S)
+        await until_offered(alice, 1)
 
 
 async def test_streams_with_readers_are_not_offered() -> None:
