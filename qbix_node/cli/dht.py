@@ -6,6 +6,7 @@ import click
 
 from qbix_node.cli.frame import Context, Group
 from qbix_node.cli.output import duration_text
+from qbix_node.errors import BadInput, Malformed
 from qbix_node.http.dht_api import ContactRow, LookupRow, PlaceRow
 from qbix_node.http.rows import read_row, read_rows
 from qbix_node.wire.references import (
@@ -15,6 +16,8 @@ from qbix_node.wire.references import (
     parse_feed,
     parse_stream,
 )
+
+LOOKUP_HINT = "or a stream's id, ssb:feed/qbix-v1/...; of a domain: qbix-node domain lookup NAME"
 
 
 @click.group(cls=Group)
@@ -27,7 +30,12 @@ def dht() -> None:
 @click.pass_obj
 def lookup(context: Context, name: str) -> None:
     """Ask who holds a stream or feed, and where a node is. Ends with 1 if nobody knows."""
-    asked = format_stream(parse_stream(name)) if is_stream(name) else format_feed(parse_feed(name))
+    try:
+        asked = (
+            format_stream(parse_stream(name)) if is_stream(name) else format_feed(parse_feed(name))
+        )
+    except Malformed as error:
+        raise BadInput(str(error), hint=LOOKUP_HINT) from error
     with context.client() as client:
         answer = client.get("/dht/lookup", {"id": asked})
     found = read_row(answer, LookupRow)

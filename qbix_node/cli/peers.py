@@ -3,6 +3,7 @@
 import click
 
 from qbix_node.cli.frame import Context, Group
+from qbix_node.errors import BadInput, Malformed
 from qbix_node.http.api import PeerRow
 from qbix_node.http.rows import read_rows
 from qbix_node.net.address import parse_address
@@ -22,7 +23,10 @@ def add(context: Context, address: str) -> None:
 
     The key alone (@...ed25519) is enough for a node that others know in the DHT.
     """
-    name = format_feed(parse_feed(address)) if is_feed(address) else str(parse_address(address))
+    try:
+        name = format_feed(parse_feed(address)) if is_feed(address) else str(parse_address(address))
+    except Malformed as error:
+        raise BadInput(str(error), hint="or its key alone: @...ed25519") from error
     _ask(context, "/peers", "address", name, "added")
 
 
@@ -45,7 +49,10 @@ def _line(context: Context, row: PeerRow) -> str:
 @click.argument("key")
 @click.pass_obj
 def remove(context: Context, key: str) -> None:
-    """Call this peer no longer."""
+    """Hang up, and keep no connection to it any more.
+
+    If it holds what is followed, it may be found and called again: block keeps it away.
+    """
     _ask(context, "/peers/remove", "peer", format_feed(parse_feed(key)), "removed")
 
 

@@ -88,7 +88,9 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFix
     [
         (["follow", "@abc"], "no feed id"),
         (["peer", "add", "example.org"], "no address of a peer"),
+        (["peer", "add", "example.org"], "or its key alone"),
         (["peer", "block", "%x"], "no feed id"),
+        (["dht", "lookup", "example.org"], "or a stream's id, ssb:feed/qbix-v1/"),
         (["feed", "publish", "--content", "{"], "--content: not JSON"),
         (["feed", "publish", "--file", "/nowhere/at/all"], "No such file"),
         (["blob", "add", "/nowhere/at/all"], "No such file"),
