@@ -5,6 +5,7 @@ parts of a history, and what opens and ends conversations. The full driver says 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from qbix_node.gossip import messages as g
 from qbix_node.replication.streams.contents.messages import (
@@ -107,7 +108,7 @@ class SequenceEnded:
 _OF_REPLICATION = (FormatCall, StreamNotes, StreamsEnded, OfferedSegment, ContentChoice)
 _OF_CONTENTS = (WantContents, Contents, NoContents)
 _OF_GOSSIP = (g.Heads, g.Compare, g.Continues, g.Shorter, g.Unknown, g.Proofs, g.Resolve)
-_OF_OWNERS = (q.Intent, q.Placed, q.Declined, q.Propose, q.Signature, q.Refused)
+_OF_OWNERS = get_args(q.Message)
 OF_SEQUENCING = frozenset((SequenceCall, SequenceEnded, *_OF_OWNERS))
 OF_STREAMS = frozenset(
     (*_OF_REPLICATION, *_OF_CONTENTS, HeadsCall, HeadsEnded, *_OF_GOSSIP, *OF_SEQUENCING)

@@ -29,6 +29,7 @@ MESSAGE_NAMES = (
     *("WantContents", "Contents", "NoContents"),
     *("ContentChoice", "Resolve", "SequenceCall", "SequenceEnded"),
     *("Intent", "Placed", "Declined", "Propose", "Signature", "NotSigned"),
+    *("Recall", "Votes", "Choice"),
 )
 
 

@@ -53,6 +53,15 @@ def _size_of_proposal(message: object) -> int:
     return HEAD_BYTES + sum(map(len, cast("q.Propose", message).leaves))
 
 
+def _size_of_votes(message: object) -> int:
+    votes = cast("q.Votes", message).votes
+    return sum([HEAD_BYTES + sum(map(len, vote.leaves)) for vote in votes])
+
+
+def _size_of_choosing(message: object) -> int:
+    return HEAD_BYTES + len(cast("q.Choice", message).packable()[1])
+
+
 _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     wire.Hello: ("handshake", 64 - PACKET_BYTES),
     wire.Proof: ("handshake", 112 - PACKET_BYTES),
@@ -99,6 +108,9 @@ _KINDS: Mapping[type, tuple[str, int | _Measure]] = {
     q.Propose: ("Propose", _size_of_proposal),
     q.Signature: ("Signature", HEAD_BYTES),
     q.Refused: ("NotSigned", HEAD_BYTES),
+    q.Recall: ("Recall", 44),
+    q.Votes: ("Votes", _size_of_votes),
+    q.Choice: ("Choice", _size_of_choosing),
 }
 _PLACES = {kind: (MESSAGE_NAMES.index(name), size) for kind, (name, size) in _KINDS.items()}
 
