@@ -1,6 +1,7 @@
 """All planted defects."""
 
 from netsim.defects.blobs import BLOB_DEFECTS
+from netsim.defects.contents import CONTENT_DEFECTS
 from netsim.defects.dht import DHT_DEFECTS
 from netsim.defects.feeds import FEED_DEFECTS
 from netsim.defects.planting import Defect
@@ -19,6 +20,7 @@ DEFECTS: tuple[Defect, ...] = (
     *STREAM_DEFECTS,
     *SHARING_DEFECTS,
     *RESOLVING_DEFECTS,
+    *CONTENT_DEFECTS,
     *SERVICE_DEFECTS,
     *DHT_DEFECTS,
 )

@@ -11,6 +11,7 @@ from qbix_node.sequencing import cosigning, proposing
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.cosigning import Cosigner
 from qbix_node.sequencing.desk import Desk
+from qbix_node.sequencing.recalling import Recaller
 from qbix_node.sequencing.records import Run, Signed
 from qbix_node.sequencing.writing import Writer
 from qbix_node.streams.records import AuthorState
@@ -21,6 +22,10 @@ _hear = Writer.hear
 
 def _continues_nothing(desk: Desk, stream: StreamId) -> None:
     return None
+
+
+def _all_is_known(recaller: Recaller, stream: StreamId) -> bool:
+    return True
 
 
 def _put_nowhere(stream: StreamId, signed: Signed) -> Put:
@@ -52,10 +57,10 @@ def _believe(writer: Writer, peer: m.PeerId, said: q.Placed | q.Declined) -> Non
 SHARING_DEFECTS = (
     Defect(
         "owner signs two orders",
-        "an owner does not look whether what is proposed continues what it has signed",
+        "an owner neither asks what it has signed nor looks whether what is proposed continues it",
         OwnersAgree.name,
         plans.two_orders,
-        planting((Desk, "must_continue", _continues_nothing)),
+        planting((Desk, "must_continue", _continues_nothing), (Recaller, "knows", _all_is_known)),
         seeds=(1, 2, 3),
         tailored_only="no sequencer of the swarm shows both orders to one owner",
     ),

@@ -138,3 +138,14 @@ def _chosen(name: str, seed: int, deeds: tuple[int, ...]) -> Plan:
     made = _of_role(name, seed, "stream_equivocator", 1, duration_s=24.0)
     acts = [Operation(14.0 + 0.5 * deed, _LAST, Do.ACT, number=deed) for deed in deeds]
     return replace(made, operations=(*made.operations, *acts))
+
+
+def contents_dropped(seed: int) -> Plan:
+    """Two nodes drop what they have of a stream, and one of them fetches it again."""
+    changes = (
+        Operation(6.0, 2, Do.DROP_CONTENTS, target=0),
+        Operation(6.5, 3, Do.DROP_CONTENTS, target=0),
+        Operation(8.0, 3, Do.FETCH_CONTENTS, target=0),
+    )
+    operations = (*beginning(), *appending(), *changes)
+    return plan("contents dropped", seed, operations=operations, duration_s=15.0)

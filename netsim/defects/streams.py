@@ -105,7 +105,7 @@ def _put_nowhere(stream: StreamId, encoded: bytes) -> Put:
     return Put(b"s/z" + stream, encoded)
 
 
-def _not_stopped(world: Streaming, stream: StreamId) -> None:
+def _not_stopped(world: Streaming, *about: object) -> None:
     return None
 
 

@@ -56,6 +56,9 @@ class StreamSequencer:
                 return (*begin, *self._puppet.handle(event, now, rng), *told)
             case m.Received(_, OfferedSegment() | Proofs() | Heads()):
                 return ()
+            case m.Received(peer, q.Votes(stream, votes)) if votes:
+                nothing = m.Received(peer, q.Votes(stream, ()))  # of the other order, perhaps
+                return self.handle(nothing, now, rng)
             case m.Received(_, message) if self._openly and isinstance(message, q.Message):
                 return tuple(
                     [each for place in range(2) for each in self._tell(place, event, now, rng)]

@@ -48,7 +48,7 @@ class StreamSide:
             book.stopped,
             self.replicator.choice.replicates,
             book.switching,
-            book.why_wait,
+            lambda stream: None,  # it never waits to be told what it signed
         )
         self.sequencer = Sequencer(keys, read, Kept(), epoch_s=EPOCH_S)
         self._parts: dict[str, m.Machine] = {

@@ -43,7 +43,7 @@ def draw_sharing(
     """Who owns one with others, or writes into it, follows it; streams of false sequencers."""
     low, high = work.between_s.low, work.between_s.high
     false = list[Operation]()
-    for node in cast.byzantine:
+    for node in cast.byzantine if work.a_minute["streams"] else ():
         if cast.roles[node][0] == SEQUENCER:
             for number in range(_FALSE):
                 draws = chance.draws("work/false_streams", node, number)

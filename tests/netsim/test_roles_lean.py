@@ -74,6 +74,7 @@ def plan(role: str, *, amount: float = 0.0, faults: tuple[PlannedFault, ...] = (
             for number in range(STREAMS)
         ],
         *[Operation(9.0 + 5 * turn, 0, Do.ACT, number=turn) for turn in range(3)],
+        *shared_stream(role),
     ]
     operations.sort(key=lambda operation: operation.at_s)
     return Plan(
@@ -85,6 +86,18 @@ def plan(role: str, *, amount: float = 0.0, faults: tuple[PlannedFault, ...] = (
         operations=tuple(operations),
         faults=faults,
     )
+
+
+def shared_stream(role: str) -> list[Operation]:
+    """One that node 0 owns together with others, first or last among them."""
+    if role not in ("stream_sequencer", "stream_cosigner"):
+        return []
+    owner, other = (0, 1) if role == "stream_sequencer" else (1, 0)
+    number = STREAMS
+    begun = Operation(1.0, owner, Do.CREATE_STREAM, number=number, owners=(other, 2), threshold=2)
+    follows = [Operation(1.2, node, Do.FOLLOW_STREAM, owner, number) for node in HONEST]
+    appends = [Operation(6.0 + at, 2, Do.APPEND_STREAM, owner, number, 50) for at in range(9)]
+    return [begun, *[each for each in follows if each.node != owner], *appends]
 
 
 def well(outcome: Outcome) -> None:

@@ -11,9 +11,9 @@ from qbix_node.daemon.finding.addresses import (
     resolve_all,
     ways_in,
 )
-from qbix_node.dht.upkeep import BOOTSTRAP_MAX
 from qbix_node.dht.endpoints import Endpoint, Scope
 from qbix_node.dht.messages import Told
+from qbix_node.dht.upkeep import BOOTSTRAP_MAX
 from qbix_node.machines import PeerId
 from qbix_node.net.address import Address
 
