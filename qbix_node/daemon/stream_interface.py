@@ -29,6 +29,7 @@ from qbix_node.replication.streams.status import StreamStatus
 from qbix_node.streams import archive
 from qbix_node.streams.archive import ArchiveReader
 from qbix_node.streams.caution import Doubt
+from qbix_node.streams.genesis import Uniqueness
 from qbix_node.streams.messages import LargeContent, NewEntry, read_header
 from qbix_node.streams.serving import Entry
 from qbix_node.streams.tree import Hash
@@ -99,6 +100,15 @@ class StreamInterface:
 
     async def hear_of(self, stream: StreamId) -> None:
         require_disk(self._node)
+        kept, genesis = self._node.gossip.heads_only, self._status(stream).genesis
+        if genesis is not None and genesis.uniqueness is not Uniqueness.GOSSIP:
+            raise LocalError(
+                f"nobody tells Heads of {format_stream(stream)}: its uniqueness is"
+                f" {genesis.uniqueness.value}",
+                hint="qbix-node follow --headers-only keeps no contents of it",
+            )
+        if reason := kept.why_full(stream):
+            raise LocalError(reason)  # before it is followed no longer
         await self._streams.unfollow(stream)
         await self._node.gossip.hear_of(stream, wanted=True)
 

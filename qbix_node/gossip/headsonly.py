@@ -57,14 +57,19 @@ class HeadsOnly:
 
     # ---- which ----
 
+    def why_full(self, stream: StreamId) -> str | None:
+        if stream in self.streams or len(self.streams) < LISTENED_MAX:
+            return None
+        return f"the Heads of {LISTENED_MAX} streams are kept already: unfollow some first"
+
     def begin(
         self, stream: StreamId, genesis: Genesis | None, state: LogState | None
     ) -> list[Write] | str:
         """What to write, or why not. `genesis`, `state`: what is here of it."""
         if stream in self.streams:
             return []
-        if len(self.streams) >= LISTENED_MAX:
-            return f"the Heads of {LISTENED_MAX} streams are kept already: unfollow some first"
+        if reason := self.why_full(stream):
+            return reason
         self.streams[stream] = None
         if genesis is not None:
             self.geneses[stream] = genesis

@@ -107,7 +107,10 @@ class Listeners:
 
     def judge(self, claim: Claim, effects: Effects) -> None:
         """Of a stream of which only Heads are kept."""
-        stream, finding = claim.shown.head.stream, self.kept.judge(claim)
+        stream = claim.shown.head.stream
+        if writes := self.kept.meet(self.known.geneses[stream]):  # it came with first entries
+            effects.append(self._persist(writes))
+        finding = self.kept.judge(claim)
         if finding.fork is not None:
             self.accuser.accuse(finding.fork, effects)
         else:

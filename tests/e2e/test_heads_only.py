@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import trio
 
-from qbix_node.wire.references import format_stream
+from qbix_node.gossip.messages import LISTENED_MAX
+from qbix_node.streams.genesis import Uniqueness
+from qbix_node.wire.references import StreamId, format_stream
 from tests.e2e.test_commands import Person
 from tests.e2e.test_forked_stream import archive_of, connect, import_into, wait_for_proofs
 from tests.gossip.gossips import Author
@@ -99,3 +101,21 @@ async def test_a_proof_waits_at_a_neighbour_for_who_follows_later(tmp_path: Path
             await connect([between, later], [(1, 0)])
             with trio.fail_after(WITHIN_S):
                 await wait_for_proofs(later, {stream})
+
+
+async def test_what_is_refused_leaves_the_stream_as_it_is_followed(tmp_path: Path) -> None:
+    alone, many = Author(uniqueness=Uniqueness.NONE), Author()
+    names = [format_stream(each.stream) for each in (alone, many)]
+    await make_home(tmp_path / "a")
+    async with open_node(tmp_path / "a") as node:
+        for author in (alone, many):
+            await import_into(node, author.write(*X))
+        for number in range(LISTENED_MAX):
+            other = format_stream(StreamId(number.to_bytes(32, "big")))
+            await node.control.post("/follow", json={"feed": other, "heads_only": True})
+        for name, why in zip(names, ("uniqueness is none", "unfollow some first"), strict=True):
+            body = {"feed": name, "heads_only": True}
+            answer = await node.control.post("/follow", json=body)
+            assert why in answer.text
+            row = await shown(node, name)
+            assert (row["following"], row["heads_only"]) == (True, False)

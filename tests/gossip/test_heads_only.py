@@ -459,3 +459,16 @@ def test_a_choice_is_kept_and_told_and_heads_are_looked_at_no_more() -> None:
     again = Desk(rows=alice.rows)
     assert again.gossiper.resolution(STREAM) == CHOICE
     assert not again.gossiper.stopped(STREAM)
+
+
+def test_a_head_that_comes_between_the_first_entries_and_the_next_round(author: Author) -> None:
+    """It is followed after all, and nobody has sent its genesis before the entries had it."""
+    alice, bob = hearing(author), holder(author, MORE)
+    alice.meet(BOB, author.stream)
+    alice.followed.add(author.stream)
+    alice.take(author.genesis, author.write(*X))
+    longer = bob.logs[author.stream]
+    alice.hear(BOB, g.Compare(1, ShownHead(longer.signed), longer.prefix))
+    alice.round()
+    assert author.stream not in alice.heads_only
+    assert alice.gossiper.pending(author.stream) == [longer.signed]

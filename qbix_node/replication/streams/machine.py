@@ -126,7 +126,7 @@ class StreamReplicator:
 
     def named_by(self, peer_id: m.PeerId) -> list[StreamId]:
         """Streams that the peer has, and we don't; of many, those that it named last."""
-        return self._named.by(peer_id)
+        return [each for each in self._named.by(peer_id) if not self.serves(peer_id, each)]
 
     def holders(self, stream: StreamId) -> dict[m.PeerId, int]:
         """Connected peers that say that they have its contents, with the lengths they claim."""
@@ -245,7 +245,9 @@ class StreamReplicator:
             if self.serves(peer_id, stream)
         }
         others = {stream: note for stream, note in notes.items() if stream not in shared}
-        said = {**self._named.note(peer_id, others), **shared}
+        named = self._named.note(peer_id, others)
+        # What was forgotten for these may be shared meanwhile.
+        said = {each: has for each, has in named.items() if not self.serves(peer_id, each)} | shared
         effects: Effects = [m.Emit(PeerHolds(peer_id, said))] if said else []
         for stream in shared:
             effects += self._keeper.wake(stream, now)

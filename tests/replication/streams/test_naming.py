@@ -51,3 +51,26 @@ async def test_it_lasts_as_long_as_the_conversation(
             assert PeerHolds(peer, {stream_of(1): True}) in found
         await trio.sleep(1)
         assert alice.streams.announced_by(peer) == []
+
+
+async def test_what_is_followed_later_is_not_forgotten_for_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alice, mallory = Holder("alice"), Talker()
+    found: list[object] = []
+    alice.streams.listen(found.append)
+    async with running(alice), peer_of(alice, mallory.methods(), name="mallory"):
+        await mallory.began.wait()
+        await mallory.says(stream_of(0), 4)
+        await trio.sleep(1)
+        await alice.streams.follow(stream_of(0))
+        await mallory.says(stream_of(0), 4)
+        await trio.sleep(1)
+        peer = PeerId(keys_of("mallory").public)
+        assert alice.streams.announced_by(peer).count(stream_of(0)) == 1
+        for number in range(1, NAMED_MAX + 2):
+            await mallory.says(stream_of(number), 4)
+        await trio.sleep(1)
+        told = [each for each in found if isinstance(each, PeerHolds)]
+        assert PeerHolds(peer, {stream_of(NAMED_MAX + 1): True, stream_of(1): False}) in told
+        assert all(each.streams.get(stream_of(0), True) for each in told)
