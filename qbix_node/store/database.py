@@ -54,7 +54,6 @@ class Database:
                 paranoid_checks=True,
                 write_buffer_size=self._write_buffer_bytes,
                 max_open_files=FILES_MAX,
-                compression=None,  # to try costs more than all else that a catch-up does here
                 bloom_filter_bits=FILTER_BITS,
             )
         except plyvel.Error as error:
