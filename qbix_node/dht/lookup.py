@@ -69,7 +69,8 @@ class Lookup:
 
     def start(self, turn: Turn) -> None:
         self._started = turn.now
-        near = self._state.table.closest(self._number, self._state.limits.bucket_size)
+        size = self._state.limits.bucket_size * len(self._paths)
+        near = self._state.table.closest(self._number, size)
         for place, contact in enumerate(near):
             path = self._paths[place % len(self._paths)]
             self._hear_of(path, identity(contact.key), contact.endpoint, 0)

@@ -50,6 +50,17 @@ def test_the_dead_are_forgotten() -> None:
         assert is_exact(network, network.nodes[30], network.find(network.nodes[30], target))
 
 
+def test_a_lookup_goes_on_with_others_that_are_known_when_all_near_the_target_fell_silent() -> None:
+    """Nobody has missed them yet, so that all who answer tell of them alone."""
+    network = Network(7, NODES)
+    network.join(network.nodes, network.nodes[0])
+    target = int.from_bytes(TARGETS[0])
+    by_distance = sorted(network.nodes, key=lambda each: int.from_bytes(each.id) ^ target)
+    for node in by_distance[:20]:
+        network.kill(node)
+    assert is_exact(network, by_distance[-1], network.find(by_distance[-1], TARGETS[0]))
+
+
 def test_what_is_published_is_found_by_all_and_goes_on_when_nodes_go(network: Network) -> None:
     content = ProviderContent("stream", b"s" * 32, (Endpoint(bytes((127, 0, 0, 1)), 8008),))
     network.nodes[3].want(r.Publish(content))

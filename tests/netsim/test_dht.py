@@ -48,8 +48,8 @@ SMALL = {
         "dht.asked_s=[22,40]",
     ),
     "dht_partition": (
-        "run.nodes=90",
-        "fault.0.pick=30",
+        "run.nodes=60",
+        "fault.0.pick=20",
         "fault.0.at_s=20",
         "fault.0.for_s=60",
         "dht.lookups=60",
@@ -69,8 +69,16 @@ SMALL = {
 }
 
 
+# Enough to see whether two runs are the same, or are added up.
+TINY = ("run.nodes=63", "dht.lookups=20")
+
+
 def small(name: str, seed: int = 1) -> Outcome:
     return make_job(name, settings=SMALL[name]).run(seed)
+
+
+def tiny(seed: int) -> Outcome:
+    return make_job("dht_churn", settings=TINY).run(seed)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -132,10 +140,10 @@ def number(outcome: Outcome, name: str) -> float:
 
 
 def test_the_same_seed_is_the_same_run() -> None:
-    first, again = small("dht_churn", 3), small("dht_churn", 3)
+    first, again = tiny(3), tiny(3)
     assert first.trace_sha256 == again.trace_sha256
     assert first.figures == again.figures
-    assert small("dht_churn", 4).trace_sha256 != first.trace_sha256
+    assert tiny(4).trace_sha256 != first.trace_sha256
 
 
 def test_newcomers_come_and_as_many_leave() -> None:
@@ -205,9 +213,9 @@ def test_nothing_asked_is_nothing_missed() -> None:
 
 
 def test_the_summary_of_a_sweep_adds_up_and_judges() -> None:
-    job = make_job("dht_churn", settings=(*SMALL["dht_churn"], "dht.goals.calls=10"))
+    job = make_job("dht_churn", settings=(*TINY, "dht.goals.calls=10"))
     summary = summarise([job.attempt(seed) for seed in (1, 2)])
-    assert summary.dht["lookups"] == 120
+    assert summary.dht["lookups"] == 40
     assert [each.goal for each in summary.goals if not each.met()] == ["calls"]
     assert summary.verdict() is Verdict.LIVENESS
     assert summary.failures  # of each run, as of a mean there is no chance in it
