@@ -103,6 +103,14 @@ def test_a_step_that_fails_is_named_and_its_logs_are_kept(
     assert processes_below(Path(told["folder"])) == []
 
 
+def test_why_a_node_does_not_start_is_told(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    run, told = run_demo({**os.environ, "TMPDIR": str(deep)}, "--nodes", "2")
+    assert run.returncode == 1
+    assert "longer than the 107 bytes that a unix socket may have" in told["failure"]
+
+
 def test_kept_nodes_go_on_and_can_be_looked_at(environment: dict[str, str], below: Path) -> None:
     run, told = run_demo(environment, "--nodes", "2", "--keep")
     assert run.returncode == 0, told

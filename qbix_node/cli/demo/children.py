@@ -88,7 +88,13 @@ class Node:
                 return
         ended = process.returncode
         what = f"ended with {ended}" if ended is not None else f"is not ready after {START_S:.0f} s"
-        raise StepFailedError(f"{self.name} {what}")
+        raise StepFailedError(f"{self.name} {what}{self._reason()}")
+
+    def _reason(self) -> str:
+        """That the node gave for its end, if it did."""
+        said = self.log.read_text(errors="replace").splitlines()
+        reasons = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        return f": {reasons[-1]}" if reasons else ""
 
     async def kill(self) -> None:
         """As a power button would: nothing is tidied up."""
