@@ -115,7 +115,9 @@ class HonestAuthors(Check):
 
 
 class StampsAscend(Check):
-    """Of what a node writes in one life, whatever its wall clock does."""
+    """Of what a node writes in one life, whatever its wall clock does; not of what it wrote in
+    another one and gets back from peers.
+    """
 
     name = "timestamps ascend"
     guards = "spec/classic-feeds.md 5: While a node runs, its timestamps ascend strictly"
@@ -124,11 +126,13 @@ class StampsAscend(Check):
     def __init__(self, view: View, report: Report) -> None:
         super().__init__(view, report)
         self._last: dict[int, float] = {}
+        self._seen: set[bytes] = set()  # ids
 
     def handle(self, node: int, fact: object) -> None:
         if not isinstance(fact, Stored):
             self._last.pop(node, None)
-        elif fact.feed == self.view.honest[node].feed:
+        elif fact.feed == self.view.honest[node].feed and fact.id not in self._seen:
+            self._seen.add(fact.id)
             stamp = judge(fact.text).timestamp
             if stamp <= self._last.get(node, -math.inf):
                 self.violated(node, f"message {fact.sequence} is not later than the one before")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from qbix_node import machines as m
 from qbix_node.crypto.keys import KeyPair
@@ -20,6 +21,13 @@ CHECKS_BURST = 256  # signatures that are checked for a peer at once
 CHECKS_A_SECOND = 64
 
 Checked = Callable[[tuple[bool, ...]], None]
+
+
+class Stands(NamedTuple):
+    """An intent in a log."""
+
+    place: int
+    author_sig: bytes
 
 
 @dataclass(slots=True)
@@ -66,7 +74,7 @@ class Desk:
     signing: dict[StreamId, m.Token] = field(default_factory=dict)  # the last write of each
     _tokens: m.Tokens = field(default_factory=m.Tokens)
     _facts: dict[m.Token, Callable[[Facts], None]] = field(default_factory=dict)
-    _places: dict[m.Token, Callable[[Mapping[int, int]], None]] = field(default_factory=dict)
+    _places: dict[m.Token, Callable[[Mapping[int, Stands]], None]] = field(default_factory=dict)
     _checks: dict[m.Token, Checked] = field(default_factory=dict)
     _writes: dict[m.Token, Callable[[], None]] = field(default_factory=dict)
 
@@ -153,7 +161,7 @@ class Desk:
         self._facts[token] = then
         self.effects.append(m.Ask(token, question))
 
-    def look_up(self, question: m.Question, then: Callable[[Mapping[int, int]], None]) -> None:
+    def look_up(self, question: m.Question, then: Callable[[Mapping[int, Stands]], None]) -> None:
         token = self._tokens.new()
         self._places[token] = then
         self.effects.append(m.Ask(token, question))

@@ -11,7 +11,7 @@ from functools import partial
 from qbix_node import machines as m
 from qbix_node.ports import Rows
 from qbix_node.sequencing import messages as q
-from qbix_node.sequencing.desk import NO_LOG, Desk
+from qbix_node.sequencing.desk import NO_LOG, Desk, Stands
 from qbix_node.sequencing.records import put_written
 from qbix_node.streams.authoring import make_header, make_intent
 from qbix_node.streams.growth import Facts, Needs
@@ -23,24 +23,28 @@ from qbix_node.wire.references import StreamId, format_feed
 
 REQUESTS_MAX = 64  # of the people here, that are not done
 LOOKED_UP = 1024  # entries at a time, for those of ours
+NUMBER_GONE = "another entry of this node has its number: it was put back, or its key is used twice"
 CONNECT = "qbix-node status shows who is connected; qbix-node peer add connects"
 AT_ONCE = 32  # entries that are on their way to one sequencer; fewer than wait for a slow peer
 
 
 @dataclass(frozen=True, slots=True)
 class PlacesOf:
-    """Where entries of an author stand, by its numbers: a question."""
+    """Where intents of an author stand, and with which signature, by its numbers: a question."""
 
     stream: StreamId
     author: AuthorId
     first: int
     stop: int
 
-    def answer(self, rows: Rows) -> dict[int, int]:
+    def answer(self, rows: Rows) -> dict[int, Stands]:
         first = max(self.first, 1)
         leaves = read_leaves(rows, self.stream, first, self.stop)
         headers = [read_header(leaf) for leaf in leaves]
-        return {each.author_seq: each.place for each in headers if each.author == self.author}
+        mine = [each for each in headers if each.author == self.author]
+        return {
+            each.author_seq: Stands(each.place, each.author_sig) for each in mine if each.author_sig
+        }
 
 
 @dataclass(slots=True)
@@ -235,15 +239,18 @@ class Writer:
                 question = PlacesOf(grown.stream, self._desk.author, first, stop)
                 self._desk.look_up(question, partial(self._found, grown.stream))
 
-    def _found(self, stream: StreamId, places: Mapping[int, int]) -> None:
+    def _found(self, stream: StreamId, places: Mapping[int, Stands]) -> None:
         for request in list(self._requests.values()):
             if request.wish.stream != stream:
                 continue
             for number, header in enumerate(request.headers[: request.sent]):
-                if header.author_sig is not None and header.author_seq in places:
-                    request.places[number] = places[header.author_seq]
-                    request.declined.pop(number, None)
+                if stands := places.get(header.author_seq):
                     request.open.discard(number)
+                    if stands.author_sig == header.author_sig:
+                        request.places[number] = stands.place
+                        request.declined.pop(number, None)
+                    elif number not in request.places:
+                        request.declined[number] = q.Declined(0, NUMBER_GONE, later=True)
             self._finish(request)
             self._send_on(request.sequencer)
 

@@ -3,7 +3,7 @@
 from qbix_node import machines as m
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.records import WRITTEN
-from qbix_node.sequencing.writing import AT_ONCE, REQUESTS_MAX
+from qbix_node.sequencing.writing import AT_ONCE, NUMBER_GONE, REQUESTS_MAX
 from qbix_node.streams.messages import LargeContent, read_header
 from qbix_node.wire.references import StreamId
 from tests.sequencing.test_cosigning import founded
@@ -48,6 +48,28 @@ def test_what_the_log_has_of_this_author_counts_as_used() -> None:
     request = bob.write(stream, "three")
     town.live()
     assert bob.outcome(request) == q.Done(request, (3,))
+
+
+def test_another_entry_with_the_same_number_is_not_the_one_that_was_asked_for() -> None:
+    """Of a home that was put back, with a sequencer that kept what it was sent before."""
+    alice, bob, stream = writer()
+    bob.write(stream, "before")
+    (before,) = handed_over(bob)
+    bob.disk.append([m.Delete(WRITTEN + stream)])
+    bob.disk.sync()
+    bob.restart()
+    bob.tell(m.Connected(alice.id, outgoing=True))
+    request = bob.write(stream, "after")
+    (after,) = handed_over(bob)  # and it is lost
+    assert after.header.author_seq == before.header.author_seq
+    town = Town(alice, bob, stream=stream)
+    alice.tell(m.Received(bob.id, before))
+    town.live()
+    assert bob.length(stream) == 2
+    assert bob.outcome(request) == q.Failed(request, NUMBER_GONE, later=True)
+    request = bob.write(stream, "after")
+    town.live()
+    assert bob.outcome(request) == q.Done(request, (2,))
 
 
 def test_of_a_large_content_only_size_and_hash_are_handed_over() -> None:
