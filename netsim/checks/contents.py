@@ -8,6 +8,7 @@ from hashlib import sha256
 from netsim.checks.check import Check, View
 from netsim.checks.complaining import Complaint
 from netsim.checks.converging import Standings
+from netsim.checks.resolving import CLOSED, FORKED
 from qbix_node.ports import Rows
 from qbix_node.wire.packing import unpack
 from qbix_node.wire.references import StreamId
@@ -42,7 +43,8 @@ def lacking(rows: Rows) -> _Lacking:
 
 class Fetching:
     """Asked for are contents that were there when faults ended: those of a stream that goes on
-    growing may be late, as whoever had none is asked again after a rest.
+    growing may be late, as whoever had none is asked again after a rest. Nobody speaks of a stopped
+    stream, so nobody is asked for what is missing of it.
     """
 
     def __init__(self, view: View) -> None:
@@ -57,7 +59,7 @@ class Fetching:
         missing = {node: lacking(site.disk) for node, site in self._view.honest.items()}
         for node, streams in missing.items():
             for stream, places in streams.items():
-                if stream in replicated[node]:
+                if stream in replicated[node] and replicated[node][stream] not in (FORKED, CLOSED):
                     wanted = _wanted(self._view.honest[node].disk, stream, places)
                     old = [place for place in wanted if place < lengths.get(stream, 0)]
                     holders = self._holders(near[node], stream, replicated)
