@@ -11,9 +11,11 @@ from qbix_node.sequencing import cosigning, proposing
 from qbix_node.sequencing import messages as q
 from qbix_node.sequencing.cosigning import Cosigner
 from qbix_node.sequencing.desk import Desk
+from qbix_node.sequencing.machine import Sequencer
 from qbix_node.sequencing.recalling import Recaller
 from qbix_node.sequencing.records import Run, Signed
 from qbix_node.sequencing.writing import Writer
+from qbix_node.streams.genesis import Genesis
 from qbix_node.streams.records import AuthorState
 from qbix_node.wire.references import StreamId
 
@@ -38,6 +40,10 @@ def _nothing_written(rows: Rows) -> dict[StreamId, AuthorState]:
 
 def _nothing_proposed(rows: Rows) -> dict[StreamId, Run]:
     return {}
+
+
+def _adopt_nothing(sequencer: Sequencer, said: q.Propose, genesis: Genesis) -> None:
+    return None
 
 
 def _sign_nothing(cosigner: Cosigner, judged: object) -> None:
@@ -80,10 +86,12 @@ SHARING_DEFECTS = (
     ),
     Defect(
         "proposal forgotten at a start",
-        "a sequencer does not know after a crash what it had proposed",
+        "a sequencer does not know after a crash what it had proposed, whatever owners tell it",
         EVENTUALLY,
         plans.shared_and_crashes,
-        planting((sequencing, "read_runs", _nothing_proposed)),
+        planting(
+            (sequencing, "read_runs", _nothing_proposed), (Sequencer, "_adopt", _adopt_nothing)
+        ),
     ),
     Defect(
         "nothing is signed",
