@@ -152,14 +152,14 @@ def wrong_transactions() -> Named:
     tx, signatures = row
     whole, accepts = tx[1], tx[2]
 
-    def but(*edits: tuple[int, Any], change: Sequence[tuple[int, Any]] = ()) -> Any:  # noqa: ANN401
+    def but(*edits: tuple[int, Any], change: Sequence[tuple[int, Any]] = ()) -> Any:  # noqa: ANN401  (msgpack)
         first = changed(whole[3][0], *change)
         return [changed(tx, (1, changed(whole, (3, [first, whole[3][1]]), *edits))), signatures]
 
-    def accept(*edits: tuple[int, Any]) -> Any:  # noqa: ANN401
+    def accept(*edits: tuple[int, Any]) -> Any:  # noqa: ANN401  (msgpack)
         return [changed(tx, (2, [changed(accepts[0], *edits), *accepts[1:]])), signatures]
 
-    def sign(*rows: Any) -> Any:  # noqa: ANN401
+    def sign(*rows: Any) -> Any:  # noqa: ANN401  (msgpack)
         return [tx, list(rows)]
 
     one, two = signatures
@@ -281,7 +281,7 @@ def wrong_paid() -> Named:
     early = SMALL.fc(signed(accepted(core(ALICE.change([b"pay"]), epoch=1)), ALICE), [ALICE.base()])
     row, votes = one[2][0], one[2][0][4]
 
-    def commits(*edits: tuple[int, Any]) -> Any:  # noqa: ANN401
+    def commits(*edits: tuple[int, Any]) -> Any:  # noqa: ANN401  (msgpack)
         return changed(one, (2, [changed(row, *edits)]))
 
     return [
